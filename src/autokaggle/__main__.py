@@ -1,0 +1,8 @@
+"""Make ``python -m autokaggle`` the same program as ``autokaggle``."""
+
+import sys
+
+from autokaggle.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

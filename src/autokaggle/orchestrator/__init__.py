@@ -1,0 +1,1 @@
+"""What happens next: the stages of a run, its lifecycle, the candidate search, the wiring of skills."""

@@ -1,0 +1,1 @@
+"""From decisions to a plan, and from a plan to candidates' code."""

@@ -1,0 +1,219 @@
+"""The run folder; this file names every path of it, so that no other place spells one.
+
+Nothing here reads or writes content, but for making the folder itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from autokaggle.errors import UsageError
+from autokaggle.storage.records_file import make_private_folder
+
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*-\d{8}-\d{6}-[0-9a-f]{4}")
+CANDIDATE_ID = re.compile(r"c\d{3,}")
+
+
+def new_run_id(slug: str, moment: dt.datetime) -> str:
+    """``{slug}-{UTC yyyymmdd-hhmmss}-{4 hex}``."""
+    return f"{slug}-{moment.astimezone(dt.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+@dataclass(frozen=True)
+class CandidateFolder:
+    """One candidate's folder: ``code/`` is what runs, ``output/`` is what it wrote."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def code(self) -> Path:
+        return self.path / "code"
+
+    @property
+    def config(self) -> Path:
+        return self.code / "config.yaml"
+
+    @property
+    def output(self) -> Path:
+        return self.path / "output"
+
+    @property
+    def record(self) -> Path:
+        return self.path / "candidate.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    @property
+    def oof(self) -> Path:
+        return self.output / "oof.parquet"
+
+    @property
+    def test_predictions(self) -> Path:
+        return self.output / "test_predictions.parquet"
+
+    @property
+    def model(self) -> Path:
+        return self.output / "model.joblib"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run's folder, ``runs/{run_id}``; every path that a run may write."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, runs_folder: Path, run_id: str) -> RunFolder:
+        """Make the folder and its fixed sub-folders, all 0700."""
+        folder = cls(runs_folder / run_id)
+        parts = (
+            folder.input / "pages",
+            folder.tables,
+            folder.code,
+            folder.env,
+            folder.candidates,
+            folder.output,
+        )
+        for part in (*parts, folder.prompts):
+            make_private_folder(part)
+        return folder
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def record(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / ".lock"
+
+    # input/
+    @property
+    def input(self) -> Path:
+        return self.path / "input"
+
+    @property
+    def competition(self) -> Path:
+        return self.input / "competition.json"
+
+    @property
+    def profile(self) -> Path:
+        return self.input / "data_profile.json"
+
+    @property
+    def plan(self) -> Path:
+        return self.input / "plan.json"
+
+    @property
+    def pages(self) -> Path:
+        return self.input / "pages"
+
+    @property
+    def data(self) -> Path:
+        return self.input / "data"
+
+    @property
+    def tables(self) -> Path:
+        return self.input / "tables"
+
+    @property
+    def folds(self) -> Path:
+        return self.input / "folds.parquet"
+
+    @property
+    def transcript(self) -> Path:
+        return self.input / "chat_transcript.md"
+
+    @property
+    def decisions(self) -> Path:
+        return self.input / "chat_decisions.json"
+
+    # code/ and env/
+    @property
+    def code(self) -> Path:
+        return self.path / "code"
+
+    @property
+    def env(self) -> Path:
+        return self.path / "env"
+
+    @property
+    def requirements(self) -> Path:
+        return self.env / "requirements.txt"
+
+    @property
+    def requirements_lock(self) -> Path:
+        return self.env / "requirements.lock"
+
+    @property
+    def venv(self) -> Path:
+        return self.env / "venv"
+
+    # candidates/
+    @property
+    def candidates(self) -> Path:
+        return self.path / "candidates"
+
+    def candidate(self, candidate_id: str) -> CandidateFolder:
+        """Raises:
+        UsageError: the id is not of the form ``c001``.
+        """
+        if not CANDIDATE_ID.fullmatch(candidate_id):
+            raise UsageError(f"{candidate_id!r} is no candidate id.", "Candidates are named c001, c002, ...")
+        return CandidateFolder(self.candidates / candidate_id)
+
+    def all_candidates(self) -> list[CandidateFolder]:
+        """The candidates' folders in the order in which they were made."""
+        found = [path for path in self.candidates.glob("c*") if CANDIDATE_ID.fullmatch(path.name)]
+        return [CandidateFolder(path) for path in sorted(found, key=lambda path: int(path.name[1:]))]
+
+    # output/
+    @property
+    def output(self) -> Path:
+        return self.path / "output"
+
+    @property
+    def submission(self) -> Path:
+        return self.output / "submission.csv"
+
+    @property
+    def metrics(self) -> Path:
+        return self.output / "metrics.json"
+
+    @property
+    def ensemble(self) -> Path:
+        return self.output / "ensemble.json"
+
+    @property
+    def report(self) -> Path:
+        return self.output / "report.html"
+
+    # logs/
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def run_log(self) -> Path:
+        return self.logs / "run.log"
+
+    @property
+    def events(self) -> Path:
+        return self.logs / "events.jsonl"
+
+    @property
+    def prompts(self) -> Path:
+        return self.logs / "prompts"

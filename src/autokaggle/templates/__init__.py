@@ -1,0 +1,1 @@
+"""Pipeline programs that are copied into a run; nothing here imports the rest of autokaggle."""

@@ -1,0 +1,1 @@
+"""The pipeline that blends several candidates."""
