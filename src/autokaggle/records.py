@@ -427,10 +427,12 @@ class Run(Record, frozen=True, kw_only=True):
     host: dict[str, Any] = {}
     isolation: Isolation | None = None
     stages: tuple[StageRecord, ...] = ()
+    plan: Plan | None = None
+    ensemble: Ensemble | None = None
     data_sha256: str = ""
     lock_sha256: str = ""
     python: str = ""
-    search_seconds_used: float = 0.0
+    budget_seconds_used: float = 0.0
     sent: tuple[SentSubmission, ...] = ()
     cost_usd: float = 0.0
     error: str = ""

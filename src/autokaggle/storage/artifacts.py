@@ -114,10 +114,6 @@ class RunFolder:
         return self.input / "data_profile.json"
 
     @property
-    def plan(self) -> Path:
-        return self.input / "plan.json"
-
-    @property
     def pages(self) -> Path:
         return self.input / "pages"
 
@@ -192,10 +188,6 @@ class RunFolder:
     @property
     def metrics(self) -> Path:
         return self.output / "metrics.json"
-
-    @property
-    def ensemble(self) -> Path:
-        return self.output / "ensemble.json"
 
     @property
     def report(self) -> Path:

@@ -1,0 +1,268 @@
+"""A run from start to end; this file makes runs, carries out their stages, and leaves each in a state to resume from."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from autokaggle import __version__
+from autokaggle.config import Settings
+from autokaggle.errors import AutoKaggleError, RunInterrupted, UsageError
+from autokaggle.orchestrator.budget import Budget
+from autokaggle.orchestrator.context import RunContext
+from autokaggle.orchestrator.journal import Journal, Listener, silent, utc_now
+from autokaggle.orchestrator.stages import STAGES, Stage
+from autokaggle.plugins.manager import Plugins
+from autokaggle.records import Isolation, Run, RunOptions, RunStatus, StageRecord
+from autokaggle.storage.artifacts import RunFolder, new_run_id
+from autokaggle.storage.records_file import make_private_folder, read_record
+from autokaggle.storage.state_store import StateStore
+
+
+def start_run(options: RunOptions, settings: Settings) -> RunFolder:
+    """Make the run's folder and record; nothing is fetched or run yet.
+
+    Raises:
+        UsageError: the target or an option makes no sense.
+        ActionNeeded: generated code could not be isolated here, and running it without isolation was not allowed.
+    """
+    from autokaggle.skills.competition import address
+
+    target = address.parse_target(options.target)
+    Plugins().template("tabular" if options.template == "auto" else options.template)
+    _check_metric(options.metric)
+    isolation = _isolation(options, settings)
+    moment = dt.datetime.now(dt.UTC)
+    make_private_folder(settings.runs_dir.absolute())
+    folder = RunFolder.create(settings.runs_dir.absolute(), new_run_id(target.slug, moment))
+    run = Run(
+        id=folder.id,
+        slug=target.slug,
+        target=options.target,
+        options=options,
+        status="created",
+        created=utc_now(),
+        seed=options.seed,
+        host=_host(),
+        isolation=isolation,
+    )
+    with _open_state(settings, Journal(folder)) as state:
+        RunContext(folder, settings, run, Journal(folder), Plugins(), Budget(0), state).save(run)
+    return folder
+
+
+def carry_out(folder: RunFolder, settings: Settings, listener: Listener = silent) -> Run:
+    """Carry out every stage that has no finished record.
+
+    Raises:
+        UsageError: another process is at work on this run.
+        RunInterrupted: Ctrl-C or SIGTERM; what was finished is kept.
+        AutoKaggleError: a stage could not be carried out; the run's record says which.
+    """
+    with _hold(folder), _open_state(settings, Journal(folder, listener)) as state:
+        run = read_record(folder.record, Run)
+        journal = Journal(folder, listener, keep=lambda event: state.add_event(run.id, event) if state else None)
+        plugins = Plugins(warn=lambda message: journal.tell("warning", message))
+        budget = Budget(run.options.time_budget_seconds, run.budget_seconds_used)
+        context = RunContext(folder, settings, run, journal, plugins, budget, state)
+        with _terminate_like_interrupt():
+            return _carry_out_stages(context)
+
+
+def find_run(reference: str, settings: Settings) -> RunFolder:
+    """Find a run by id, unambiguous prefix, ``latest``, or its folder.
+
+    Raises:
+        UsageError: no run, or more than one, fits.
+    """
+    folder = RunFolder(Path(reference))
+    if folder.record.is_file():
+        return RunFolder(folder.path.absolute())
+    runs = sorted((path.parent for path in settings.runs_dir.absolute().glob("*/run.json")), key=_created)
+    if reference == "latest" and runs:
+        return RunFolder(runs[-1])
+    fitting = [path for path in runs if path.name.startswith(reference)]
+    exact = [path for path in fitting if path.name == reference]
+    if len(exact or fitting) == 1:
+        return RunFolder((exact or fitting)[0])
+    if fitting:
+        names = ", ".join(path.name for path in fitting[-5:])
+        raise UsageError(f"{reference!r} fits {len(fitting)} runs: {names}.", "Give more of the run's id.")
+    raise UsageError(
+        f"There is no run {reference!r} in {settings.runs_dir}.",
+        "`autokaggle runs` lists the runs; --runs-dir looks elsewhere.",
+    )
+
+
+def _created(path: Path) -> tuple[str, str]:
+    # The id ends with date, time and four hex digits; the slug before them must not decide the order.
+    return path.name[-20:-5], path.name
+
+
+def _carry_out_stages(context: RunContext) -> Run:
+    run, journal = context.run, context.journal
+    isolation = run.isolation or Isolation(level="none", backend="none")
+    journal.tell(
+        "run_started",
+        run_id=run.id,
+        slug=run.slug,
+        isolation=isolation.level,
+        backend=isolation.backend,
+        budget_seconds=run.options.time_budget_seconds,
+    )
+    _set_status(context, "running")
+    try:
+        for stage in STAGES:
+            _carry_out_stage(context, stage)
+    except KeyboardInterrupt as interrupt:
+        context.cancelled.set()
+        _set_status(context, "interrupted")
+        journal.tell("run_finished", "Interrupted; what was finished is kept.", status="interrupted")
+        raise RunInterrupted(
+            f"Run {run.id} was interrupted; what was finished is kept.", f"Go on with: autokaggle resume {run.id}"
+        ) from interrupt
+    except AutoKaggleError as error:
+        _set_status(context, "failed", error.message)
+        journal.tell("run_finished", error.message, status="failed")
+        raise
+    except BaseException as error:
+        _set_status(context, "failed", repr(error))
+        raise
+    _set_status(context, "done")
+    journal.tell("run_finished", status="done", submission=_submission_path(context.folder))
+    return context.run
+
+
+def _carry_out_stage(context: RunContext, stage: Stage) -> None:
+    done = {record.name for record in context.run.stages if record.status == "done"}
+    if stage.name != "fetch":
+        context.budget.start()
+    if stage.name in done:
+        return
+    context.journal.tell("stage_started", stage.title, stage=stage.name)
+    started, clock = utc_now(), time.monotonic()
+    record = StageRecord(name=stage.name, status="running", started=started)
+    _set_stage(context, record)
+    try:
+        message = stage.carry_out(context)
+    except BaseException as error:
+        seconds = time.monotonic() - clock
+        failed = msgspec.structs.replace(record, status="failed", seconds=seconds, message=str(error) or repr(error))
+        _set_stage(context, failed)
+        raise
+    seconds = time.monotonic() - clock
+    _set_stage(context, msgspec.structs.replace(record, status="done", seconds=seconds, message=message))
+    context.journal.tell("stage_finished", message, stage=stage.name, seconds=round(seconds, 3))
+
+
+def _set_stage(context: RunContext, record: StageRecord) -> None:
+    others = tuple(known for known in context.run.stages if known.name != record.name)
+    context.save(
+        msgspec.structs.replace(
+            context.run,
+            stages=(*others, record),
+            updated=utc_now(),
+            budget_seconds_used=round(context.budget.used_seconds, 3),
+        )
+    )
+
+
+def _set_status(context: RunContext, status: RunStatus, error: str = "") -> None:
+    used = round(context.budget.used_seconds, 3)
+    run = context.run
+    context.save(msgspec.structs.replace(run, status=status, updated=utc_now(), error=error, budget_seconds_used=used))
+
+
+def _submission_path(folder: RunFolder) -> str:
+    return str(folder.submission) if folder.submission.is_file() else ""
+
+
+def _check_metric(metric: str | None) -> None:
+    if metric is None:
+        return
+    from autokaggle.skills.scoring import metrics
+
+    if metric not in metrics.METRICS:
+        raise UsageError(f"There is no metric {metric!r}.", f"Known metrics: {', '.join(sorted(metrics.METRICS))}.")
+
+
+def _isolation(options: RunOptions, settings: Settings) -> Isolation | None:
+    if options.skip_execution or settings.skip_execution:
+        return None
+    from autokaggle.skills.sandbox.isolation import probe_isolation
+
+    return probe_isolation(options.allow_unsandboxed)
+
+
+def _host() -> dict[str, object]:
+    import psutil
+
+    return {
+        "autokaggle": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "executable": sys.executable,
+    }
+
+
+@contextmanager
+def _hold(folder: RunFolder) -> Iterator[None]:
+    """Hold the run's lock, which the system frees when the process ends in any way."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder.lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UsageError(
+            f"Another process is at work on run {folder.id}.",
+            f"Watch it with: autokaggle status {folder.id} --watch",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _open_state(settings: Settings, journal: Journal) -> Iterator[StateStore | None]:
+    """Open the state store; without it the run goes on, since the run folder holds everything."""
+    make_private_folder(settings.home)
+    try:
+        state = StateStore(settings.state)
+    except AutoKaggleError as error:
+        journal.tell("warning", f"{error.message} The run goes on without the index of runs.")
+        yield None
+        return
+    with state:
+        yield state
+
+
+@contextmanager
+def _terminate_like_interrupt() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C; only the main thread may set handlers, elsewhere nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

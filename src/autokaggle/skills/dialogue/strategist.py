@@ -1,0 +1,96 @@
+"""The built-in strategist; this file decides what a run needs when no language model is asked.
+
+Decisions have these keys, which ``pipeline.plan.make_plan`` reads: ``metric`` (id), ``target`` (columns),
+``validation`` (``{"scheme", "column", "folds", "repeats"}``), ``families`` (model families), ``template``,
+``drop_columns``. Every decision says who took it and why. The same input gives the same decisions.
+"""
+
+from __future__ import annotations
+
+from autokaggle.records import Competition, DataProfile, Decision, Decisions, MetricFinding, RunOptions
+
+DEFAULT_FOLDS = 5
+SURE = 0.5
+
+TEMPLATES = {"tabular": "tabular", "text": "tabular", "image": "tabular", "timeseries": "tabular"}
+
+
+def decide(competition: Competition, profile: DataProfile, options: RunOptions, default_metric: str) -> Decisions:
+    """Decide everything that the plan needs.
+
+    ``default_metric`` is the named default for the profile's task, used when nothing better is known.
+    """
+    chosen = (
+        _metric(competition.metric, options, profile, default_metric),
+        _target(profile),
+        _validation(profile, options),
+        _families(options),
+        _template(profile, options),
+        _dropped(profile),
+    )
+    return Decisions(decisions=chosen)
+
+
+def _metric(finding: MetricFinding, options: RunOptions, profile: DataProfile, default_metric: str) -> Decision:
+    if options.metric:
+        return Decision(key="metric", value=options.metric, by="flag", why="given with --metric")
+    if finding.metric:
+        sureness = f"{finding.confidence:.0%} sure, from the competition's {finding.source}"
+        why = f"{sureness}: {finding.evidence or finding.wording}"
+        return Decision(key="metric", value=finding.metric, by="strategist", why=why)
+    said = (
+        f"the competition's wording {finding.wording!r} matches no known metric"
+        if finding.wording
+        else "none is stated"
+    )
+    task = profile.task_type.replace("_", " ")
+    return Decision(
+        key="metric",
+        value=default_metric,
+        by="strategist",
+        why=f"{said}; {default_metric} is the default for {task}; overrule it with --metric",
+    )
+
+
+def _target(profile: DataProfile) -> Decision:
+    guess = profile.target_guess
+    return Decision(
+        key="target",
+        value=list(profile.target_columns),
+        by="strategist",
+        why=f"{guess.evidence} ({guess.confidence:.0%} sure)",
+    )
+
+
+def _validation(profile: DataProfile, options: RunOptions) -> Decision:
+    folds = options.folds or DEFAULT_FOLDS
+    scheme, _, column = options.validation.partition(":")
+    if scheme != "auto":
+        value = {"scheme": scheme, "column": column or None, "folds": folds, "repeats": 1}
+        return Decision(key="validation", value=value, by="flag", why="given with --validation")
+    hint = profile.split
+    value = {"scheme": hint.scheme, "column": hint.column, "folds": folds, "repeats": 1}
+    by = "flag" if options.folds else "strategist"
+    return Decision(key="validation", value=value, by=by, why=hint.reason or "nothing speaks against random folds")
+
+
+def _families(options: RunOptions) -> Decision:
+    if options.model_family != "auto":
+        families = [family.strip() for family in options.model_family.split(",")]
+        return Decision(key="families", value=families, by="flag", why="given with --model-family")
+    why = "the portfolio decides: quickest sane baseline first, then what adds most per second"
+    return Decision(key="families", value=[], by="strategist", why=why)
+
+
+def _template(profile: DataProfile, options: RunOptions) -> Decision:
+    if options.template != "auto":
+        return Decision(key="template", value=options.template, by="flag", why="given with --template")
+    why = f"the data look like {profile.modality}"
+    return Decision(key="template", value=TEMPLATES[profile.modality], by="strategist", why=why)
+
+
+def _dropped(profile: DataProfile) -> Decision:
+    useless = [column for column in profile.columns if column.kind in ("constant", "duplicate")]
+    value = [column.name for column in useless]
+    why = "constant or a copy of another column" if value else "no column is constant or a copy of another"
+    return Decision(key="drop_columns", value=value, by="strategist", why=why)
