@@ -1,4 +1,4 @@
-"""A run from start to end; this file makes runs, carries out their stages, and leaves each in a state to resume from."""
+"""A run from start to end; this file makes runs, carries out their stages, and leaves each so that it can be resumed."""
 
 from __future__ import annotations
 

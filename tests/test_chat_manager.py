@@ -1,0 +1,124 @@
+"""The talk before the search: without a language model the strategist decides and the same two files are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from autokaggle.records import (
+    ColumnProfile,
+    Competition,
+    DataProfile,
+    Decision,
+    Decisions,
+    Guess,
+    MetricFinding,
+    RunOptions,
+    SplitHints,
+)
+from autokaggle.skills.dialogue.chat_manager import hold_dialogue
+from autokaggle.storage.artifacts import RunFolder
+from autokaggle.storage.records_file import read_record
+
+COMPETITION = Competition(
+    slug="orchard",
+    title="Orchard | yields\n# not a heading",
+    metric=MetricFinding(metric="roc_auc", wording="ROC AUC", source="field", confidence=0.95, evidence="ROC AUC"),
+)
+SURE = Guess(value="sold", confidence=0.9, evidence="in train, not in test")
+
+
+@pytest.fixture
+def profile() -> DataProfile:
+    return DataProfile(
+        files=(),
+        columns=(
+            ColumnProfile(name="height", kind="number", type="DOUBLE"),
+            ColumnProfile(name="always 1", kind="constant", type="BIGINT"),
+        ),
+        train="train.parquet",
+        test="test.parquet",
+        train_rows=100,
+        test_rows=50,
+        target_columns=("sold",),
+        target_guess=SURE,
+        id_columns=("id",),
+        id_guess=SURE,
+        submission_columns=("id", "sold"),
+        submission_kind="probability",
+        task_type="binary_classification",
+        task_guess=SURE,
+        metric_suggestion=Guess(value="roc_auc", confidence=0.5, evidence="probabilities in the sample"),
+        split=SplitHints(scheme="stratified", reason="the rarer class has 20 rows"),
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path, "orchard-20260801-101500-3f2a")
+
+
+def decided(decisions: Decisions, key: str) -> Decision:
+    return next(decision for decision in decisions.decisions if decision.key == key)
+
+
+def test_decisions_come_from_profile_and_pages(profile: DataProfile, folder: RunFolder) -> None:
+    decisions = hold_dialogue(COMPETITION, profile, RunOptions(target="orchard"), "roc_auc", folder)
+    assert decided(decisions, "metric").value == "roc_auc"
+    assert decided(decisions, "target").value == ["sold"]
+    assert decided(decisions, "validation").value == {
+        "scheme": "stratified",
+        "column": None,
+        "folds": 5,
+        "repeats": 1,
+    }
+    assert decided(decisions, "drop_columns").value == ["always 1"]
+    assert {decision.by for decision in decisions.decisions} == {"strategist"}
+
+
+def test_flags_overrule_and_are_named_as_such(profile: DataProfile, folder: RunFolder) -> None:
+    options = RunOptions(
+        target="orchard", metric="log_loss", validation="group:farm", folds=8, model_family="lightgbm,linear"
+    )
+    decisions = hold_dialogue(COMPETITION, profile, options, "roc_auc", folder)
+    assert decided(decisions, "metric") == Decision(
+        key="metric", value="log_loss", by="flag", why="given with --metric"
+    )
+    validation = decided(decisions, "validation")
+    assert validation.value == {"scheme": "group", "column": "farm", "folds": 8, "repeats": 1}
+    assert validation.by == "flag"
+    assert decided(decisions, "families").value == ["lightgbm", "linear"]
+
+
+def test_an_unknown_metric_falls_back_to_the_named_default_and_says_so(profile: DataProfile, folder: RunFolder) -> None:
+    unknown = msgspec.structs.replace(COMPETITION, metric=MetricFinding(wording="Orchard Quality Index"))
+    decisions = hold_dialogue(unknown, profile, RunOptions(target="orchard"), "log_loss", folder)
+    metric = decided(decisions, "metric")
+    assert metric.value == "log_loss"
+    assert "Orchard Quality Index" in metric.why
+    assert "--metric" in metric.why
+
+
+def test_both_files_hold_what_was_decided(profile: DataProfile, folder: RunFolder) -> None:
+    decisions = hold_dialogue(COMPETITION, profile, RunOptions(target="orchard"), "roc_auc", folder)
+    assert read_record(folder.decisions, Decisions) == decisions
+    transcript = folder.transcript.read_text("utf-8")
+    assert "No language model took part" in transcript
+    assert "| metric | roc_auc | strategist |" in transcript
+
+
+def test_text_from_outside_cannot_break_the_transcript(profile: DataProfile, folder: RunFolder) -> None:
+    hostile = msgspec.structs.replace(profile, warnings=("first\n# second | third",))
+    hold_dialogue(COMPETITION, hostile, RunOptions(target="orchard"), "roc_auc", folder)
+    lines = folder.transcript.read_text("utf-8").splitlines()
+    assert lines[0] == "# Orchard | yields # not a heading"
+    assert [line for line in lines[1:] if line.startswith("#")] == []
+
+
+def test_the_same_input_gives_the_same_files(profile: DataProfile, folder: RunFolder) -> None:
+    hold_dialogue(COMPETITION, profile, RunOptions(target="orchard"), "roc_auc", folder)
+    first = folder.decisions.read_bytes(), folder.transcript.read_bytes()
+    hold_dialogue(COMPETITION, profile, RunOptions(target="orchard"), "roc_auc", folder)
+    assert (folder.decisions.read_bytes(), folder.transcript.read_bytes()) == first
