@@ -64,9 +64,8 @@ def _append(path: Path, data: bytes) -> None:
 
 def _line(event: Event) -> str:
     facts = " ".join(f"{key}={_short(value)}" for key, value in event.fields.items())
-    return (
-        " ".join(part for part in (event.time, event.kind, printable(event.message), printable(facts)) if part) + "\n"
-    )
+    parts = (event.time, event.kind, printable(event.message), printable(facts))
+    return " ".join(part for part in parts if part) + "\n"
 
 
 def _short(value: Any) -> str:

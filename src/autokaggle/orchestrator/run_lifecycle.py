@@ -1,4 +1,4 @@
-"""A run from start to end; this file makes runs, carries out their stages, and leaves each so that it can be resumed."""
+"""A run from start to end; this file makes runs, carries out their stages, leaves each resumable."""
 
 from __future__ import annotations
 

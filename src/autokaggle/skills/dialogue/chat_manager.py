@@ -1,6 +1,6 @@
 """The talk before the search; this file decides who is asked and writes what was agreed.
 
-Whoever decides, the same two files come out: ``chat_decisions.json`` for programs and ``chat_transcript.md`` for people.
+Whoever decides, the same two files come out: ``chat_decisions.json`` and ``chat_transcript.md``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _transcript(competition: Competition, profile: DataProfile, decisions: Decis
     lines = [
         f"# {title}",
         "",
-        "No language model took part: the built-in strategist decided, from the competition's pages and the data alone.",
+        "No language model took part: the built-in strategist decided, from pages and data alone.",
         "",
         f"- data: {profile.train_rows:,} train rows, {profile.test_rows:,} test rows, {len(profile.columns)} columns",
         f"- task: {profile.task_type.replace('_', ' ')} ({_one_line(profile.task_guess.evidence)})",

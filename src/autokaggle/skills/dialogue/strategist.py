@@ -10,7 +10,6 @@ from __future__ import annotations
 from autokaggle.records import Competition, DataProfile, Decision, Decisions, MetricFinding, RunOptions
 
 DEFAULT_FOLDS = 5
-SURE = 0.5
 
 TEMPLATES = {"tabular": "tabular", "text": "tabular", "image": "tabular", "timeseries": "tabular"}
 
@@ -38,11 +37,10 @@ def _metric(finding: MetricFinding, options: RunOptions, profile: DataProfile, d
         sureness = f"{finding.confidence:.0%} sure, from the competition's {finding.source}"
         why = f"{sureness}: {finding.evidence or finding.wording}"
         return Decision(key="metric", value=finding.metric, by="strategist", why=why)
-    said = (
-        f"the competition's wording {finding.wording!r} matches no known metric"
-        if finding.wording
-        else "none is stated"
-    )
+    if finding.wording:
+        said = f"the competition's wording {finding.wording!r} matches no known metric"
+    else:
+        said = "the competition states none"
     task = profile.task_type.replace("_", " ")
     return Decision(
         key="metric",
