@@ -1,0 +1,96 @@
+"""Isolation by bubblewrap; this file writes the command line that shows a job nothing but what it needs.
+
+It is an allow-list: an empty root, the system's programs and libraries, the job's folders, no network.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from autokaggle.skills.sandbox.interpreter import Interpreter
+from autokaggle.skills.sandbox.job import Layout
+from autokaggle.skills.sandbox.limits import Limits
+
+ENVIRONMENT_INSIDE = Path("/env")
+SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/nix/store")
+SYSTEM_SEARCH_PATH = "/usr/bin:/bin:/usr/local/bin:/run/current-system/sw/bin"
+
+NAMESPACES = (
+    "--unshare-user",
+    "--disable-userns",
+    "--unshare-pid",
+    "--unshare-net",
+    "--unshare-ipc",
+    "--unshare-uts",
+    "--unshare-cgroup-try",
+    "--die-with-parent",
+    "--new-session",
+)
+
+
+def find_bubblewrap() -> Path | None:
+    """Find the program; the system's comes first, because distributions patch it and let it make namespaces."""
+    found = shutil.which("bwrap", path=SYSTEM_SEARCH_PATH) or shutil.which("bwrap")
+    return Path(found) if found else None
+
+
+def wrap(
+    program: Path,
+    command: list[str],
+    *,
+    layout: Layout,
+    seen: Layout,
+    interpreter: Interpreter,
+    variables: Mapping[str, str],
+    limits: Limits,
+    filter_place: str,
+    status_place: str,
+) -> list[str]:
+    """Put ``command`` behind the walls: folders of ``layout`` appear where ``seen`` says, all else is absent.
+
+    The two places are filled in with the open files of the seccomp program and of bubblewrap's own report. No folder
+    is mounted beneath one that can be written: bubblewrap before 0.12 follows links there (CVE-2026-87766).
+    """
+    line = [str(program), *NAMESPACES, "--cap-drop", "ALL", "--clearenv"]
+    for name, value in variables.items():
+        line += ["--setenv", name, value]
+    line += [*_system(), *_kernel_folders(limits)]
+    for home in interpreter.homes:
+        line += ["--ro-bind", str(home), str(home)]
+    if interpreter.environment:
+        line += ["--ro-bind", str(interpreter.environment), str(ENVIRONMENT_INSIDE)]
+    if layout.input and seen.input:
+        line += ["--ro-bind", str(layout.input), str(seen.input)]
+    line += ["--ro-bind", str(layout.code), str(seen.code)]
+    line += ["--bind", str(layout.work), str(seen.work), "--bind", str(layout.output), str(seen.output)]
+    line += ["--chdir", str(seen.work), "--remount-ro", "/", "--seccomp", filter_place]
+    line += ["--json-status-fd", status_place, "--"]
+    # Outside, this limit would count the processes of the whole desktop; inside, it counts those of the sandbox.
+    if prlimit := shutil.which("prlimit", path=SYSTEM_SEARCH_PATH):
+        line += [prlimit, f"--nproc={2 * limits.processes}"]
+    return [*line, *command]
+
+
+def _system() -> list[str]:
+    """Show /usr, the folders beside it as this distribution has them, and what the dynamic loader reads."""
+    line = ["--ro-bind", "/usr", "/usr"]
+    for name in SYSTEM_FOLDERS:
+        folder = Path("/", name)
+        if folder.is_symlink():
+            line += ["--symlink", os.readlink(folder), str(folder)]  # noqa: PTH115 - the text, kept relative
+        elif folder.is_dir():
+            line += ["--ro-bind", str(folder), str(folder)]
+    for path in SYSTEM_FILES:
+        line += ["--ro-bind-try", path, path]
+    return line
+
+
+def _kernel_folders(limits: Limits) -> list[str]:
+    """Give /proc and /dev of its own; root could change the machine through a writable /proc even in there."""
+    size = ["--size", str(limits.temporary_bytes), "--tmpfs"]
+    line = ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
+    return [*line, *size, "/dev/shm", "--remount-ro", "/dev", *size, "/tmp"]  # noqa: S108

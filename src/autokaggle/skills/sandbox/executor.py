@@ -1,0 +1,184 @@
+"""Running a job behind walls; this file picks the backend that the probe found and returns what happened as a record.
+
+The walls are the backend's, limits and their record are the supervisor's. Nothing that a job writes is parsed here.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import json
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from autokaggle.errors import AutoKaggleError, UsageError
+from autokaggle.records import Isolation, StepResult
+from autokaggle.skills.sandbox import bubblewrap, landlock, seatbelt, seccomp
+from autokaggle.skills.sandbox.interpreter import Interpreter, find_interpreter
+from autokaggle.skills.sandbox.job import INSIDE, Job, Layout, command_of, variables_of
+from autokaggle.skills.sandbox.supervisor import FILTER_PLACE, STATUS_PLACE, Order, Outcome
+from autokaggle.skills.sandbox.sweep import remove_tree, sweep
+from autokaggle.storage.records_file import make_private_folder
+
+__all__ = ["Job", "run_job"]
+
+POLL_SECONDS = 0.05
+GRACE_SECONDS = 10.0  # beyond the wall limit, for a supervisor that is itself starved
+
+
+def run_job(job: Job, isolation: Isolation, cancelled: threading.Event | None = None) -> StepResult:
+    """Run the scripts of ``job`` and wait for their end, a limit, or ``cancelled``.
+
+    A failing script is a result. Afterwards ``job.output`` holds plain files and folders only. The calling thread
+    must live as long as the job; several threads may run jobs at once.
+
+    Raises:
+        UsageError: a script, folder or interpreter of the job does not exist.
+        AutoKaggleError: the walls could not be built, or the supervisor died.
+    """
+    _check(job)
+    with _working_folder(job) as work:
+        job = dataclasses.replace(job, work=work)
+        outcome = _supervise(_order(job, isolation), cancelled)
+    if not outcome.started:
+        raise AutoKaggleError(
+            f"The sandbox could not be built: {_first_line(job.log)}", "Run `autokaggle doctor` to see what is missing."
+        )
+    removed = sweep(job.output, job.limits.file_bytes)
+    if removed:
+        with job.log.open("a", encoding="utf-8") as log:
+            log.writelines(f"[removed from output: {line}]\n" for line in removed)
+    return StepResult(
+        script=" ".join(job.scripts),
+        exit_code=outcome.exit_code,
+        limit=outcome.limit,  # type: ignore[arg-type]
+        seconds=round(outcome.seconds, 3),
+        cpu_seconds=round(outcome.cpu_seconds, 3),
+        peak_memory_bytes=outcome.peak_memory_bytes,
+        written_bytes=outcome.written_bytes,
+    )
+
+
+def _check(job: Job) -> None:
+    for script in job.scripts:
+        if not (job.code / script).is_file():
+            raise UsageError(f"There is no script {script} in {job.code}.", "Name a file of the code folder.")
+    if job.input and not job.input.is_dir():
+        raise UsageError(f"There is no input folder {job.input}.", "Name an existing folder.")
+    make_private_folder(job.output)
+
+
+@contextlib.contextmanager
+def _working_folder(job: Job) -> Iterator[Path]:
+    if job.work:
+        yield make_private_folder(job.work)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="autokaggle-work-"))
+    try:
+        yield folder
+    finally:
+        remove_tree(folder)
+
+
+def _order(job: Job, isolation: Isolation) -> Order:
+    assert job.work is not None
+    interpreter = find_interpreter(job.environment, job.python)
+    real = Layout(
+        code=job.code.resolve(),
+        output=job.output.resolve(),
+        work=job.work.resolve(),
+        input=job.input.resolve() if job.input else None,
+    )
+    unwrapped = Order(
+        command=command_of(job, real, interpreter.executable),
+        variables=variables_of(job, real, interpreter.environment),
+        folder=str(real.work),
+        log=str(job.log.absolute()),
+        watched_folders=[str(real.work), str(real.output)],
+        limits=dataclasses.asdict(job.limits),
+    )
+    match isolation.backend:
+        case "bubblewrap":
+            return _behind_bubblewrap(unwrapped, job, real, interpreter)
+        case "landlock":
+            program = seccomp.assemble(sockets=False)
+            return dataclasses.replace(unwrapped, rules=landlock.rules(real, interpreter), filter=_encoded(program))
+        case "sandbox-exec":
+            command = seatbelt.wrap(unwrapped.command, layout=real, interpreter=interpreter)
+            return dataclasses.replace(unwrapped, command=command)
+        case "none":
+            return unwrapped
+    raise AutoKaggleError(f"There is no isolation backend {isolation.backend!r}.", "Start a new run.")
+
+
+def _behind_bubblewrap(unwrapped: Order, job: Job, real: Layout, interpreter: Interpreter) -> Order:
+    program = bubblewrap.find_bubblewrap()
+    if program is None:
+        raise AutoKaggleError("bubblewrap was removed since it was probed.", "Install it again, then resume the run.")
+    seen = dataclasses.replace(INSIDE, input=INSIDE.input if real.input else None)
+    environment = bubblewrap.ENVIRONMENT_INSIDE if interpreter.environment else None
+    executable = interpreter.executable
+    if interpreter.environment and environment:
+        executable = environment / executable.relative_to(interpreter.environment)
+    line = bubblewrap.wrap(
+        program,
+        command_of(job, seen, executable),
+        layout=real,
+        seen=seen,
+        interpreter=interpreter,
+        variables=variables_of(job, seen, environment),
+        limits=job.limits,
+        filter_place=FILTER_PLACE,
+        status_place=STATUS_PLACE,
+    )
+    return dataclasses.replace(
+        unwrapped,
+        command=line,
+        # bubblewrap's first process inside keeps the environment that it was started with, readable in /proc.
+        variables={"PATH": bubblewrap.SYSTEM_SEARCH_PATH},
+        filter=_encoded(seccomp.assemble(sockets=True)),
+        temporary_folders=["/tmp", "/dev/shm"],  # noqa: S108
+    )
+
+
+def _encoded(program: bytes) -> str:
+    return base64.b64encode(program).decode()
+
+
+def _supervise(order: Order, cancelled: threading.Event | None) -> Outcome:
+    """Hand ``order`` to a supervisor; closing its standard input, as our death does, ends the job."""
+    line = [sys.executable, "-I", "-m", "autokaggle.skills.sandbox.supervisor"]
+    deadline = time.monotonic() + float(order.limits["wall_seconds"]) + GRACE_SECONDS
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin and process.stdout
+        with process.stdin, contextlib.suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(dataclasses.asdict(order)).encode() + b"\n")
+            process.stdin.flush()
+            while not select.select([process.stdout], [], [], POLL_SECONDS)[0]:
+                if time.monotonic() > deadline or (cancelled and cancelled.is_set()):
+                    break
+        process.stdin = None
+        try:
+            answer, complaint = process.communicate(timeout=GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            answer, complaint = process.communicate()
+    try:
+        return Outcome(**json.loads(answer))
+    except (ValueError, TypeError) as error:
+        detail = complaint.decode(errors="replace").strip().rpartition("\n")[2]
+        raise AutoKaggleError(
+            f"The process that watches the sandbox died (exit code {process.returncode}). {detail}".strip(),
+            "Resume the run; if it happens again, report it with the run's log.",
+        ) from error
+
+
+def _first_line(log: Path) -> str:
+    return next(iter(log.read_text("utf-8", "replace").splitlines()), "no reason was given.")

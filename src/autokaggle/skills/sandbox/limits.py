@@ -1,0 +1,87 @@
+"""What a step may use; this file holds the record of limits and derives defaults from the machine.
+
+Enforcing them is the supervisor's work.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+MEBIBYTE = 1 << 20
+GIBIBYTE = 1 << 30
+
+DEFAULT_WALL_SECONDS = 600.0
+MEMORY_SHARE = 0.8
+DISK_SHARE = 0.5
+LARGEST_DISK_BYTES = 20 * GIBIBYTE
+LOG_BYTES = 16 * MEBIBYTE
+CGROUP_MEMORY_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The bounds of one step, over all of its processes together.
+
+    ``processes`` counts threads too. ``disk_bytes`` and ``inodes`` are of the work and output folders together,
+    ``file_bytes`` is of any one file. ``temporary_bytes`` is what /tmp and /dev/shm hold each, in memory.
+    ``threads`` is advice to numeric libraries by environment variables, not a bound.
+    """
+
+    wall_seconds: float
+    memory_bytes: int
+    cpu_seconds: float | None = None
+    threads: int = 1
+    processes: int = 256
+    file_bytes: int = 4 * GIBIBYTE
+    disk_bytes: int = LARGEST_DISK_BYTES
+    inodes: int = 50_000
+    log_bytes: int = LOG_BYTES
+    temporary_bytes: int = 256 * MEBIBYTE
+
+
+def default_limits(
+    *,
+    wall_seconds: float = DEFAULT_WALL_SECONDS,
+    memory_bytes: int | None = None,
+    cpu_seconds: float | None = None,
+    threads: int | None = None,
+    disk_bytes: int | None = None,
+    folder: Path | None = None,
+) -> Limits:
+    """Fill what was not asked for from this machine; ``folder`` says on which disk the outputs will lie."""
+    threads = threads or available_cores()
+    free = shutil.disk_usage(folder or Path.cwd()).free
+    disk = disk_bytes or min(LARGEST_DISK_BYTES, max(int(free * DISK_SHARE), MEBIBYTE))
+    memory = memory_bytes or int(machine_memory_bytes() * MEMORY_SHARE)
+    return Limits(
+        wall_seconds=wall_seconds,
+        memory_bytes=memory,
+        cpu_seconds=cpu_seconds,
+        threads=threads,
+        # Libraries that ignore the advice open a pool with one thread a core, and a few do so at once.
+        processes=256 + 16 * (os.cpu_count() or 1),
+        file_bytes=min(4 * GIBIBYTE, disk),
+        disk_bytes=disk,
+        temporary_bytes=min(256 * MEBIBYTE, memory // 4),
+    )
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def machine_memory_bytes() -> int:
+    """Return the memory of the machine, or of the container when it has less."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in CGROUP_MEMORY_FILES:
+        try:
+            memory = min(memory, int(path.read_text()))
+        except (OSError, ValueError):  # no such cgroup version, or "max"
+            continue
+    return memory

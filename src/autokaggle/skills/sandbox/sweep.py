@@ -1,0 +1,119 @@
+"""Folders that untrusted code wrote; this file measures them, clears them of traps, and removes them.
+
+Nothing here follows a link, opens a file's content, or needs memory that grows with the depth of a tree.
+"""
+
+# The os module, not pathlib: folders are walked by descriptor.
+# ruff: noqa: PTH101, PTH208
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+DEEPEST = 32
+LONGEST_PATH = 3000  # the kernel refuses paths beyond 4096 bytes, behind which files could hide from a walk
+_BLOCK = 512
+
+
+def measure(folders: Iterable[str], most_entries: int) -> tuple[int, int]:
+    """Return the bytes on disk and the number of entries below ``folders``.
+
+    Stops early beyond ``most_entries``; a tree deeper than any honest one counts as more than those.
+    """
+    size = entries = 0
+    pending = [(folder, 0) for folder in folders]
+    while pending:
+        folder, depth = pending.pop()
+        try:
+            with os.scandir(folder) as listing:
+                for entry in listing:
+                    facts = entry.stat(follow_symlinks=False)
+                    entries += 1
+                    size += facts.st_blocks * _BLOCK
+                    if stat.S_ISDIR(facts.st_mode):
+                        pending.append((entry.path, depth + 1))
+                    if entries > most_entries or depth >= DEEPEST or len(os.fsencode(entry.path)) > LONGEST_PATH:
+                        return size, most_entries + 1
+        except OSError:  # it was removed while being read
+            continue
+    return size, entries
+
+
+def sweep(folder: Path, largest_file_bytes: int) -> tuple[str, ...]:
+    """Leave only plain folders and plain files in ``folder``, readable by the user alone.
+
+    Removes links of both kinds, pipes, sockets, devices, files beyond ``largest_file_bytes``, names with control
+    characters, and what lies too deep. Returns a line on each removal.
+    """
+    removed: list[str] = []
+    pending = [(folder, 0)]
+    while pending:
+        current, depth = pending.pop()
+        os.chmod(current, 0o700)
+        with os.scandir(current) as listing:
+            entries = list(listing)
+        for entry in entries:
+            facts = entry.stat(follow_symlinks=False)
+            path = Path(entry.path)
+            is_deep = depth >= DEEPEST or len(os.fsencode(entry.path)) > LONGEST_PATH
+            reason = "too deep" if is_deep else _objection(entry.name, facts, largest_file_bytes)
+            if reason is not None:
+                removed.append(f"{ascii(str(path.relative_to(folder)))[1:-1]}: {reason}")
+                remove_tree(path) if stat.S_ISDIR(facts.st_mode) else path.unlink()
+            elif stat.S_ISDIR(facts.st_mode):
+                pending.append((path, depth + 1))
+            else:
+                path.chmod(0o600)
+    return tuple(removed)
+
+
+def _objection(name: str, facts: os.stat_result, largest_file_bytes: int) -> str | None:
+    if not name.isprintable():
+        return "control characters in the name"
+    if stat.S_ISDIR(facts.st_mode):
+        return None
+    if stat.S_ISLNK(facts.st_mode):
+        return "symbolic link"
+    if not stat.S_ISREG(facts.st_mode):
+        return "not a plain file"
+    if facts.st_nlink > 1:
+        return "hard link"
+    if facts.st_size > largest_file_bytes:
+        return f"larger than {largest_file_bytes} bytes"
+    return None
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove ``folder`` however deep it is: folders inside are moved up to the top first, then emptied there."""
+    top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        pending = [name for name in os.listdir(top) if not _unlink(name, top)]
+        while pending:
+            name = pending.pop()
+            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
+            try:
+                for child in os.listdir(inner):
+                    if not _unlink(child, inner):
+                        moved = secrets.token_hex(16)
+                        os.rename(child, moved, src_dir_fd=inner, dst_dir_fd=top)
+                        pending.append(moved)
+            finally:
+                os.close(inner)
+            os.rmdir(name, dir_fd=top)
+    finally:
+        os.close(top)
+    folder.rmdir()
+
+
+def _unlink(name: str, folder: int) -> bool:
+    """Remove a file; make a folder ready to be emptied and return False."""
+    facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if stat.S_ISDIR(facts.st_mode):
+        os.chmod(name, 0o700, dir_fd=folder)
+        return False
+    os.unlink(name, dir_fd=folder)
+    return True
