@@ -45,9 +45,9 @@ class Environment:
     folder: Path
     key: str
     requirements: tuple[str, ...]
-    lock: str
+    lock_text: str
     lock_sha256: str
-    python: str
+    python_version: str
     reused: bool
 
 
@@ -148,9 +148,9 @@ def _environment(request: _Request, lock: str, folder: Path, *, reused: bool) ->
         folder=folder,
         key=folder.name,
         requirements=request.requirements,
-        lock=lock,
+        lock_text=lock,
         lock_sha256=hashlib.sha256(lock.encode()).hexdigest(),
-        python=request.version,
+        python_version=request.version,
         reused=reused,
     )
 
