@@ -1,0 +1,139 @@
+"""From a zip archive to files in the cache; this file refuses whatever could do harm before a byte is written.
+
+Refused: names that leave the folder, links and devices, encrypted or overlapping entries, declared sizes beyond the
+disk or beyond belief, and an entry that holds more than it declared.
+"""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
+
+from autokaggle.errors import CompetitionUnusable, OutsideWorldError
+from autokaggle.records import DataFile, Progress
+from autokaggle.storage.dataset_cache import DatasetCache
+
+MOST_ENTRIES = 2_000_000
+HIGHEST_RATIO = 300
+RATIO_COUNTS_FROM_BYTES = 1 << 30
+ENCRYPTED = 0x1
+KNOWN_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+
+OnProgress = Callable[[Progress], None]
+
+
+class UnsafeArchive(CompetitionUnusable):
+    """The archive would do harm; nothing of it was written."""
+
+
+class DamagedArchive(OutsideWorldError):
+    """The bytes are no whole zip archive."""
+
+
+def extract_archive(path: Path, cache: DatasetCache, on_progress: OnProgress) -> tuple[DataFile, ...]:
+    """Store every file of the archive in the cache; names are the archive's, in its order.
+
+    Raises:
+        UnsafeArchive: an entry would do harm; the message names it.
+        DamagedArchive: a checksum, a size or the directory of the archive is wrong.
+        ActionNeeded: the disk cannot take the files.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = checked_entries(archive, path.stat().st_size)
+            total = sum(entry.file_size for entry in entries)
+            cache.require_space(total)
+            files, done = [], 0
+            for entry in entries:
+                with archive.open(entry) as stream:
+                    files.append(cache.add(_plain(entry), stream, limit=entry.file_size))
+                done += entry.file_size
+                on_progress(Progress(text="Unpacking", done=done, total=total, unit="bytes"))
+            return tuple(files)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
+        raise DamagedArchive(
+            f"{path.name} is not a whole zip archive: {error}.", "Run the same again to download it afresh."
+        ) from error
+
+
+def checked_entries(archive: zipfile.ZipFile, archive_bytes: int) -> list[zipfile.ZipInfo]:
+    """Return the archive's files after every check that needs no unpacking.
+
+    Raises:
+        UnsafeArchive: says which entry, and why.
+    """
+    listed = archive.infolist()
+    if len(listed) > MOST_ENTRIES:
+        raise _unsafe(archive, f"it lists {len(listed):,} entries")
+    entries = [entry for entry in listed if not entry.is_dir()]
+    for entry in listed:
+        if problem := _entry_problem(entry):
+            raise _unsafe(archive, f"entry {entry.filename[:200]!r} {problem}")
+    if problem := _name_clash([_plain(entry) for entry in entries]):
+        raise _unsafe(archive, problem)
+    declared = sum(entry.file_size for entry in entries)
+    packed = sum(entry.compress_size for entry in entries)
+    if packed > archive_bytes:
+        raise _unsafe(archive, "its entries overlap")
+    if declared > RATIO_COUNTS_FROM_BYTES and declared > HIGHEST_RATIO * archive_bytes:
+        raise _unsafe(archive, f"{archive_bytes:,} bytes claim to hold {declared:,}")
+    return entries
+
+
+def name_problem(name: str) -> str:
+    """Say what is wrong with a file name from outside, "" when it is a plain path below its folder."""
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith(("/", "\\")) or "\\" in name or (len(name) > 1 and name[1] == ":"):
+        return "is no relative path"
+    if ".." in parts:
+        return "leaves its folder"
+    if any(ord(char) < 32 or ord(char) == 127 for char in name):
+        return "holds control characters"
+    if len(name.encode("utf-8", "replace")) > 1000 or any(len(part.encode("utf-8", "replace")) > 255 for part in parts):
+        return "is too long"
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return "is no text"
+    return ""
+
+
+def _plain(entry: zipfile.ZipInfo) -> str:
+    """The name without the ``./`` that some packers write."""
+    return str(PurePosixPath(entry.filename))
+
+
+def _entry_problem(entry: zipfile.ZipInfo) -> str:
+    # ZipInfo cuts a name at a NUL byte: what is checked must be what the archive says.
+    if problem := name_problem(entry.orig_filename) or name_problem(entry.filename):
+        return problem
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link or a device, not a file"
+    if entry.flag_bits & ENCRYPTED:
+        return "is encrypted"
+    if entry.compress_type not in KNOWN_METHODS:
+        return f"uses compression method {entry.compress_type}, which is not supported"
+    return ""
+
+
+def _name_clash(names: Sequence[str]) -> str:
+    seen = set(names)
+    if len(seen) != len(names):
+        return "two entries have the same name"
+    for name in names:
+        for parent in PurePosixPath(name).parents:
+            if str(parent) in seen:
+                return f"{str(parent)[:200]!r} is both a file and a folder"
+    return ""
+
+
+def _unsafe(archive: zipfile.ZipFile, reason: str) -> UnsafeArchive:
+    name = Path(archive.filename or "the archive").name
+    return UnsafeArchive(
+        f"{name} was refused, and nothing of it was unpacked: {reason}.",
+        "No competition of Kaggle ships such an archive; report it on the competition's discussion page.",
+    )
