@@ -1,0 +1,189 @@
+"""The plan; this file turns what was found and decided into the one record that the search works from.
+
+It invents nothing: what the profile guessed and the decisions fixed is brought into agreement with the metric.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from autokaggle.errors import CompetitionUnusable, UsageError
+from autokaggle.records import (
+    ColumnProfile,
+    Competition,
+    DataProfile,
+    Decisions,
+    Plan,
+    RunOptions,
+    SubmissionFormat,
+    SubmissionKind,
+    TaskType,
+    Validation,
+    ValidationScheme,
+)
+
+MetricInput = Literal["value", "label", "probability", "class_probability", "ranked_labels"]
+
+DEFAULT_FOLDS = 5
+FEWEST_ROWS_PER_FOLD = 5
+USELESS_KINDS = ("constant", "duplicate", "path")
+SCHEMES: tuple[ValidationScheme, ...] = ("kfold", "stratified", "group", "stratified_group", "time")
+# The one metric that is best served by predicting a number for labels that have an order.
+ORDINAL_METRICS = ("quadratic_weighted_kappa",)
+
+
+def make_plan(
+    competition: Competition,
+    profile: DataProfile,
+    decisions: Decisions,
+    options: RunOptions,
+    *,
+    metric_input: MetricInput,
+    greater_is_better: bool,
+) -> Plan:
+    """Agree on target, task, prediction columns, validation and the submission's form.
+
+    ``metric_input`` says what the agreed metric compares; ``greater_is_better`` is its direction.
+
+    Raises:
+        UsageError: a decision names a column or a scheme that does not exist.
+        CompetitionUnusable: there is nothing to predict, or too little to learn from.
+    """
+    decided: dict[str, Any] = {decision.key: decision.value for decision in decisions.decisions}
+    targets = _known_columns(decided.get("target") or profile.target_columns, profile, "target")
+    if not targets:
+        raise CompetitionUnusable("No target column was found.", "Name it in the chat, or check the sample submission.")
+    if profile.train_rows < 2 * FEWEST_ROWS_PER_FOLD:
+        raise CompetitionUnusable(
+            f"Train has {profile.train_rows} rows: too few to learn from.", "Check the data files."
+        )
+    metric = str(decided["metric"])
+    classes = {target: profile.classes[target] for target in targets if target in profile.classes}
+    task = _task(profile, classes, metric, metric_input, len(targets))
+    if task == "regression":
+        classes = {}
+    return Plan(
+        slug=competition.slug,
+        task_type=task,
+        target_columns=targets,
+        id_columns=profile.id_columns,
+        classes=classes,
+        prediction_columns=prediction_columns(targets, classes, task),
+        metric=metric,
+        greater_is_better=greater_is_better,
+        submission=_submission(profile, targets, _submission_kind(metric_input, task), metric),
+        train_table=profile.train,
+        test_table=profile.test,
+        validation=_validation(decided, profile, options, targets, classes),
+        template=str(decided.get("template") or "tabular"),
+        families=tuple(decided.get("families") or ()),
+        drop_columns=_dropped(decided, profile),
+        seed=options.seed,
+        time_budget_seconds=options.time_budget_seconds,
+    )
+
+
+def prediction_columns(targets: Sequence[str], classes: Mapping[str, Sequence[str]], task: TaskType) -> tuple[str, ...]:
+    """Return the columns of the two prediction files."""
+    if task != "multiclass_classification":
+        return tuple(targets)
+    if len(targets) == 1:
+        return tuple(classes[targets[0]])
+    return tuple(f"{target}={label}" for target in targets for label in classes[target])
+
+
+def _task(
+    profile: DataProfile, classes: Mapping[str, Sequence[str]], metric: str, metric_input: MetricInput, targets: int
+) -> TaskType:
+    """Return the task that serves the metric best: the profile cannot know whether labels are counted or measured."""
+    task = profile.task_type
+    if not classes:
+        return "regression"
+    numeric = all(_are_numbers(labels) for labels in classes.values())
+    several = any(len(labels) > 2 for labels in classes.values())
+    if metric in ORDINAL_METRICS and numeric and several:
+        return "ordinal"
+    if metric_input == "value" and numeric and (several or task == "ordinal"):
+        return "regression"
+    if several or metric_input == "class_probability":
+        return "multiclass_classification"
+    return "multilabel_classification" if targets > 1 else "binary_classification"
+
+
+def _are_numbers(labels: Sequence[str]) -> bool:
+    try:
+        return all(float(label) == float(label) for label in labels)
+    except ValueError:
+        return False
+
+
+def _submission_kind(metric_input: MetricInput, task: TaskType) -> SubmissionKind:
+    if metric_input == "probability" and task == "multiclass_classification":
+        return "class_probability"
+    return metric_input
+
+
+def _submission(profile: DataProfile, targets: tuple[str, ...], kind: SubmissionKind, metric: str) -> SubmissionFormat:
+    columns = profile.submission_columns or (*profile.id_columns, *targets)
+    length = re.search(r"\d+$", metric)
+    return SubmissionFormat(
+        kind=kind,
+        columns=columns,
+        id_columns=tuple(column for column in columns if column in profile.id_columns),
+        ids_from=profile.sample_submission or profile.test,
+        list_length=int(length.group()) if kind == "ranked_labels" and length else 0,
+    )
+
+
+def _validation(
+    decided: Mapping[str, Any],
+    profile: DataProfile,
+    options: RunOptions,
+    targets: Sequence[str],
+    classes: Mapping[str, Sequence[str]],
+) -> Validation:
+    wanted: Mapping[str, Any] = decided.get("validation") or {}
+    scheme = wanted.get("scheme") or profile.split.scheme
+    if scheme not in SCHEMES:
+        raise UsageError(f"{scheme!r} is no validation scheme.", f"Choose one of {', '.join(SCHEMES)}.")
+    column = wanted.get("column")
+    if column is not None:
+        _known_columns([column], profile, "validation")
+    folds = int(options.folds or wanted.get("folds") or DEFAULT_FOLDS)
+    if folds < 2:
+        raise UsageError(f"{folds} folds cannot validate anything.", "Choose at least 2.")
+    reason = profile.split.reason
+    if not options.folds:
+        most = _most_folds(profile, targets, classes)
+        if most < folds:
+            folds, reason = most, f"{most} folds, as the data allow no more"
+    return Validation(scheme=scheme, folds=folds, repeats=int(wanted.get("repeats") or 1), column=column, reason=reason)
+
+
+def _most_folds(profile: DataProfile, targets: Sequence[str], classes: Mapping[str, Sequence[str]]) -> int:
+    """Return how many folds leave each fold some rows, and a row of every class that has at least two."""
+    most = profile.train_rows // FEWEST_ROWS_PER_FOLD
+    for column in profile.columns:
+        if column.name in targets and len(column.top) == len(classes.get(column.name, ())):
+            rows = [round(share * profile.train_rows) for _, share in column.top]
+            most = min([most, *(count for count in rows if count >= 2)])
+    return max(2, most)
+
+
+def _dropped(decided: Mapping[str, Any], profile: DataProfile) -> tuple[str, ...]:
+    chosen = [str(name) for name in decided.get("drop_columns") or ()]
+    useless = [column.name for column in profile.columns if column.kind in USELESS_KINDS]
+    return tuple(dict.fromkeys([*chosen, *useless]))
+
+
+def _known_columns(names: Sequence[str], profile: DataProfile, role: str) -> tuple[str, ...]:
+    known: dict[str, ColumnProfile] = {column.name: column for column in profile.columns}
+    for name in names:
+        if known and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Known columns: {', '.join(list(known)[:20])}."
+            raise UsageError(f"There is no {role} column {name!r}.", hint)
+    return tuple(names)

@@ -1,0 +1,45 @@
+"""Time limits; this file shares what is left until the deadline among the fits still to do.
+
+``AUTOKAGGLE_DEADLINE`` is the moment (seconds since 1970) by which the last script must have written its files.
+Without it there is no limit.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+
+# Validating, predicting and writing need time after the last fit.
+RESERVE_SHARE = 0.12
+RESERVE_SECONDS = 0.5
+
+
+class FitClock:
+    """Hand out an end to each of ``fits``, of which ``parallel`` run at once."""
+
+    def __init__(self, fits: int, parallel: int) -> None:
+        self._left = fits
+        self._parallel = parallel
+        self._lock = threading.Lock()
+        deadline = os.environ.get("AUTOKAGGLE_DEADLINE")
+        now = time.time()
+        reserve = RESERVE_SECONDS + RESERVE_SHARE * max(0.0, float(deadline) - now) if deadline else 0.0
+        self._end = float(deadline) - reserve if deadline else math.inf
+
+    def next_end(self) -> float:
+        """Return the moment at which the fit that starts now must stop, infinity when there is no limit.
+
+        A fit that ends early leaves its time to the later ones.
+        """
+        with self._lock:
+            waves = math.ceil(max(1, self._left) / self._parallel)
+            self._left -= 1
+        now = time.time()
+        return now + max(0.0, self._end - now) / waves
+
+
+def is_over(end: float) -> bool:
+    """Say whether the moment ``end`` has passed."""
+    return time.time() >= end

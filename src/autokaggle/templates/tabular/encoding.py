@@ -1,0 +1,78 @@
+"""Features as a matrix; this file gives categories and keys their numbers, without looking at targets.
+
+The matrix is float32, one row per table row: first the numbers, then the categories as codes (missing is NaN).
+Model columns have no names, only positions, so that any column name of the data is harmless; ``names`` tells them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Matrix = npt.NDArray[np.float32]
+Codes = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The rows of one table: ``values`` (n, features), and ``keys`` (n, key columns), -1 where missing or unknown."""
+
+    values: Matrix
+    keys: Codes
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What each feature becomes; ``levels`` are the known values of categories and keys, the commonest first."""
+
+    numbers: tuple[str, ...]
+    categories: tuple[str, ...]
+    keys: tuple[str, ...]
+    levels: dict[str, pd.Index]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The readable name of each column of the matrix."""
+        return (*self.numbers, *self.categories)
+
+    @property
+    def category_columns(self) -> list[int]:
+        """The positions of the categories in the matrix."""
+        return list(range(len(self.numbers), len(self.names)))
+
+
+def fit(tables: Sequence[pd.DataFrame]) -> Encoding:
+    """Learn the levels of categories and keys from all rows; numbers that never vary are left out."""
+    numbers: list[str] = []
+    categories: list[str] = []
+    keys: list[str] = []
+    levels: dict[str, pd.Index] = {}
+    for name, column in tables[0].items():
+        columns = [table[name] for table in tables]
+        if pd.api.types.is_numeric_dtype(column):
+            if pd.concat(columns).nunique(dropna=False) > 1:
+                numbers.append(str(name))
+            continue
+        levels[str(name)] = pd.Index(pd.concat([part.astype("str") for part in columns]).value_counts().index)
+        (categories if isinstance(column.dtype, pd.CategoricalDtype) else keys).append(str(name))
+    return Encoding(tuple(numbers), tuple(categories), tuple(keys), levels)
+
+
+def encode(table: pd.DataFrame, encoding: Encoding) -> Encoded:
+    """Return the rows of ``table`` as numbers, in its order."""
+    values = np.empty((len(table), len(encoding.names)), dtype=np.float32)
+    for position, name in enumerate(encoding.numbers):
+        values[:, position] = table[name].to_numpy(np.float32, na_value=np.nan)
+    for position, name in enumerate(encoding.categories, start=len(encoding.numbers)):
+        codes = _codes(table[name], encoding.levels[name])
+        values[:, position] = np.where(codes < 0, np.nan, codes)
+    keys = [_codes(table[name], encoding.levels[name]) for name in encoding.keys]
+    return Encoded(values, np.stack(keys, axis=1) if keys else np.empty((len(table), 0), dtype=np.int32))
+
+
+def _codes(column: pd.Series, levels: pd.Index) -> Codes:
+    return levels.get_indexer(pd.Index(column.astype("str"))).astype(np.int32)

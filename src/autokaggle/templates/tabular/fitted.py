@@ -1,0 +1,104 @@
+"""The fitted pipeline; this file is what ``train.py`` writes and the other scripts predict with.
+
+What was fitted or prepared stays in memory for the next script when all run in one interpreter; alone, a script
+reads ``model.joblib``.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+
+import encoding
+import features
+import files
+import models
+import target_encoding
+from encoding import Encoded, Matrix
+from folds import Rows, Split
+from targets import Floats
+
+MODEL_FILE = "model.joblib"
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """How raw rows become a matrix: what features.py learned, and the encoding of its features."""
+
+    state: Any
+    encoding: encoding.Encoding
+
+    def encode(self, table: pd.DataFrame) -> Encoded:
+        """Return the rows of a raw table as numbers."""
+        return encoding.encode(features.transform(table, self.state), self.encoding)
+
+
+@dataclass(frozen=True, eq=False)
+class FoldModel:
+    """One model of one target; ``split`` is the fold that it may be judged on, None when it trained on all rows."""
+
+    target: int
+    split: Split | None
+    preparation: Preparation
+    target_encoder: target_encoding.TargetEncoder
+    model: models.Model
+
+    def predict(self, role: str, rows: Rows | None = None) -> Floats:
+        """Predict rows of train or test (all when None), in the space in which the model learned."""
+        return self.model.predict(matrix(encoded_table(self.preparation, role), self.target_encoder, rows))
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """All models, in the order of folds and targets."""
+
+    models: tuple[FoldModel, ...]
+    version: int = 1
+
+    def for_scoring(self, target: int) -> list[FoldModel]:
+        """The models that left out a fold."""
+        return [model for model in self.models if model.target == target and model.split is not None]
+
+    def for_test(self, target: int) -> list[FoldModel]:
+        """The models that trained on all rows where there are such, else those of the folds."""
+        own = [model for model in self.models if model.target == target]
+        return [model for model in own if model.split is None] or own
+
+
+_kept: list[Fitted] = []
+
+
+def save(fitted: Fitted) -> None:
+    """Write ``model.joblib`` and keep the models for the next script of this process."""
+    joblib.dump(fitted, files.output_folder() / MODEL_FILE)
+    _kept[:] = [fitted]
+
+
+def load() -> Fitted:
+    """Return what ``train.py`` fitted."""
+    if _kept:
+        return _kept[0]
+    path = files.output_folder() / MODEL_FILE
+    if not path.is_file():
+        raise SystemExit(f"{path} is not there: run train.py first.")
+    fitted = joblib.load(path)
+    assert isinstance(fitted, Fitted)
+    return fitted
+
+
+def matrix(encoded: Encoded, encoder: target_encoding.TargetEncoder, rows: Rows | None) -> Matrix:
+    """Return the rows (all when None) with their encoded keys behind."""
+    values, keys = (encoded.values, encoded.keys) if rows is None else (encoded.values[rows], encoded.keys[rows])
+    return np.concatenate([values, encoder.encode(keys)], axis=1)
+
+
+# Two tables of the one preparation that all folds share; preparations of single folds are used once each.
+@functools.lru_cache(maxsize=2)
+def encoded_table(preparation: Preparation, role: str) -> Encoded:
+    """Return all rows of train or test as numbers."""
+    return preparation.encode(files.load_table(role).drop(columns=files.config()["target_columns"], errors="ignore"))

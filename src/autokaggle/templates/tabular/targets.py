@@ -1,0 +1,82 @@
+"""The columns to predict; this file turns labels into numbers to learn, and learned scores into predictions.
+
+Predictions are in the metric's natural space: probabilities, or values on the scale of the target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One column to predict. ``classes`` are its labels in order, empty for values.
+
+    ``objective`` is what a model minimises: log_loss, squared_error or absolute_error.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    objective: str
+    transform: str
+
+    @property
+    def outputs(self) -> int:
+        """How many prediction columns it has: one, or one per class from three classes on."""
+        return len(self.classes) if self.objective == "log_loss" and len(self.classes) > 2 else 1
+
+
+def read_targets(config: dict[str, Any]) -> list[Target]:
+    """Return the targets in the order of their prediction columns."""
+    classes = config.get("classes", {})
+    return [
+        Target(
+            name=name,
+            classes=tuple(classes.get(name, ())),
+            objective=config["objective"],
+            transform=config.get("target_transform", "none"),
+        )
+        for name in config["target_columns"]
+    ]
+
+
+def to_numbers(target: Target, column: pd.Series) -> Floats:
+    """Return what a model learns: class positions, or transformed values; NaN where the label is missing."""
+    if not target.classes:
+        return _transformed(target, pd.to_numeric(column, errors="coerce").to_numpy(np.float64))
+    codes = pd.Categorical(column.astype("str"), categories=list(target.classes)).codes
+    unknown = column[(codes < 0) & column.notna().to_numpy()]
+    if len(unknown):
+        raise SystemExit(f"{target.name!r} holds the label {unknown.iloc[0]!r}, which config.yaml does not list.")
+    scale = np.arange(len(target.classes), dtype=np.float64)
+    if target.objective != "log_loss":
+        scale = label_scale(target.classes)
+    return np.where(codes < 0, np.nan, scale[codes])
+
+
+def to_predictions(target: Target, scores: Floats) -> Floats:
+    """Undo the transform; ``scores`` is (n_rows, outputs) as the models give them."""
+    if target.transform == "log1p":
+        return np.expm1(scores)
+    return np.exp(scores) if target.transform == "log" else scores
+
+
+def label_scale(classes: tuple[str, ...]) -> Floats:
+    """Return the number that stands for each ordinal label: itself, else its position."""
+    try:
+        return np.array([float(label) for label in classes])
+    except ValueError:
+        return np.arange(len(classes), dtype=np.float64)
+
+
+def _transformed(target: Target, values: Floats) -> Floats:
+    if target.transform == "log1p":
+        return np.log1p(np.maximum(values, 0.0))
+    return np.log(np.maximum(values, np.finfo(np.float64).tiny)) if target.transform == "log" else values

@@ -1,0 +1,129 @@
+"""Fit one model per fold and target; this file is the first script: it writes ``model.joblib``."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+import encoding
+import features
+import files
+import fitted
+import folds
+import models
+import target_encoding
+from clock import FitClock
+from fitted import FoldModel, Preparation
+from folds import Rows, Split
+from targets import Floats, Target, read_targets, to_numbers
+
+# Where the labels of the scored rows are sealed, boosting watches this share of its own rows instead.
+WATCHED_SHARE = 0.12
+
+
+def main() -> None:
+    """Fit every fold, several at once, and write the models."""
+    splits = folds.read_splits()
+    training = Training(len(splits))
+    jobs = [(position, split) for split in splits for position in range(len(training.targets))]
+    with ThreadPoolExecutor(files.threads()) as pool:
+        found = list(pool.map(lambda job: training.fit_fold(*job), jobs))
+    if folds.is_forward() and folds.sealed_fold() is None:
+        found += [training.fit_all_rows(position, found) for position in range(len(training.targets))]
+    fitted.save(fitted.Fitted(tuple(found)))
+
+
+class Training:
+    """What all fits share: the labels, the clock and, unless features learn from labels, the preparation."""
+
+    def __init__(self, splits: int) -> None:
+        config = files.config()
+        self.targets = read_targets(config)
+        self.seed = int(config["seed"])
+        self.family = str(config["model"]["family"])
+        self.parameters = dict(config["model"].get("parameters", {}))
+        train = files.load_table("train")
+        self.labels = [to_numbers(target, train[target.name]) for target in self.targets]
+        self.clock = FitClock(splits * len(self.targets), files.threads())
+        self.shared = None if config["features"]["learn_from"] == "fold" else _prepare_from_all_rows()
+
+    def fit_fold(self, position: int, split: Split) -> FoldModel:
+        """Fit the model of one target that may be judged on the split's scored rows."""
+        y = self.labels[position]
+        fit_rows, watched_rows = _labelled(split.fit_rows, y), _labelled(split.scored_rows, y)
+        if not len(watched_rows) and self.family in models.WATCHING:
+            fit_rows, watched_rows = _set_aside(fit_rows, self.seed)
+        made = self._fit(position, split, fit_rows, watched_rows, self.parameters)
+        print(f"{self.targets[position].name}, repeat {split.repeat}, fold {split.fold}: {made.model.note}", flush=True)
+        return made
+
+    def fit_all_rows(self, position: int, fold_models: list[FoldModel]) -> FoldModel:
+        """Fit a model for test on all rows, with as many rounds as the last fold needed, scaled to the rows."""
+        y = self.labels[position]
+        rows = _labelled(np.arange(len(y)), y)
+        last = next(model for model in reversed(fold_models) if model.target == position)
+        parameters = dict(self.parameters)
+        if last.model.rounds and last.split:
+            parameters["rounds"] = round(last.model.rounds * min(1.5, len(rows) / len(last.split.fit_rows)))
+        return self._fit(position, None, rows, rows[:0], parameters)
+
+    def _fit(
+        self, position: int, split: Split | None, fit_rows: Rows, watched_rows: Rows, parameters: dict[str, object]
+    ) -> FoldModel:
+        target, y = self.targets[position], self.labels[position]
+        preparation = self.shared or _prepare_from_fold(fit_rows)
+        encoded = fitted.encoded_table(preparation, "train")
+        encoder, crosswise = target_encoding.fit(encoded.keys[fit_rows], _outcomes(target, y[fit_rows]), self.seed)
+        watched = (fitted.matrix(encoded, encoder, watched_rows), y[watched_rows]) if len(watched_rows) else None
+        task = models.Task(
+            x=np.concatenate([encoded.values[fit_rows], crosswise], axis=1),
+            y=y[fit_rows],
+            watched=watched,
+            objective=target.objective,
+            classes=len(target.classes) if target.objective == "log_loss" else 0,
+            category_columns=preparation.encoding.category_columns,
+            seed=self.seed,
+            end=self.clock.next_end(),
+            parameters=parameters,
+        )
+        return FoldModel(position, split, preparation, encoder, models.fit(self.family, task))
+
+
+def _prepare_from_all_rows() -> Preparation:
+    """Learn features and encoding once, from train and test; no target is involved."""
+    targets = files.config()["target_columns"]
+    train, test = (files.load_table(role).drop(columns=targets, errors="ignore") for role in ("train", "test"))
+    state = features.fit(train, test)
+    preparation = Preparation(state, encoding.fit([features.transform(table, state) for table in (train, test)]))
+    fitted.encoded_table(preparation, "train")  # before the fits run side by side
+    return preparation
+
+
+def _prepare_from_fold(fit_rows: Rows) -> Preparation:
+    """Learn features from one fold's rows with their targets."""
+    train = files.load_table("train").iloc[fit_rows]
+    state = features.fit(train)
+    unlabelled = train.drop(columns=files.config()["target_columns"])
+    return Preparation(state, encoding.fit([features.transform(unlabelled, state)]))
+
+
+def _labelled(rows: Rows, y: Floats) -> Rows:
+    return rows[~np.isnan(y[rows])]
+
+
+def _set_aside(rows: Rows, seed: int) -> tuple[Rows, Rows]:
+    """Split off rows to watch the loss on."""
+    watched = np.random.default_rng(seed).random(len(rows)) < WATCHED_SHARE
+    return rows[~watched], rows[watched]
+
+
+def _outcomes(target: Target, y: Floats) -> Floats:
+    """Return (n_rows, outputs): the target, or an indicator for each of several classes."""
+    if target.outputs == 1:
+        return y[:, None]
+    return np.equal(y[:, None], np.arange(target.outputs)).astype(np.float64)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Predict each train row with the models that did not see it; this file writes ``oof.parquet`` (out of fold).
+
+It computes no score: the host scores the file with the competition's metric.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+import files
+import fitted
+from targets import Floats, read_targets, to_predictions
+
+
+def main() -> None:
+    """Write one row per validated train row, the mean over repeats."""
+    pipeline = fitted.load()
+    rows_of_train = len(files.load_table("train"))
+    blocks = []
+    seen = np.zeros(rows_of_train, dtype=np.int64)
+    for position, target in enumerate(read_targets(files.config())):
+        scores: Floats = np.zeros((rows_of_train, target.outputs))
+        seen[:] = 0
+        for model in pipeline.for_scoring(position):
+            assert model.split is not None
+            scores[model.split.scored_rows] += model.predict("train", model.split.scored_rows)
+            seen[model.split.scored_rows] += 1
+        blocks.append(to_predictions(target, scores[seen > 0] / seen[seen > 0, None]))
+    files.write_predictions("oof.parquet", np.flatnonzero(seen), np.concatenate(blocks, axis=1))
+
+
+if __name__ == "__main__":
+    main()

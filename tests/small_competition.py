@@ -1,0 +1,200 @@
+"""A small competition on disk for the tests of the pipeline; this file makes its tables, folds, profile and plan."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from autokaggle.records import (
+    ColumnKind,
+    ColumnProfile,
+    Competition,
+    DataProfile,
+    Decision,
+    Decisions,
+    FileProfile,
+    Guess,
+    Plan,
+    Proposal,
+    RunOptions,
+    SplitHints,
+    TaskType,
+)
+from autokaggle.skills.pipeline.pipeline_generator import write_candidate
+from autokaggle.skills.pipeline.plan import MetricInput, make_plan
+from autokaggle.storage.artifacts import CandidateFolder, RunFolder
+
+SURE = Guess(value="", confidence=1.0, evidence="made so")
+TRAIN_ROWS, TEST_ROWS = 240, 60
+STRANGE_NAMES = ("", "line\nbreak", "quote\"'s", "😀 {json: [1]}", "class", "a: b #c")
+FAST = {"model": {"parameters": {"rounds": 30, "patience": 10, "learning_rate": 0.2}}, "threads": 2}
+
+
+@dataclass(frozen=True)
+class SmallCompetition:
+    """Raw tables and what is known of them; ``targets`` are columns of train alone."""
+
+    train: pd.DataFrame
+    test: pd.DataFrame
+    kinds: dict[str, ColumnKind]
+    targets: tuple[str, ...]
+    task: TaskType
+    metric: str
+    metric_input: MetricInput
+    classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    scheme: str = "kfold"
+    folds: int = 3
+    repeats: int = 1
+    greater_is_better: bool = False
+
+    def profile(self) -> DataProfile:
+        columns = [
+            ColumnProfile(
+                name=name,
+                kind=self.kinds.get(name, "number"),
+                type="",
+                in_train=name in self.train,
+                in_test=name in self.test,
+                low=str(self.train[name].min()) if name in self.targets else None,
+            )
+            for name in dict.fromkeys([*self.train.columns, *self.test.columns])
+        ]
+        return DataProfile(
+            files=tuple(FileProfile(name=f"{role}.csv", role=role) for role in ("train", "test", "sample_submission")),
+            columns=tuple(columns),
+            train="train.parquet",
+            test="test.parquet",
+            sample_submission="sample_submission.parquet",
+            train_rows=len(self.train),
+            test_rows=len(self.test),
+            target_columns=self.targets,
+            target_guess=SURE,
+            id_columns=("id",),
+            id_guess=SURE,
+            submission_columns=("id", *self.targets),
+            submission_kind="value",
+            task_type=self.task,
+            task_guess=SURE,
+            classes=self.classes,
+            metric_suggestion=SURE,
+            split=SplitHints(),
+        )
+
+    def plan(self) -> Plan:
+        validation = {"scheme": self.scheme, "folds": self.folds, "repeats": self.repeats}
+        decisions = Decisions(
+            decisions=(
+                Decision(key="metric", value=self.metric, by="user", why=""),
+                Decision(key="validation", value=validation, by="user", why=""),
+            )
+        )
+        return make_plan(
+            Competition(slug="orchard"),
+            self.profile(),
+            decisions,
+            RunOptions(target="orchard"),
+            metric_input=self.metric_input,
+            greater_is_better=self.greater_is_better,
+        )
+
+    def write_tables(self, run: RunFolder) -> None:
+        """Write what the profile and plan stages leave under ``input/``."""
+        self.train.to_parquet(run.tables / "train.parquet", index=False)
+        self.test.to_parquet(run.tables / "test.parquet", index=False)
+        self.sample().to_parquet(run.tables / "sample_submission.parquet", index=False)
+        write_folds(run.folds, len(self.train), self.folds, self.repeats)
+
+    def sample(self) -> pd.DataFrame:
+        """The sample submission: test's ids in the opposite order."""
+        ids = self.test["id"].astype("str").iloc[::-1].reset_index(drop=True)
+        return pd.DataFrame({"id": ids, **dict.fromkeys(self.targets, "0")})
+
+
+def write_folds(path: Path, rows: int, folds: int, repeats: int = 1) -> None:
+    parts = []
+    for repeat in range(repeats):
+        fold = np.random.default_rng(repeat).permutation(rows) % folds
+        parts.append(pd.DataFrame({"repeat": repeat, "row": np.arange(rows), "fold": fold}))
+    table = pd.concat(parts).astype({"repeat": "int32", "row": "int64", "fold": "int32"})
+    pq.write_table(pa.Table.from_pandas(table, preserve_index=False), path)
+
+
+def mixed_tables(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, ColumnKind], np.ndarray]:
+    """Return train and test with columns of every kind, their kinds, and the signal (of train) that they carry."""
+    random = np.random.default_rng(seed)
+    rows = TRAIN_ROWS + TEST_ROWS
+    size, colour = random.normal(size=rows), random.integers(0, 4, rows)
+    group = random.integers(0, 90, rows)
+    days = pd.Series(pd.date_range("2024-01-01", periods=rows, freq="7h"))
+    table = pd.DataFrame({"id": [f"{n:04d}_{k:02d}" for n, k in zip(group, range(rows), strict=True)]})
+    table["size"] = np.where(random.random(rows) < 0.1, np.nan, size)
+    table["colour"] = pd.Series(np.array(["red", "green", "blue", None], dtype=object)[colour], dtype="str")
+    table["picked"] = days
+    table["picked text"] = days.dt.strftime("%Y-%m-%d %H:%M:%S")
+    table["crate"] = [f"{'ABC'[n % 3]}/{n}/{'PS'[n % 2]}" for n in group]
+    table["grower"] = [
+        f"Family{n}, {'Mr' if n % 2 else 'Mrs'}. Name{k}" for n, k in zip(group, range(rows), strict=True)
+    ]
+    table["washed"] = random.random(rows) < 0.5
+    table["always"] = 1
+    kinds: dict[str, ColumnKind] = {
+        "id": "id",
+        "colour": "category",
+        "picked": "datetime",
+        "picked text": "text",
+        "crate": "code",
+        "grower": "text",
+        "washed": "category",
+        "always": "constant",
+    }
+    for name in STRANGE_NAMES:
+        table[name] = random.normal(size=rows)
+    signal = size + (colour == 1) + 0.5 * (group % 3) + 0.3 * random.normal(size=rows)
+    train, test = table.iloc[:TRAIN_ROWS].copy(), table.iloc[TRAIN_ROWS:].reset_index(drop=True)
+    train["only in train"] = signal[:TRAIN_ROWS]
+    test["only in test"] = 1.0
+    return train, test, kinds, signal[:TRAIN_ROWS]
+
+
+def prepare(
+    competition: SmallCompetition, folder: Path, config: Mapping[str, Any] | None = None, family: str = "lightgbm"
+) -> CandidateFolder:
+    """Make a run folder with one candidate that has not run yet."""
+    run = RunFolder.create(folder, "orchard-20260801-101500-3f2a")
+    competition.write_tables(run)
+    candidate = run.candidate("c001")
+    proposal = Proposal(title="a test", family=family, config={**FAST, **(config or {})})
+    write_candidate(proposal, competition.plan(), competition.profile(), candidate)
+    return candidate
+
+
+def run_script(folder: Path, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run ``code/script`` by hand in ``folder``; warnings of our own making are errors."""
+    return subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", f"code/{script}"],
+        cwd=folder,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def run_all(candidate: CandidateFolder, **variables: str) -> str:
+    """Run the three scripts, each in a process of its own; return what they print."""
+    said = []
+    for script in ("train.py", "validate.py", "predict.py"):
+        result = run_script(candidate.path, script, **variables)
+        assert result.returncode == 0, result.stderr
+        said.append(result.stdout)
+    return "".join(said)
