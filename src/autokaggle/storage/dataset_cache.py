@@ -35,7 +35,10 @@ SPARE_BYTES = 256 << 20
 
 
 class Manifest(Record, frozen=True, kw_only=True):
-    """What is known of one competition's data: ``fingerprint`` changes when the data at their origin change."""
+    """What is known of one competition's data: ``fingerprint`` changes when the data at their origin change.
+
+    ``notes`` say of single files why they are not as a reader would expect.
+    """
 
     version: int = 1
     slug: str
@@ -43,6 +46,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     fetched: str
     fingerprint: str = ""
     files: tuple[DataFile, ...]
+    notes: dict[str, str] = msgspec.field(default_factory=dict)
     competition: Competition | None = None
     pages: dict[str, str] = msgspec.field(default_factory=dict)
 

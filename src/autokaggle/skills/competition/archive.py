@@ -9,11 +9,12 @@ from __future__ import annotations
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from autokaggle.errors import CompetitionUnusable, OutsideWorldError
-from autokaggle.records import DataFile, Progress
+from autokaggle.records import DataFile
+from autokaggle.skills.competition.meter import Meter, OnProgress
 from autokaggle.storage.dataset_cache import DatasetCache
 
 MOST_ENTRIES = 2_000_000
@@ -21,8 +22,6 @@ HIGHEST_RATIO = 300
 RATIO_COUNTS_FROM_BYTES = 1 << 30
 ENCRYPTED = 0x1
 KNOWN_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-
-OnProgress = Callable[[Progress], None]
 
 
 class UnsafeArchive(CompetitionUnusable):
@@ -33,8 +32,10 @@ class DamagedArchive(OutsideWorldError):
     """The bytes are no whole zip archive."""
 
 
-def extract_archive(path: Path, cache: DatasetCache, on_progress: OnProgress) -> tuple[DataFile, ...]:
+def extract_archive(path: Path, label: str, cache: DatasetCache, on_progress: OnProgress) -> tuple[DataFile, ...]:
     """Store every file of the archive in the cache; names are the archive's, in its order.
+
+    ``label`` names the archive in messages.
 
     Raises:
         UnsafeArchive: an entry would do harm; the message names it.
@@ -43,23 +44,22 @@ def extract_archive(path: Path, cache: DatasetCache, on_progress: OnProgress) ->
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = checked_entries(archive, path.stat().st_size)
+            entries = checked_entries(archive, path.stat().st_size, label)
             total = sum(entry.file_size for entry in entries)
             cache.require_space(total)
-            files, done = [], 0
+            files, meter = [], Meter(f"Unpacking {label}", on_progress, total)
             for entry in entries:
                 with archive.open(entry) as stream:
                     files.append(cache.add(_plain(entry), stream, limit=entry.file_size))
-                done += entry.file_size
-                on_progress(Progress(text="Unpacking", done=done, total=total, unit="bytes"))
+                meter.add(entry.file_size)
             return tuple(files)
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
         raise DamagedArchive(
-            f"{path.name} is not a whole zip archive: {error}.", "Run the same again to download it afresh."
+            f"{label} is not a whole zip archive: {error}.", "Run the same again to download it afresh."
         ) from error
 
 
-def checked_entries(archive: zipfile.ZipFile, archive_bytes: int) -> list[zipfile.ZipInfo]:
+def checked_entries(archive: zipfile.ZipFile, archive_bytes: int, label: str) -> list[zipfile.ZipInfo]:
     """Return the archive's files after every check that needs no unpacking.
 
     Raises:
@@ -67,19 +67,19 @@ def checked_entries(archive: zipfile.ZipFile, archive_bytes: int) -> list[zipfil
     """
     listed = archive.infolist()
     if len(listed) > MOST_ENTRIES:
-        raise _unsafe(archive, f"it lists {len(listed):,} entries")
+        raise _unsafe(label, f"it lists {len(listed):,} entries")
     entries = [entry for entry in listed if not entry.is_dir()]
     for entry in listed:
         if problem := _entry_problem(entry):
-            raise _unsafe(archive, f"entry {entry.filename[:200]!r} {problem}")
+            raise _unsafe(label, f"entry {entry.filename[:200]!r} {problem}")
     if problem := _name_clash([_plain(entry) for entry in entries]):
-        raise _unsafe(archive, problem)
+        raise _unsafe(label, problem)
     declared = sum(entry.file_size for entry in entries)
     packed = sum(entry.compress_size for entry in entries)
     if packed > archive_bytes:
-        raise _unsafe(archive, "its entries overlap")
+        raise _unsafe(label, "its entries overlap")
     if declared > RATIO_COUNTS_FROM_BYTES and declared > HIGHEST_RATIO * archive_bytes:
-        raise _unsafe(archive, f"{archive_bytes:,} bytes claim to hold {declared:,}")
+        raise _unsafe(label, f"{archive_bytes:,} bytes claim to hold {declared:,}")
     return entries
 
 
@@ -131,9 +131,8 @@ def _name_clash(names: Sequence[str]) -> str:
     return ""
 
 
-def _unsafe(archive: zipfile.ZipFile, reason: str) -> UnsafeArchive:
-    name = Path(archive.filename or "the archive").name
+def _unsafe(label: str, reason: str) -> UnsafeArchive:
     return UnsafeArchive(
-        f"{name} was refused, and nothing of it was unpacked: {reason}.",
+        f"{label} was refused, and nothing of it was unpacked: {reason}.",
         "No competition of Kaggle ships such an archive; report it on the competition's discussion page.",
     )

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from autokaggle.errors import OutsideWorldError
-from autokaggle.records import Progress, Record
+from autokaggle.records import Record
+from autokaggle.skills.competition.meter import Meter, OnProgress
 from autokaggle.skills.competition.retries import PASSING_STATUSES, RetryPolicy, ordered_wait
 from autokaggle.storage.dataset_cache import full_disk_explained
 from autokaggle.storage.records_file import PRIVATE_FILE, write_atomically
@@ -30,7 +31,6 @@ REFUSED_ADDRESS = frozenset({400, 401, 403, 404, 410})
 LARGEST_MISMATCHES = 2
 
 Send = Callable[..., "requests.Response"]
-OnProgress = Callable[[Progress], None]
 
 
 class StoredObject(Record, frozen=True, kw_only=True):
@@ -133,21 +133,19 @@ def _transfer(
                 raise _refused(response)
             if known.size is not None:
                 require_space(known.size - have)
-            _receive(response, part, have, known.size, label, on_progress)
+            _receive(response, part, have, known.size, Meter(label, on_progress, known.size, have))
     except requests.RequestException as error:
         raise _Interrupted(f"the connection failed ({type(error).__name__})") from None
 
 
-def _receive(
-    response: requests.Response, part: Path, have: int, size: int | None, label: str, on_progress: OnProgress
-) -> None:
+def _receive(response: requests.Response, part: Path, have: int, size: int | None, meter: Meter) -> None:
     with full_disk_explained(part.parent), part.open("r+b", buffering=0) as stream:
         stream.seek(have)
         stream.truncate()
         for chunk in response.iter_content(CHUNK_BYTES):
             stream.write(chunk)
             have += len(chunk)
-            on_progress(Progress(text=label, done=have, total=size, unit="bytes"))
+            meter.add(len(chunk))
     if size is not None and have < size:
         raise _Interrupted(f"{have:,} of {size:,} bytes arrived")
 

@@ -11,28 +11,20 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from autokaggle.errors import AutoKaggleError, CompetitionUnusable, OutsideWorldError
 from autokaggle.records import Competition, DataFile, Progress, SubmissionLimits
-from autokaggle.skills.competition.archive import DamagedArchive, extract_archive, name_problem
-from autokaggle.skills.competition.download import discard
+from autokaggle.skills.competition.inner_archives import unpack_inner_archives
 from autokaggle.skills.competition.kaggle_client import KaggleClient, RemoteFile, origin_of
+from autokaggle.skills.competition.meter import OnProgress
 from autokaggle.skills.competition.pages import Page, find_metric
-from autokaggle.skills.competition.refusals import NotFound
 from autokaggle.skills.competition.rules import compile_rules, merge_gates
+from autokaggle.skills.competition.transfer import MOST_LISTED_FILES, bring_data
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.dataset_cache import DatasetCache, Manifest
 from autokaggle.storage.records_file import make_private_folder, write_atomically
-
-MOST_LISTED_FILES = 1000
-PARALLEL_DOWNLOADS = 4
-DAMAGED_ARCHIVES = 2
-
-OnProgress = Callable[[Progress], None]
 
 
 def fetch_competition(
@@ -48,32 +40,27 @@ def fetch_competition(
         OutsideWorldError: Kaggle failed after retries.
     """
     on_progress(Progress(text=f"Reading {slug}"))
-    facts = client.competition(slug)
-    with ThreadPoolExecutor(3) as pool:
-        listing = pool.submit(client.files, slug, MOST_LISTED_FILES)
-        limits = pool.submit(_limits, client, facts)
-        pages = client.pages(slug)
-        remote = listing.result()
-        facts = msgspec.structs.replace(facts, limits=limits.result())
-    if not remote:
-        raise CompetitionUnusable(f"{slug} has no data files.", "Choose a competition with data to download.")
-    competition = _with_pages(facts, pages)
+    try:
+        competition, pages, remote = _read(client, slug)
+    except OutsideWorldError as error:
+        raise _with_offline_hint(error, client.origin, slug, cache) from error
     with cache.locked(client.origin, slug, lambda: on_progress(Progress(text=f"Another run is fetching {slug}"))):
         fingerprint = _fingerprint(remote, lambda: client.data_size(slug))
-        manifest = cache.manifest(client.origin, slug)
-        if manifest is not None and manifest.fingerprint == fingerprint:
-            files = manifest.files
+        known = cache.manifest(client.origin, slug)
+        if known is not None and known.fingerprint == fingerprint:
+            files, notes = known.files, known.notes
             on_progress(Progress(text=f"{len(files)} data files come from the cache: nothing to download"))
         else:
-            files = _download(client, slug, remote, fingerprint, cache, on_progress)
-        competition = msgspec.structs.replace(competition, files=files)
+            brought = bring_data(client, slug, remote, fingerprint, cache, on_progress)
+            files, notes = unpack_inner_archives(brought, cache, on_progress)
         manifest = Manifest(
             slug=slug,
             origin=client.origin,
             fetched=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
             fingerprint=fingerprint,
             files=files,
-            competition=competition,
+            notes=notes,
+            competition=_with_files(competition, files, notes),
             pages={page.file: page.text for page in pages},
         )
         cache.save(manifest)
@@ -98,6 +85,20 @@ def fetch_offline(
             )
         on_progress(Progress(text=f"{slug} comes from the cache, as fetched at {manifest.fetched}"))
         return _lay_out(manifest, folder, cache)
+
+
+def _read(client: KaggleClient, slug: str) -> tuple[Competition, tuple[Page, ...], tuple[RemoteFile, ...]]:
+    """Ask for the facts first: their refusal says most; the rest can be asked for at once."""
+    facts = client.competition(slug)
+    with ThreadPoolExecutor(3) as pool:
+        listing = pool.submit(client.files, slug, MOST_LISTED_FILES)
+        limits = pool.submit(_limits, client, facts)
+        pages = client.pages(slug)
+        remote = listing.result()
+        facts = msgspec.structs.replace(facts, limits=limits.result())
+    if not remote:
+        raise CompetitionUnusable(f"{slug} has no data files.", "Choose a competition with data to download.")
+    return _with_pages(facts, pages), pages, remote
 
 
 def _limits(client: KaggleClient, facts: Competition) -> SubmissionLimits:
@@ -128,96 +129,17 @@ def _fingerprint(remote: Sequence[RemoteFile], total: Callable[[], tuple[int, in
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _download(
-    client: KaggleClient,
-    slug: str,
-    remote: Sequence[RemoteFile],
-    fingerprint: str,
-    cache: DatasetCache,
-    on_progress: OnProgress,
-) -> tuple[DataFile, ...]:
-    """Prefer one archive: Kaggle limits downloads by number. Parts of an older state of the data are dropped."""
-    downloads = cache.downloads(client.origin, slug)
-    archive = downloads / f"{fingerprint[:16]}.zip"
-    for stale in downloads.iterdir():
-        if not stale.name.startswith(fingerprint[:16]):
-            stale.unlink()
-    listed = sum(file.bytes for file in remote)
-    for damaged in range(1, DAMAGED_ARCHIVES + 1):
-        try:
-            client.download(
-                lambda: client.archive_address(slug),
-                archive,
-                label=f"Downloading the data of {slug}",
-                require_space=lambda size: cache.require_space(size + listed),
-                on_progress=on_progress,
-            )
-            files = extract_archive(archive, cache, on_progress)
-        except NotFound:
-            return _download_files(client, slug, remote, fingerprint, cache, on_progress)
-        except DamagedArchive:
-            discard(archive)
-            if damaged == DAMAGED_ARCHIVES:
-                raise
-        else:
-            discard(archive)
-            return files
-    raise AssertionError("unreachable")
+def _with_files(competition: Competition, files: tuple[DataFile, ...], notes: dict[str, str]) -> Competition:
+    sources = competition.sources | {f"data/{name}": note for name, note in notes.items()}
+    return msgspec.structs.replace(competition, files=files, sources=sources)
 
 
-def _download_files(
-    client: KaggleClient,
-    slug: str,
-    remote: Sequence[RemoteFile],
-    fingerprint: str,
-    cache: DatasetCache,
-    on_progress: OnProgress,
-) -> tuple[DataFile, ...]:
-    """Where there is no archive, bring the files one by one, some at a time."""
-    remote = client.files(slug) if len(remote) >= MOST_LISTED_FILES else remote
-    for file in remote:
-        if problem := name_problem(file.name):
-            raise CompetitionUnusable(f"{slug} lists a file {file.name[:200]!r}, which {problem}.")
-    cache.require_space(sum(file.bytes for file in remote))
-    downloads = cache.downloads(client.origin, slug)
-
-    def bring(file: RemoteFile) -> DataFile:
-        target = downloads / f"{fingerprint[:16]}-{hashlib.sha256(file.name.encode()).hexdigest()[:16]}"
-        return _download_file(client, slug, file, target, cache, on_progress)
-
-    with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
-        return tuple(pool.map(bring, remote))
-
-
-def _download_file(
-    client: KaggleClient, slug: str, file: RemoteFile, target: Path, cache: DatasetCache, on_progress: OnProgress
-) -> DataFile:
-    wrapped = False
-
-    def sign_address() -> str:
-        nonlocal wrapped
-        address = client.file_address(slug, file.name)
-        path = unquote(urlsplit(address).path)
-        wrapped = path.endswith(".zip") and not file.name.endswith(".zip")
-        return address
-
-    client.download(
-        sign_address,
-        target,
-        label=f"Downloading {file.name}",
-        require_space=cache.require_space,
-        on_progress=on_progress,
-    )
-    try:
-        if not wrapped:
-            with target.open("rb") as stream:
-                return cache.add(file.name, stream)
-        inside = extract_archive(target, cache, on_progress)
-        if len(inside) != 1:
-            raise OutsideWorldError(f"{file.name} came in an archive of {len(inside)} files instead of one.")
-        return msgspec.structs.replace(inside[0], name=file.name)
-    finally:
-        discard(target)
+def _with_offline_hint(error: OutsideWorldError, origin: str, slug: str, cache: DatasetCache) -> OutsideWorldError:
+    known = cache.manifest(origin, slug)
+    if known is None:
+        return error
+    hint = f" Or add --offline: the cache has {slug} as fetched at {known.fetched}."
+    return OutsideWorldError(error.message, error.next_step + hint)
 
 
 def _lay_out(manifest: Manifest, folder: RunFolder, cache: DatasetCache) -> Competition:

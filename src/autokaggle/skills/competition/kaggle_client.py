@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from autokaggle.records import Competition, MetricFinding, Progress, Record, SentSubmission, SubmissionLimits
+from autokaggle.records import Competition, MetricFinding, Record, SentSubmission, SubmissionLimits
 from autokaggle.skills.competition import sending
 from autokaggle.skills.competition.credentials import Credentials
 from autokaggle.skills.competition.download import download
+from autokaggle.skills.competition.meter import OnProgress
 from autokaggle.skills.competition.pages import Page, make_pages
 from autokaggle.skills.competition.retries import RetryPolicy
 from autokaggle.skills.competition.rules import gates_from_fields
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 200  # the most that Kaggle gives at once
 MOST_PAGES = 10_000
-
-OnProgress = Callable[[Progress], None]
 
 
 class RemoteFile(Record, frozen=True, kw_only=True):

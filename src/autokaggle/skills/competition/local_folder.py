@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
 from autokaggle.errors import CompetitionUnusable
-from autokaggle.records import Competition, DataFile, Progress
+from autokaggle.records import Competition, DataFile
 from autokaggle.skills.competition.address import slug_from
 from autokaggle.skills.competition.archive import name_problem
 from autokaggle.skills.competition.fetcher import write_pages
+from autokaggle.skills.competition.meter import Meter, OnProgress
 from autokaggle.skills.competition.pages import find_metric, find_page, make_pages
 from autokaggle.skills.competition.rules import compile_rules
 from autokaggle.storage.artifacts import RunFolder
@@ -28,8 +29,6 @@ from autokaggle.storage.records_file import read_record
 NEVER_READ = frozenset({"private", "pages"})
 NO_DATA_SUFFIXES = frozenset({".md", ".py", ".ipynb", ".html", ".log"})
 ORIGIN = "local"
-
-OnProgress = Callable[[Progress], None]
 
 
 def read_local_folder(path: Path, folder: RunFolder, cache: DatasetCache, on_progress: OnProgress) -> Competition:
@@ -76,12 +75,11 @@ def _data_files(data: Path, *, is_root: bool) -> Iterator[tuple[str, Path]]:
 def _add_all(
     sources: list[tuple[str, Path]], total: int, cache: DatasetCache, on_progress: OnProgress
 ) -> Iterator[DataFile]:
-    done = 0
+    meter = Meter("Reading the folder", on_progress, total)
     for name, path in sources:
         with path.open("rb") as stream:
             file = cache.add(name, stream)
-        done += file.bytes
-        on_progress(Progress(text="Reading the folder", done=done, total=total, unit="bytes"))
+        meter.add(file.bytes)
         yield file
 
 

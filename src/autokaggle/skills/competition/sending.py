@@ -17,6 +17,7 @@ import msgspec
 
 from autokaggle.errors import ActionNeeded, AutoKaggleError, CompetitionUnusable, OutsideWorldError, UsageError
 from autokaggle.records import Competition, Progress, SentSubmission, SubmissionLimits
+from autokaggle.skills.competition.meter import OnProgress
 from autokaggle.skills.competition.retries import PASSING_STATUSES, RetryPolicy, ordered_wait
 from autokaggle.skills.competition.transport import KaggleTransport
 
@@ -29,8 +30,6 @@ CREATE_ATTEMPTS = 2
 LOOK_UPS = 3
 DEEPEST_RANK = 2000
 SLOWEST_POLL_SECONDS = 30.0
-
-OnProgress = Callable[[Progress], None]
 
 
 def refuse_what_kaggle_would(competition: Competition, limits: SubmissionLimits) -> None:

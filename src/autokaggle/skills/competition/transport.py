@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -209,12 +209,12 @@ def decode(response_type: type[A], content: dict[str, Any]) -> Any:
     Raises:
         OutsideWorldError: the answer is of another shape than the SDK knows.
     """
-    content = _pruned(content, lambda value: value is None)
+    content = _without(content, None)
     for _ in range(10):
         try:
             return response_type.from_dict(content)
         except KeyError as error:
-            content = _pruned(content, error.args[0].__eq__)
+            content = _without(content, error.args[0])
         except (TypeError, ValueError, AttributeError) as error:
             raise OutsideWorldError(
                 f"Kaggle's answer cannot be read as {response_type.__name__}.", "Update AutoKaggle, then try again."
@@ -229,11 +229,12 @@ def is_loopback(url: str) -> bool:
     return LOOPBACK.fullmatch(urlsplit(url).hostname or "") is not None
 
 
-def _pruned(content: Any, drop: Callable[[Any], bool]) -> Any:
+def _without(content: Any, unwanted: str | None) -> Any:
+    """Leave out every field and item that equals ``unwanted``: an absent field takes its default."""
     if isinstance(content, dict):
-        return {name: _pruned(value, drop) for name, value in content.items() if not drop(value)}
+        return {name: _without(value, unwanted) for name, value in content.items() if value != unwanted}
     if isinstance(content, list):
-        return [_pruned(value, drop) for value in content if not drop(value)]
+        return [_without(value, unwanted) for value in content if value != unwanted]
     return content
 
 
