@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,15 +37,15 @@ def parse_target(text: str) -> Target:
     given = text.strip()
     if not given:
         raise UsageError("No competition was given.", FORMS)
-    if given.startswith(PATH_STARTS):
-        return _local(_folder(given))
     if _is_url(given):
         return Target(_slug_of_url(given))
+    if given.startswith(PATH_STARTS):
+        return _local(_folder(given))
     if _holds_data(Path(given)):
         return _local(Path(given).resolve())
     if SLUG.fullmatch(given) and len(given) <= LONGEST_SLUG:
         return Target(given)
-    if Path(given).is_dir():
+    if _is_folder(Path(given)):
         return _local(Path(given).resolve())
     raise UsageError(f"{given[:100]!r} names no competition.", FORMS)
 
@@ -59,16 +60,21 @@ def _local(folder: Path) -> Target:
 
 
 def _folder(given: str) -> Path:
-    path = Path(given).expanduser()
-    if not path.is_dir():
-        reason = "is a file, not a folder" if path.exists() else "does not exist"
-        raise UsageError(f"The folder {given} {reason}.", FORMS)
+    try:
+        path = Path(given).expanduser()
+    except RuntimeError as error:  # ~somebody, who is no user here
+        raise UsageError(f"The folder {given[:100]!r} does not exist.", FORMS) from error
+    if not _is_folder(path):
+        reason = "is a file, not a folder" if os.path.isfile(path) else "does not exist"  # noqa: PTH113
+        raise UsageError(f"The folder {given[:100]!r} {reason}.", FORMS)
     return path.resolve()
 
 
 def _is_url(given: str) -> bool:
     """Addresses are often pasted without their scheme, so a first part with a dot counts as a host name."""
-    return "://" in given or given.startswith("//") or ("." in given.split("/", 1)[0] and not Path(given).is_dir())
+    if given.startswith("//") or "://" in given:
+        return True
+    return not given.startswith(PATH_STARTS) and "." in given.split("/", 1)[0] and not _is_folder(Path(given))
 
 
 def _slug_of_url(given: str) -> str:
@@ -96,7 +102,12 @@ def _slug_of_url(given: str) -> str:
     return slug
 
 
+def _is_folder(path: Path) -> bool:
+    """Unlike Path.is_dir, os.path.isdir answers for text that is longer than any path or holds what no path can."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def _holds_data(path: Path) -> bool:
-    if not path.is_dir():
+    if not _is_folder(path):
         return False
     return (path / "data").is_dir() or any(found.suffix in (".csv", ".tsv", ".parquet") for found in path.glob("*.*"))
