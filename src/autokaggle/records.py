@@ -160,7 +160,11 @@ class FileProfile(Record, frozen=True, kw_only=True):
 
 
 class SplitHints(Record, frozen=True, kw_only=True):
-    """How test differs from train, and the validation scheme that follows."""
+    """How test differs from train, and the validation scheme that follows.
+
+    ``column`` is a column's name, or a group made from one column: ``part(COLUMN, "SEPARATOR", INDEX)`` is the
+    0-based part of its text between separators, ``day(COLUMN)`` the day of a time. A column of that very name wins.
+    """
 
     scheme: ValidationScheme = "kfold"
     column: str | None = None
@@ -173,6 +177,12 @@ class SplitHints(Record, frozen=True, kw_only=True):
 
 
 class DataProfile(Record, frozen=True, kw_only=True):
+    """What was found in the data folder.
+
+    ``submission_columns`` are all columns of the submission in file order, ids included; ``submission_labels`` maps
+    each that holds the probability of one class to its label. ``classes`` maps a target of labels to them.
+    """
+
     version: int = 1
     files: tuple[FileProfile, ...]
     columns: tuple[ColumnProfile, ...]
@@ -186,6 +196,7 @@ class DataProfile(Record, frozen=True, kw_only=True):
     id_columns: tuple[str, ...]
     id_guess: Guess
     submission_columns: tuple[str, ...]
+    submission_labels: dict[str, str] = {}
     submission_kind: SubmissionKind
     task_type: TaskType
     task_guess: Guess

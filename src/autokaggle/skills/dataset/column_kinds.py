@@ -1,0 +1,204 @@
+"""What each column means; this file names the kind of every column and sums up its values.
+
+Kinds are guesses about meaning, types are facts about storage: the whole number 3 may be an amount, a grade or a code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autokaggle.records import ColumnKind, ColumnProfile
+from autokaggle.skills.dataset.column_facts import Facts
+
+MOST_GRADES = 20
+TOP_VALUES = 10
+LONGEST_TOP_VALUE = 80
+NEAR_UNIQUE = 0.5
+WORDS_OF_TEXT = 5
+SIGNS_OF_TEXT = 50
+FILE_NAME = re.compile(
+    r"[^\n]*\.(jpe?g|png|tiff?|bmp|gif|webp|dcm|wav|mp3|flac|ogg|txt|csv|parquet|json|npy|pdf)", re.I
+)
+CODE_NAME = re.compile(r"(^|[_\W])(id|code|zip|zipcode|postcode|key)$|(Id|ID|Code)$")
+SENTINELS = (-9999.0, -999.0, -99.0, -1.0, 999.0, 9999.0, 99999.0, 999999.0)
+SENTINEL_SHARE = 0.005
+SCALES = (
+    ("none", "low", "medium", "moderate", "high", "very high", "extreme"),
+    ("very low", "low", "medium", "high", "very high"),
+    ("po", "fa", "ta", "gd", "ex"),
+    ("poor", "fair", "average", "good", "very good", "excellent"),
+    ("bad", "ok", "good", "great"),
+    ("never", "rarely", "sometimes", "often", "frequently", "usually", "always"),
+    ("no", "sometimes", "frequently", "always"),
+    ("small", "medium", "large", "extra large", "xlarge"),
+    ("xs", "s", "m", "l", "xl", "xxl", "xxxl"),
+    ("primary school", "high school", "graduate", "masters", "phd"),
+    ("strongly disagree", "disagree", "neutral", "agree", "strongly agree"),
+    ("cold", "cool", "warm", "hot"),
+)
+
+
+@dataclass(frozen=True)
+class Guessed:
+    """A column's kind, how surely, and why."""
+
+    kind: ColumnKind
+    confidence: float
+    evidence: str
+
+
+def profile_columns(
+    train: Mapping[str, Facts],
+    test: Mapping[str, Facts],
+    *,
+    ids: Collection[str],
+    targets: Mapping[str, ColumnKind],
+    duplicates: Mapping[str, str],
+    disguised: Mapping[str, Sequence[str]],
+) -> list[ColumnProfile]:
+    """Profile every column of train and test, train's order first.
+
+    ``targets`` gives the kind of each target, ``duplicates`` maps a column to the earlier one that it copies, and
+    ``disguised`` the texts that were read as missing.
+    """
+    names = [*train, *(name for name in test if name not in train)]
+    profiles: list[ColumnProfile] = []
+    for name in names:
+        facts, other = train.get(name), test.get(name)
+        known = facts or other
+        assert known is not None
+        guessed = _fixed_kind(name, known, ids, targets, duplicates) or guess_kind(name, known)
+        profiles.append(
+            ColumnProfile(
+                name=name,
+                kind=guessed.kind,
+                type=known.type,
+                confidence=guessed.confidence,
+                evidence=guessed.evidence,
+                missing=_share(facts.missing) if facts else None,
+                missing_test=_share(other.missing) if other else None,
+                distinct=known.distinct,
+                distinct_is_exact=known.distinct_is_exact,
+                low=known.low,
+                high=known.high,
+                mean=known.mean,
+                deviation=known.deviation,
+                top=top_values(known),
+                disguised_missing=(*disguised.get(name, ()), *_sentinels(known)),
+                duplicate_of=duplicates.get(name),
+                in_train=facts is not None,
+                in_test=other is not None,
+            )
+        )
+    return profiles
+
+
+def guess_kind(name: str, facts: Facts) -> Guessed:
+    """Name the kind of an ordinary column from its values; its name only helps where values leave it open."""
+    if facts.distinct <= 1:
+        return Guessed("constant", 1.0, "one value in all rows" if facts.known else "no value in any row")
+    if facts.type == "TIMESTAMP":
+        return Guessed("datetime", 0.99, f"dates from {facts.low} to {facts.high}")
+    return _of_text(facts) if facts.type == "VARCHAR" else _of_numbers(name, facts)
+
+
+def top_values(facts: Facts) -> tuple[tuple[str, float], ...]:
+    """Return the commonest values with their share of the sampled rows; nothing when no value repeats."""
+    rows = max(len(facts.texts), len(facts.numbers))
+    commonest = sorted(facts.counts.items(), key=lambda item: (-item[1], item[0]))[:TOP_VALUES]
+    if not commonest or commonest[0][1] < 2 or facts.type == "TIMESTAMP":
+        return ()
+    return tuple((_shown(value), _share(count / rows)) for value, count in commonest if count > 1)
+
+
+def _fixed_kind(
+    name: str,
+    facts: Facts,
+    ids: Collection[str],
+    targets: Mapping[str, ColumnKind],
+    duplicates: Mapping[str, str],
+) -> Guessed | None:
+    if name in targets:
+        return Guessed(targets[name], 1.0, "a target")
+    if name in ids:
+        if facts.type == "TIMESTAMP":
+            return Guessed("datetime", 0.99, "names the row, and is a time")
+        if FILE_NAME.fullmatch(next(iter(facts.texts), None) or ""):
+            return Guessed("path", 0.95, "names the row, and is a file's name")
+        return Guessed("id", 0.99, "names the row")
+    if name in duplicates and facts.distinct > 1:
+        return Guessed("duplicate", 1.0, f"equals {duplicates[name]!r} in every row")
+    return None
+
+
+def _of_numbers(name: str, facts: Facts) -> Guessed:
+    values = facts.numbers[np.isfinite(facts.numbers)]
+    whole = bool(np.all(values == np.round(values)))
+    if facts.distinct == 2:
+        return Guessed("category", 0.8, f"two values, {facts.low} and {facts.high}")
+    if whole and facts.distinct_is_exact and facts.distinct == facts.rows and _is_steady(values):
+        return Guessed("id", 0.7, "whole numbers, each once, in order")
+    if whole and facts.distinct <= MOST_GRADES and values.size and np.ptp(values) <= 2 * MOST_GRADES:
+        return Guessed("ordinal", 0.6, f"{facts.distinct} whole numbers from {facts.low} to {facts.high}")
+    if whole and CODE_NAME.search(name):
+        return Guessed("category", 0.5, "whole numbers under the name of a code")
+    return Guessed("number", 0.9 if facts.distinct > 2 * MOST_GRADES else 0.7, f"{facts.distinct} numbers")
+
+
+def _is_steady(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
+    steps = np.diff(values)
+    return bool(values.size > MOST_GRADES and np.all(steps == 1))
+
+
+def _of_text(facts: Facts) -> Guessed:
+    values = list(facts.counts)[:2000]
+    uniqueness = len(facts.counts) / facts.counts.total()
+    if sum(bool(FILE_NAME.fullmatch(value)) for value in values) > 0.95 * len(values):
+        return Guessed("path", 0.95, "names of files")
+    words = sum(len(value.split()) for value in values) / len(values)
+    signs = sum(map(len, values)) / len(values)
+    is_prose = words >= WORDS_OF_TEXT or (signs >= SIGNS_OF_TEXT and words >= 3)
+    if is_prose and len(facts.counts) > MOST_GRADES:
+        return Guessed("text", min(0.95, 0.5 + words / 30), f"{words:.0f} words on average")
+    if uniqueness > NEAR_UNIQUE and len(facts.counts) > MOST_GRADES:
+        return Guessed("code", 0.5 + uniqueness / 2.5, f"{uniqueness:.0%} of its values differ")
+    if _is_scale(values):
+        return Guessed("ordinal", 0.8, "its values are the steps of a scale")
+    return Guessed("category", 0.9, f"{facts.distinct} values that repeat")
+
+
+def _is_scale(values: Sequence[str]) -> bool:
+    folded = {value.strip().casefold().replace("_", " ") for value in values}
+    return len(folded) > 2 and any(folded <= set(scale) for scale in SCALES)
+
+
+def _sentinels(facts: Facts) -> tuple[str, ...]:
+    """Find numbers that stand for missing: well-known, repeated, and far from all other values."""
+    if facts.type not in ("BIGINT", "DOUBLE") or facts.distinct <= MOST_GRADES:
+        return ()
+    found = []
+    for sentinel in SENTINELS:
+        share = facts.counts.get(sentinel, 0) / max(1, facts.counts.total())
+        if share < SENTINEL_SHARE:
+            continue
+        rest = np.array([value for value in facts.counts if value != sentinel and np.isfinite(value)])
+        low, high = float(rest.min()), float(rest.max())
+        gap = low - sentinel if sentinel < low else sentinel - high
+        if (sentinel == -1 and low >= 0) or (abs(sentinel) > 1 and gap > 0.5 * (high - low)):
+            found.append(f"{sentinel:.0f}")
+    return tuple(found)
+
+
+def _share(value: float) -> float:
+    return round(value, 6)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    text = str(value)
+    return text if len(text) <= LONGEST_TOP_VALUE else text[: LONGEST_TOP_VALUE - 1] + "…"

@@ -1,0 +1,171 @@
+"""How test differs from train; this file finds the split behind the competition and the validation that mirrors it.
+
+A split by time shows in ranges of dates that do not overlap; a split by groups in values that repeat, yet never on
+both sides, where chance would have put some on both.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from autokaggle.records import SplitHints, ValidationScheme
+from autokaggle.skills.dataset.column_facts import Facts
+from autokaggle.skills.dataset.tables import quote_identifier, quote_text
+
+TIME_NAME = re.compile(
+    r"(^|[_\W])(year|yr|month|week|day|date|time|timestamp|step|period|block|quarter)([_\W]|$)", re.I
+)
+FEWEST_GROUPS = 10
+# The logarithm of a chance of one in a billion.
+BEYOND_CHANCE = -20.7
+DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class Group:
+    """A column, or a part of one, whose values lie wholly in train or wholly in test.
+
+    ``column`` is in the notation of ``SplitHints.column``.
+    """
+
+    column: str
+    groups: int
+    log_chance: float
+
+
+def find_split(
+    connection: duckdb.DuckDBPyConnection,
+    train_path: Path,
+    test_path: Path,
+    train: Mapping[str, Facts],
+    test: Mapping[str, Facts],
+    *,
+    ids: Collection[str],
+    is_classification: bool,
+) -> SplitHints:
+    """Name the validation scheme that mirrors how test was cut from train, with the reason."""
+    shared = [name for name in train if name in test]
+    if (ordered := _time_column(shared, train, test)) is not None:
+        name, confidence = ordered
+        return SplitHints(
+            scheme="time",
+            column=name,
+            reason=f"test begins at {test[name].low}, after train ends at {train[name].high} ({name!r})",
+            confidence=confidence,
+        )
+    if (group := _group_column(connection, train_path, test_path, shared, train, test, ids)) is not None:
+        scheme: ValidationScheme = "stratified_group" if is_classification else "group"
+        return SplitHints(
+            scheme=scheme,
+            column=group.column,
+            reason=f"none of {group.groups} groups of {group.column} is in both train and test, "
+            f"which chance would give once in 10^{-group.log_chance / math.log(10):.0f}",
+            confidence=0.95,
+        )
+    if is_classification:
+        return SplitHints(
+            scheme="stratified", reason="rows look drawn at random; each fold gets every class", confidence=0.7
+        )
+    return SplitHints(scheme="kfold", reason="rows look drawn at random", confidence=0.7)
+
+
+def _time_column(
+    shared: Sequence[str], train: Mapping[str, Facts], test: Mapping[str, Facts]
+) -> tuple[str, float] | None:
+    """Find a date, or a number named like one, that starts in test where train ends."""
+    for kinds, name_matters, confidence in ((("TIMESTAMP",), False, 0.97), (("BIGINT", "DOUBLE"), True, 0.75)):
+        for name in shared:
+            before, after = train[name], test[name]
+            if before.type not in kinds or before.distinct < 2 or (name_matters and not TIME_NAME.search(name)):
+                continue
+            if before.latest is not None and after.earliest is not None and after.earliest >= before.latest:
+                return name, confidence
+    return None
+
+
+def _group_column(
+    connection: duckdb.DuckDBPyConnection,
+    train_path: Path,
+    test_path: Path,
+    shared: Sequence[str],
+    train: Mapping[str, Facts],
+    test: Mapping[str, Facts],
+    ids: Collection[str],
+) -> Group | None:
+    """Take the coarsest of the columns that never cross: its groups hold those of the finer ones."""
+    found: list[Group] = []
+    for column, expression in _candidates(shared, train, test, ids):
+        group = _judge_group(connection, train_path, test_path, column, expression)
+        if group is not None:
+            found.append(group)
+    return min(found, key=lambda group: group.groups, default=None)
+
+
+def _candidates(
+    shared: Sequence[str], train: Mapping[str, Facts], test: Mapping[str, Facts], ids: Collection[str]
+) -> list[tuple[str, str]]:
+    """List (notation, SQL) of what could be a group and does not cross in the sample already."""
+    candidates: list[tuple[str, str]] = []
+    for name in shared:
+        facts, other, quoted = train[name], test[name], quote_identifier(name)
+        if facts.type == "TIMESTAMP":
+            days = {value // DAY_SECONDS for value in facts.counts}
+            if len(days) < len(facts.counts) and not days & {value // DAY_SECONDS for value in other.counts}:
+                candidates.append((f"day({name})", f"date_trunc('day', {quoted})"))
+        elif name not in ids and _repeats(facts) and not facts.counts.keys() & other.counts.keys():
+            candidates.append((name, quoted))
+        if facts.type == "VARCHAR":
+            candidates += _part_candidates(name, facts, other)
+    return candidates
+
+
+def _part_candidates(name: str, facts: Facts, other: Facts) -> list[tuple[str, str]]:
+    """Cut codes such as 0001_02 at their separator, when every value has as many parts."""
+    values = list(facts.counts)
+    for separator in ("_", "-", "/", ":", ".", " "):
+        counts = {value.count(separator) for value in (*values, *other.counts)}
+        if len(counts) != 1 or not 1 <= (parts := counts.pop()) <= 5:
+            continue
+        found = []
+        for index in range(parts + 1):
+            mine = {value.split(separator)[index] for value in values}
+            theirs = {value.split(separator)[index] for value in other.counts}
+            if FEWEST_GROUPS <= len(mine) < len(values) and not mine & theirs:
+                sql = f"split_part({quote_identifier(name)}, {quote_text(separator)}, {index + 1})"
+                found.append((f'part({name}, "{separator}", {index})', sql))
+        return found
+    return []
+
+
+def _repeats(facts: Facts) -> bool:
+    """Tell a column of codes or whole numbers in which some value occurs twice."""
+    is_code = facts.type in ("VARCHAR", "BIGINT") or all(value == round(value) for value in facts.counts)
+    return is_code and facts.distinct < facts.known
+
+
+def _judge_group(
+    connection: duckdb.DuckDBPyConnection, train_path: Path, test_path: Path, column: str, expression: str
+) -> Group | None:
+    """Count over all rows; the chance is that of every group falling on one side if rows were drawn at random."""
+    query = f"""
+        WITH sides AS (
+            SELECT {expression} AS v, 1 AS a, 0 AS b FROM read_parquet({quote_text(str(train_path))})
+            UNION ALL SELECT {expression}, 0, 1 FROM read_parquet({quote_text(str(test_path))})
+        ), shares AS (SELECT avg(a) AS p, avg(b) AS q FROM sides),
+        groups AS (SELECT v, sum(a) AS a, sum(b) AS b FROM sides WHERE v IS NOT NULL GROUP BY v)
+        SELECT count(*) FILTER (WHERE a > 0), count(*) FILTER (WHERE a > 0 AND b > 0),
+            sum(ln(greatest(pow(p, a + b) + pow(q, a + b), 1e-300))) FROM groups, shares
+    """
+    row = connection.execute(query).fetchone()
+    if row is None or row[2] is None:
+        return None
+    groups, crossing, log_chance = int(row[0]), int(row[1]), float(row[2])
+    if crossing or groups < FEWEST_GROUPS or log_chance > BEYOND_CHANCE:
+        return None
+    return Group(column, groups, log_chance)

@@ -1,0 +1,283 @@
+"""Files become parquet tables; this file opens any tabular file through DuckDB and writes it with typed columns.
+
+What each file is for is decided elsewhere (``file_roles``). Rows keep the order of the file. Column names are kept
+exactly, except for those that SQL cannot name: an empty name becomes ``unnamed``, and a name that differs from
+an earlier one only in letter case gets a number.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import duckdb
+
+from autokaggle.skills.dataset import text_files
+from autokaggle.skills.dataset.column_types import MISFIT, ColumnType, widen
+from autokaggle.skills.dataset.text_files import Dialect
+
+TEXT_SUFFIXES = (".csv", ".tsv", ".psv", ".tab", ".txt", ".dat", ".data")
+JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+PARQUET_SUFFIXES = (".parquet", ".pq")
+TABLE_SUFFIXES = (*TEXT_SUFFIXES, *JSON_SUFFIXES, *PARQUET_SUFFIXES)
+SAMPLE_ROWS = 20_000
+SAMPLE_CELLS = 2_000_000
+MEMORY_BYTES = 800 << 20
+LARGEST_MEMBER_BYTES = 50 << 30
+LARGEST_RATIO = 200
+LONGEST_LINE_BYTES = 16 << 20
+UNNAMED = "unnamed"
+
+
+class UnreadableTable(ValueError):
+    """A file that should be a table but cannot be read as one; the message says why, without the file's name."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that DuckDB can read: ``scan`` yields its columns as text, named c0, c1, ... in file order.
+
+    ``sample`` holds the first rows as text, one sequence per column; None is an empty cell.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    scan: str
+    format: str
+    text: tuple[Path, Dialect] | None = field(default=None, repr=False)
+    is_clean_copy: bool = False
+    ragged_rows: int = 0
+    first_ragged_line: int | None = None
+    warnings: tuple[str, ...] = ()
+    sample: dict[str, tuple[str | None, ...]] = field(default_factory=dict, repr=False)
+
+    def raw(self, column: str) -> str:
+        """Return the name that ``scan`` gives to ``column``."""
+        return f"c{self.columns.index(column)}"
+
+    @property
+    def encoding(self) -> str:
+        return self.text[1].encoding if self.text else ""
+
+    @property
+    def delimiter(self) -> str:
+        return self.text[1].delimiter if self.text else ""
+
+    @property
+    def sample_rows(self) -> int:
+        return len(next(iter(self.sample.values()), ()))
+
+
+def connect(scratch: Path) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory DuckDB that may spill to ``scratch`` and never loads anything from the network."""
+    return duckdb.connect(
+        config={
+            "temp_directory": str(scratch),
+            "memory_limit": f"{MEMORY_BYTES}B",
+            "autoinstall_known_extensions": "false",
+            # DuckDB plans each longer IN list as a join: half a second in a table of 80 columns.
+            "disabled_optimizers": "in_clause",
+        }
+    )
+
+
+def quote_identifier(name: str) -> str:
+    """Quote a column name for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_text(text: str) -> str:
+    """Quote a string for SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def is_table_name(name: str) -> bool:
+    """Tell whether a file with this name should be a table, also when compressed."""
+    bare = re.sub(r"\.(gz|bz2|xz)$", "", name.lower())
+    return bare.endswith(TABLE_SUFFIXES)
+
+
+def open_table(connection: duckdb.DuckDBPyConnection, path: Path, name: str, scratch: Path) -> Table:
+    """Open ``path``, known to people as ``name``; ``scratch`` may receive a clean copy, which must outlive the table.
+
+    Raises:
+        UnreadableTable: the file is empty, binary, damaged, or no table.
+    """
+    bare = re.sub(r"\.(gz|bz2|xz)$", "", path.name.lower())
+    if bare.endswith(PARQUET_SUFFIXES):
+        return _open_native(connection, name, f"read_parquet({quote_text(str(path))})", "parquet")
+    if bare.endswith(JSON_SUFFIXES):
+        return _open_native(connection, name, f"read_json({quote_text(str(path))})", "json")
+    return _open_text(connection, path, name, scratch)
+
+
+def unpack_tables(archive: Path, name: str, scratch: Path) -> tuple[list[tuple[str, Path]], list[str]]:
+    """Copy the tables inside a zip file to files of our own naming in ``scratch``.
+
+    Returns pairs of (name for people, path) and the reasons why members were left out. No path of the archive is ever
+    used for writing, so an entry such as ``../x`` cannot escape.
+    """
+    found: list[tuple[str, Path]] = []
+    refused: list[str] = []
+    try:
+        with zipfile.ZipFile(archive) as content:
+            for number, member in enumerate(content.infolist()):
+                if reason := _refusal(member):
+                    refused.append(f"{name}: entry {member.filename!r} was left out, {reason}")
+                elif not member.is_dir() and is_table_name(member.filename) and "__MACOSX" not in member.filename:
+                    target = scratch / f"{archive.stem}-{number}{''.join(Path(member.filename).suffixes[-2:])}"
+                    with content.open(member) as source, target.open("wb") as copy:
+                        shutil.copyfileobj(source, copy, 1 << 20)
+                    found.append((f"{name}/{member.filename}", target))
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        refused.append(f"{name} cannot be unpacked ({error})")
+    return found, refused
+
+
+def write_parquet(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    types: Mapping[str, ColumnType],
+    target: Path,
+    scratch: Path,
+) -> tuple[Table, dict[str, ColumnType]]:
+    """Write ``table`` to ``target`` in file order.
+
+    Returns the table, read through a clean copy where its rows turned out ragged, and the types that held for all
+    rows, wider than ``types`` where needed.
+    """
+    held = dict(types)
+    while True:
+        columns = ", ".join(
+            f"{held[column].expression(f'c{position}')} AS {quote_identifier(column)}"
+            for position, column in enumerate(table.columns)
+        )
+        query = f"COPY (SELECT {columns} FROM {table.scan}) TO {quote_text(str(target))} (FORMAT parquet)"
+        try:
+            connection.execute(query)
+        except duckdb.InvalidInputException as error:
+            if MISFIT in str(error):
+                held = _widened(connection, table, held)
+            elif table.text is not None and not table.is_clean_copy:
+                table = _through_clean_copy(connection, table, table.text, scratch)
+            else:
+                raise
+        else:
+            return table, held
+
+
+def _widened(
+    connection: duckdb.DuckDBPyConnection, table: Table, types: Mapping[str, ColumnType]
+) -> dict[str, ColumnType]:
+    counts = ", ".join(types[column].misfits(f"c{position}") for position, column in enumerate(table.columns))
+    row = connection.execute(f"SELECT {counts} FROM {table.scan}").fetchone() or ()
+    return {
+        column: widen(types[column]) if misfits else types[column]
+        for column, misfits in zip(table.columns, row, strict=True)
+    }
+
+
+def _open_native(connection: duckdb.DuckDBPyConnection, name: str, source: str, form: str) -> Table:
+    try:
+        found = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()]
+        raw = [f"c{position}" for position in range(len(found))]
+        text = ", ".join(f"CAST({column} AS VARCHAR) AS {column}" for column in raw)
+        scan = f"(SELECT {text} FROM {source} AS t({', '.join(raw)}))"
+        columns, warnings = _usable_names(found)
+        sample = _sample(connection, scan, columns)
+    except duckdb.Error as error:
+        raise UnreadableTable(f"cannot be read as {form} ({_first_line(error)})") from error
+    return Table(name=name, columns=columns, scan=scan, format=form, warnings=warnings, sample=sample)
+
+
+def _open_text(connection: duckdb.DuckDBPyConnection, path: Path, name: str, scratch: Path) -> Table:
+    try:
+        dialect = text_files.sniff(path)
+    except text_files.UnreadableText as error:
+        raise UnreadableTable(str(error)) from error
+    columns, warnings = _usable_names(dialect.header or tuple(f"column_{n + 1}" for n in range(dialect.width)))
+    table = Table(
+        name=name,
+        columns=columns,
+        scan=_scan(path, dialect, "gzip" if path.suffix.lower() == ".gz" else "none"),
+        format="csv",
+        text=(path, dialect),
+        warnings=warnings,
+    )
+    if not dialect.encoding.startswith("utf-8") or path.suffix.lower() in (".bz2", ".xz"):
+        return _through_clean_copy(connection, table, (path, dialect), scratch)
+    try:
+        return replace(table, sample=_sample(connection, table.scan, columns))
+    except duckdb.Error:
+        return _through_clean_copy(connection, table, (path, dialect), scratch)
+
+
+def _through_clean_copy(
+    connection: duckdb.DuckDBPyConnection, table: Table, text: tuple[Path, Dialect], scratch: Path
+) -> Table:
+    path, dialect = text
+    clean = scratch / f"{len(list(scratch.iterdir()))}.csv"
+    try:
+        ragged, first_line = text_files.rewrite(path, dialect, clean)
+        clean_dialect = Dialect(encoding="utf-8", delimiter=",", header=table.columns, width=dialect.width)
+        scan = _scan(clean, clean_dialect, "none")
+        sample = _sample(connection, scan, table.columns)
+    except (text_files.UnreadableText, duckdb.Error) as error:
+        raise UnreadableTable(f"cannot be read ({_first_line(error)})") from error
+    return replace(
+        table, scan=scan, sample=sample, ragged_rows=ragged, first_ragged_line=first_line, is_clean_copy=True
+    )
+
+
+def _scan(path: Path, dialect: Dialect, compression: str) -> str:
+    names = ", ".join(f"'c{position}': 'VARCHAR'" for position in range(dialect.width))
+    has_header = str(bool(dialect.header)).lower()
+    return (
+        f"read_csv({quote_text(str(path))}, auto_detect = false, header = {has_header}, "
+        f"delim = {quote_text(dialect.delimiter)}, quote = '\"', escape = '\"', max_line_size = {LONGEST_LINE_BYTES}, "
+        f"compression = '{compression}', columns = {{{names}}})"
+    )
+
+
+def _sample(
+    connection: duckdb.DuckDBPyConnection, scan: str, columns: Sequence[str]
+) -> dict[str, tuple[str | None, ...]]:
+    rows = min(SAMPLE_ROWS, max(200, SAMPLE_CELLS // len(columns)))
+    found = connection.execute(f"SELECT * FROM {scan} LIMIT {rows}").fetchall()
+    if not found:
+        return dict.fromkeys(columns, ())
+    return dict(zip(columns, zip(*found, strict=True), strict=True))
+
+
+def _usable_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give every column a name that SQL can tell from the others; say which were changed."""
+    taken: set[str] = set()
+    usable: list[str] = []
+    for name in names:
+        base = name or UNNAMED
+        chosen, number = base, 2
+        while chosen.casefold() in taken:
+            chosen, number = f"{base}_{number}", number + 1
+        taken.add(chosen.casefold())
+        usable.append(chosen)
+    changed = [f"column {old!r} is called {new!r} here" for old, new in zip(names, usable, strict=True) if old != new]
+    return tuple(usable), tuple(changed)
+
+
+def _refusal(member: zipfile.ZipInfo) -> str:
+    if (member.external_attr >> 16) & 0o170000 == 0o120000:
+        return "a link"
+    parts = member.filename.replace("\\", "/").split("/")
+    if ".." in parts or member.filename.startswith(("/", "\\")) or ":" in parts[0]:
+        return "its path leads outside"
+    if member.file_size > LARGEST_MEMBER_BYTES or member.file_size > LARGEST_RATIO * max(member.compress_size, 1 << 16):
+        return "it would grow too large"
+    return ""
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".")

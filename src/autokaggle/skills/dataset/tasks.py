@@ -1,0 +1,102 @@
+"""Which kind of learning problem; this file names the task from the target's values and the competition's words.
+
+It does not name the metric: matching a wording to a metric belongs to scoring. The suggestion made here
+is what suits the task when nothing better is known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from autokaggle.records import Guess, SubmissionKind, TaskType
+from autokaggle.skills.dataset.column_types import is_number
+
+CLASS_WORDING = re.compile(
+    r"\baccuracy\b|\bf1\b|f-?score|\bauc\b|roc curve|log ?loss|logarithmic loss|matthews|\bmcc\b|classif|"
+    r"gini|average precision|\bmap ?@",
+    re.IGNORECASE,
+)
+VALUE_WORDING = re.compile(
+    r"root.mean|mean.(absolute|squared)|\brmsl?e\b|\bmae\b|\bmse\b|\br2\b|r\^2|r-squared|s?mape\b|pearson|spearman|"
+    r"median absolute",
+    re.IGNORECASE,
+)
+ORDINAL_WORDING = re.compile(r"quadratic.weighted.kappa|\bqwk\b|weighted kappa|ordinal", re.IGNORECASE)
+MOST_CLASSES_AS_NUMBERS = 20
+
+
+def find_task(values: Mapping[str, Sequence[str]], rows: int, wording: str) -> Guess:
+    """Name the task; ``values`` maps each target to its distinct values in train, ``wording`` is what the pages say.
+
+    Forecasting and images are decided later, from the split and the files.
+    """
+    tasks = [_one_target(found, rows, wording) for found in values.values()]
+    if len(tasks) == 1:
+        return tasks[0]
+    kinds = {task.value for task in tasks}
+    evidence = f"{len(tasks)} targets; {tasks[0].evidence}"
+    confidence = min(task.confidence for task in tasks)
+    if kinds <= {"binary_classification"}:
+        return Guess(value="multilabel_classification", confidence=confidence, evidence=evidence)
+    if "regression" in kinds:
+        return Guess(value="regression", confidence=confidence, evidence=evidence)
+    return Guess(value="multiclass_classification", confidence=confidence, evidence=evidence)
+
+
+def suggest_metric(task: TaskType, kind: SubmissionKind) -> Guess:
+    """Name the metric that suits task and submission when the competition names none."""
+    if kind == "ranked_labels":
+        return Guess(value="map_at_k", confidence=0.6, evidence="the submission lists labels in order")
+    if task == "ordinal":
+        return Guess(value="quadratic_weighted_kappa", confidence=0.5, evidence="the labels have an order")
+    if task in ("regression", "time_series_forecasting"):
+        return Guess(value="rmse", confidence=0.4, evidence="the target is a number")
+    if kind == "class_probability" or (kind == "probability" and task == "multiclass_classification"):
+        return Guess(value="mlogloss", confidence=0.5, evidence="the submission holds a probability for each class")
+    if kind == "probability":
+        return Guess(value="roc_auc", confidence=0.5, evidence="the submission holds probabilities")
+    return Guess(value="accuracy", confidence=0.5, evidence="the submission holds labels")
+
+
+def is_classification(task: str) -> bool:
+    """Tell whether the target's text is a label that must be kept exactly."""
+    return task not in ("regression", "time_series_forecasting")
+
+
+def sort_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Sort labels, numerically when all are numbers; the last one is the positive class."""
+    if all(map(is_number, labels)):
+        return tuple(sorted(labels, key=lambda label: (float(label), label)))
+    return tuple(sorted(labels))
+
+
+def _one_target(found: Sequence[str], rows: int, wording: str) -> Guess:
+    count = len(found)
+    numbers = [value for value in found if is_number(value)]
+    if len(numbers) < count:
+        return _of_labels(found, count, "the target holds text")
+    whole = all(float(value).is_integer() for value in numbers)
+    if count <= 2:
+        return _of_labels(found, count, f"the target is {' or '.join(found)}")
+    if whole and count <= 10 * MOST_CLASSES_AS_NUMBERS and ORDINAL_WORDING.search(wording):
+        return Guess(
+            value="ordinal", confidence=0.95, evidence=f"{count} whole numbers, and the metric uses their order"
+        )
+    says_value, says_class = bool(VALUE_WORDING.search(wording)), bool(CLASS_WORDING.search(wording))
+    if says_value and not says_class:
+        return Guess(value="regression", confidence=0.95, evidence=f"{count} numbers, and the metric measures distance")
+    few = whole and count <= MOST_CLASSES_AS_NUMBERS and count * 20 <= rows
+    if says_class and not says_value and whole:
+        return Guess(value="multiclass_classification", confidence=0.9, evidence=f"{count} labels, by the metric")
+    if few:
+        return Guess(
+            value="multiclass_classification", confidence=0.55, evidence=f"only {count} different whole numbers"
+        )
+    return Guess(value="regression", confidence=0.9, evidence=f"{count} different numbers")
+
+
+def _of_labels(found: Sequence[str], count: int, evidence: str) -> Guess:
+    if count <= 2:
+        return Guess(value="binary_classification", confidence=0.97 if count == 2 else 0.6, evidence=evidence)
+    return Guess(value="multiclass_classification", confidence=0.95, evidence=f"{evidence}, {count} labels")
