@@ -55,7 +55,8 @@ class Training:
         if not len(watched_rows) and self.family in models.WATCHING:
             fit_rows, watched_rows = _set_aside(fit_rows, self.seed)
         made = self._fit(position, split, fit_rows, watched_rows, self.parameters)
-        print(f"{self.targets[position].name}, repeat {split.repeat}, fold {split.fold}: {made.model.note}", flush=True)
+        line = f"{self.targets[position].name}, repeat {split.repeat}, fold {split.fold}: {made.model.note}\n"
+        print(line, end="", flush=True)
         return made
 
     def fit_all_rows(self, position: int, fold_models: list[FoldModel]) -> FoldModel:

@@ -1,0 +1,96 @@
+"""Gradient boosting with CatBoost; this file fits one model with one thread. It needs the package catboost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from catboost import CatBoost, Pool
+
+from encoding import Matrix
+from models import Floats, Task
+from stopping import Stopping
+
+DEFAULTS: dict[str, Any] = {
+    "learning_rate": 0.06,
+    "depth": 5,
+    "l2_leaf_reg": 3.0,
+    "boosting_type": "Plain",
+    "bootstrap_type": "Bernoulli",
+    "subsample": 0.8,
+    "rsm": 0.6,
+    "max_ctr_complexity": 2,
+    "border_count": 128,
+    "rounds": 2000,
+    "patience": 80,
+}
+VALUES = {"squared_error": "RMSE", "absolute_error": "MAE"}
+
+
+@dataclass
+class CatBoostModel:
+    """A fitted model and which of its columns are categories."""
+
+    fitted: CatBoost
+    category_columns: list[int]
+    classes: int
+    note: str
+    rounds: int
+
+    def predict(self, x: Matrix) -> Floats:
+        pool = Pool(_frame(x, self.category_columns), cat_features=self.category_columns)
+        kind = "Probability" if self.classes else "RawFormulaVal"
+        scores = np.asarray(self.fitted.predict(pool, kind, ntree_end=self.rounds, thread_count=1), dtype=np.float64)
+        scores = scores.reshape(len(x), -1)
+        return scores[:, 1:] if self.classes == 2 else scores
+
+
+def fit(task: Task) -> CatBoostModel:
+    """Boost until the watched rows stop gaining, the rounds are done, or the time is over."""
+    parameters = {**DEFAULTS, **task.parameters}
+    rounds, patience = int(parameters.pop("rounds")), int(parameters.pop("patience"))
+    if task.classes:
+        loss = "Logloss" if task.classes == 2 else "MultiClass"
+    else:
+        loss = VALUES[task.objective]
+    model = CatBoost(
+        {
+            **parameters,
+            "loss_function": loss,
+            "iterations": rounds,
+            "random_seed": task.seed,
+            "thread_count": 1,
+            "allow_writing_files": False,
+            "logging_level": "Silent",
+        }
+    )
+    columns = task.category_columns
+    watched = None
+    if task.watched is not None:
+        watched = Pool(_frame(task.watched[0], columns), task.watched[1], cat_features=columns)
+    after_round = _AfterRound(Stopping(patience if watched else rounds, task.end), loss)
+    train = Pool(_frame(task.x, columns), task.y, weight=task.weights, cat_features=columns)
+    model.fit(train, eval_set=watched, use_best_model=False, callbacks=[after_round])
+    stopping = after_round.stopping
+    return CatBoostModel(model, columns, task.classes, stopping.note, stopping.best_round)
+
+
+class _AfterRound:
+    """Asks after each round whether to go on."""
+
+    def __init__(self, stopping: Stopping, loss: str) -> None:
+        self.stopping, self.loss = stopping, loss
+
+    def after_iteration(self, info: Any) -> bool:
+        losses = info.metrics.get("validation", {}).get(self.loss)
+        return not self.stopping.is_over(losses[-1] if losses else None)
+
+
+def _frame(x: Matrix, category_columns: list[int]) -> pd.DataFrame:
+    """Return the matrix with categories as whole numbers, which CatBoost asks for; -1 is missing."""
+    frame = pd.DataFrame(x)
+    for position in category_columns:
+        frame[position] = np.nan_to_num(x[:, position], nan=-1).astype(np.int32)
+    return frame

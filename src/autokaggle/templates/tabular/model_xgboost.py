@@ -1,0 +1,79 @@
+"""Gradient boosting with XGBoost; this file fits one model with one thread. It needs the package xgboost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xgboost
+
+from encoding import Matrix
+from models import Floats, Task
+from stopping import Stopping
+
+DEFAULTS: dict[str, Any] = {
+    "eta": 0.03,
+    "max_depth": 4,
+    "min_child_weight": 3,
+    "subsample": 0.8,
+    "colsample_bytree": 0.5,
+    "lambda": 3.0,
+    "rounds": 3000,
+    "patience": 100,
+}
+VALUES = {"squared_error": ("reg:squarederror", "rmse"), "absolute_error": ("reg:absoluteerror", "mae")}
+
+
+@dataclass
+class XGBoost:
+    """A fitted booster and the kinds of its columns."""
+
+    booster: xgboost.Booster
+    kinds: list[str]
+    note: str
+    rounds: int
+
+    def predict(self, x: Matrix) -> Floats:
+        matrix = xgboost.DMatrix(x, feature_types=self.kinds, enable_categorical=True, nthread=1)
+        scores = self.booster.predict(matrix, iteration_range=(0, self.rounds))
+        return np.asarray(scores, dtype=np.float64).reshape(len(x), -1)
+
+
+def fit(task: Task) -> XGBoost:
+    """Boost until the watched rows stop gaining, the rounds are done, or the time is over."""
+    parameters = {**DEFAULTS, **task.parameters}
+    rounds, patience = int(parameters.pop("rounds")), int(parameters.pop("patience"))
+    objective, metric = _objective(task)
+    parameters |= {"objective": objective, "eval_metric": metric, "nthread": 1, "seed": task.seed, "verbosity": 0}
+    parameters["tree_method"] = "hist"
+    if task.classes > 2:
+        parameters["num_class"] = task.classes
+    kinds = ["c" if position in task.category_columns else "q" for position in range(task.x.shape[1])]
+    train = _matrix(task.x, task.y, kinds, task.weights)
+    watched = [] if task.watched is None else [(_matrix(*task.watched, kinds), "watched")]
+    after_round = _AfterRound(Stopping(patience if watched else rounds, task.end), metric)
+    booster = xgboost.train(parameters, train, rounds, evals=watched, callbacks=[after_round], verbose_eval=False)
+    return XGBoost(booster, kinds, after_round.stopping.note, after_round.stopping.best_round)
+
+
+class _AfterRound(xgboost.callback.TrainingCallback):  # type: ignore[misc]
+    """Asks after each round whether to go on."""
+
+    def __init__(self, stopping: Stopping, metric: str) -> None:
+        super().__init__()
+        self.stopping, self.metric = stopping, metric
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: dict[str, Any]) -> bool:
+        losses = evals_log.get("watched", {}).get(self.metric)
+        return self.stopping.is_over(losses[-1] if losses else None)
+
+
+def _matrix(x: Matrix, y: Floats, kinds: list[str], weights: Floats | None = None) -> xgboost.DMatrix:
+    return xgboost.DMatrix(x, y, weight=weights, feature_types=kinds, enable_categorical=True, nthread=1)
+
+
+def _objective(task: Task) -> tuple[str, str]:
+    if task.objective != "log_loss":
+        return VALUES[task.objective]
+    return ("binary:logistic", "logloss") if task.classes == 2 else ("multi:softprob", "mlogloss")
