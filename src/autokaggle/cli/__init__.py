@@ -1,0 +1,34 @@
+"""What a person types and reads: the only place that prints, and where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autokaggle.cli.program import Program
+
+ANYWHERE = ("--quiet", "--debug")
+
+
+def main(arguments: list[str] | None = None, program: Program | None = None) -> int:
+    """Run one command and return its exit code; ``arguments`` are those after the program's name."""
+    from autokaggle.cli.application import run_command_line
+    from autokaggle.cli.failures import report_failure
+    from autokaggle.cli.program import Program
+
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    end = given.index("--") if "--" in given else len(given)
+    ours = given[:end]
+    program = program or Program()
+    # Known before anything is parsed, since a command line that cannot be parsed is answered in the same way.
+    program.json = "--json" in ours
+    program.quiet = "--quiet" in ours
+    program.debug = "--debug" in ours or os.environ.get("AUTOKAGGLE_DEBUG", "") not in ("", "0")
+    try:
+        run_command_line([word for word in ours if word not in ANYWHERE] + given[end:], program)
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place that can say what happened
+        return report_failure(error, program)
+    return 0

@@ -1,0 +1,127 @@
+"""How a run looks in a terminal; this file draws the picture of a run with Rich, for any width from 40 columns on.
+
+Every text that came from outside was made harmless before it came here, and none of it is read as markup.
+"""
+
+from __future__ import annotations
+
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from autokaggle.cli import text
+from autokaggle.cli.run_view import CandidateView, RunView, StageView
+
+CANDIDATES_SHOWN = 8
+NARROW = 60
+MARKS = {"waiting": ("·", "dim"), "done": ("✓", "green"), "failed": ("✗", "red")}
+
+
+class RunDrawing:
+    """The picture at one moment, ``now`` in seconds since 1970; ``spinner``, if given, marks the stage at work."""
+
+    def __init__(self, view: RunView, now: float, spinner: Spinner | None = None) -> None:
+        self.view = view
+        self.now = now
+        self.spinner = spinner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        is_narrow = options.max_width < NARROW
+        yield self._header(is_narrow)
+        yield self._stages(is_narrow)
+        if self.view.candidates:
+            yield self._candidates(is_narrow)
+        yield self._best()
+
+    def _header(self, is_narrow: bool) -> Group:
+        view = self.view
+        facts = [f"isolation {view.isolation}" + (f" ({view.backend})" if view.backend and not is_narrow else "")]
+        facts.append(f"elapsed {text.duration(view.elapsed(self.now))}")
+        left = view.left(self.now)
+        if left is not None and view.finished is None:
+            facts.append(f"left {text.duration(left)}")
+        elif view.budget_seconds and view.finished is None:
+            facts.append(f"budget {text.duration(view.budget_seconds)}")
+        title = Text(view.run_id or "starting", style="bold", overflow="ellipsis", no_wrap=True)
+        return Group(title, Text(" · ".join(facts), style="dim", overflow="ellipsis", no_wrap=True))
+
+    def _stages(self, is_narrow: bool) -> Table:
+        table = Table.grid(padding=(0, 1))
+        table.add_column(width=1)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, justify="right")
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        table.expand = True
+        for stage in list(self.view.stages.values()):
+            table.add_row(
+                self._mark(stage), Text(stage.name), Text(self._seconds(stage)), self._doing(stage, is_narrow)
+            )
+        return table
+
+    def _mark(self, stage: StageView) -> Text | Spinner:
+        if stage.mark == "running":
+            return self.spinner or Text("▸", style="cyan")
+        return Text(*MARKS[stage.mark])
+
+    def _seconds(self, stage: StageView) -> str:
+        if stage.mark == "running" and stage.started is not None:
+            return text.duration(max(0.0, self.now - stage.started))
+        return "" if stage.seconds is None else text.duration(stage.seconds)
+
+    def _doing(self, stage: StageView, is_narrow: bool) -> Text | Table:
+        if stage.mark != "running":
+            return Text(stage.message, style="dim")
+        progress = self.view.progress
+        said = Text(progress.get("text", ""), overflow="ellipsis", no_wrap=True)
+        total = progress.get("total")
+        if not total or is_narrow:
+            return said
+        row = Table.grid(padding=(0, 1))
+        row.add_row(ProgressBar(total=total, completed=progress.get("done", 0.0), width=16), said)
+        return row
+
+    def _candidates(self, is_narrow: bool) -> Table:
+        table = Table.grid(padding=(0, 1))
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        table.add_column(no_wrap=True, justify="right")
+        table.add_column(no_wrap=True, justify="right")
+        table.expand = True
+        known = list(self.view.candidates.values())
+        if len(known) > CANDIDATES_SHOWN:
+            table.add_row("", Text(f"{len(known) - CANDIDATES_SHOWN} earlier candidates", style="dim"), "", "")
+        for candidate in known[-CANDIDATES_SHOWN:]:
+            table.add_row(*self._candidate(candidate))
+        return table
+
+    def _candidate(self, candidate: CandidateView) -> tuple[Text, Text, Text, Text]:
+        best = self.view.best
+        style = "green" if best is not None and best.candidate == candidate.id else ""
+        if candidate.status == "running":
+            ran = max(0.0, self.now - candidate.started) if candidate.started is not None else 0.0
+            expected = candidate.expected_seconds
+            result = "" if expected is None else f"of about {text.duration(expected)}"
+            return (
+                Text(candidate.id, style="cyan"),
+                Text(candidate.title),
+                Text(result, style="dim"),
+                Text(text.duration(ran)),
+            )
+        seconds = "" if candidate.seconds is None else text.duration(candidate.seconds)
+        if candidate.score is not None and candidate.status == "scored":
+            return Text(candidate.id), Text(candidate.title), Text(text.number(candidate.score), style), Text(seconds)
+        title = f"{candidate.title}: {candidate.reason}" if candidate.reason else candidate.title
+        return Text(candidate.id, style="dim"), Text(title, style="dim"), Text(candidate.status, "red"), Text(seconds)
+
+    def _best(self) -> Text:
+        best = self.view.best
+        if best is None:
+            return Text("no submission yet", style="dim")
+        arrow = text.direction(best.greater_is_better, arrow=True)
+        line = Text.assemble("best ", (f"{best.metric} {arrow} {text.number(best.score)}", "bold green"))
+        if best.low is not None and best.high is not None:
+            line.append(f"  ({text.number(best.low)} to {text.number(best.high)})")
+        line.append(f"  {best.candidate}", "dim")
+        return line

@@ -1,0 +1,157 @@
+"""`status` and `logs`; this file shows what a run does and did, from its folder, without disturbing it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from autokaggle.cli.program import Json, Program, RunReference, RunsDir
+from autokaggle.errors import UsageError
+
+if TYPE_CHECKING:
+    from autokaggle.cli.run_view import RunView
+    from autokaggle.records import Run
+    from autokaggle.storage.artifacts import RunFolder
+
+SECONDS_BETWEEN_LOOKS = 0.5
+AT_WORK = ("created", "queued", "running", "waiting")
+NO_MORE_THAN = 100
+
+
+def status(
+    context: typer.Context,
+    run: RunReference = "latest",
+    watch: Annotated[bool, typer.Option("--watch", help="Keep showing until the run ends.")] = False,
+    runs_dir: RunsDir = None,
+    json: Json = False,
+) -> None:
+    """Show how far a run is.
+
+    Shows stages, candidates, the best score and the time left.
+    """
+    from autokaggle.storage.run_folders import read_run
+
+    program: Program = context.obj
+    folder = program.find_run(run, runs_dir)
+    if watch and not program.json:
+        _watch(folder)
+        return
+    while watch and _goes_on(folder):
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    record = read_run(folder)
+    view = _view(folder, record)
+    if program.json:
+        from autokaggle.cli.results import run_facts
+
+        program.answer("", {**run_facts(record, folder), **view_facts(view)})
+    else:
+        _draw(view, record)
+
+
+def logs(
+    context: typer.Context,
+    run: RunReference = "latest",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing until the run ends.")] = False,
+    candidate: Annotated[str | None, typer.Option(help="Show what this candidate printed, c001 for one.")] = None,
+    runs_dir: RunsDir = None,
+) -> None:
+    """Show the log of a run or of a candidate."""
+    from autokaggle.orchestrator.journal import printable
+
+    program: Program = context.obj
+    folder = program.find_run(run, runs_dir)
+    path = folder.run_log if candidate is None else _candidate_log(folder, candidate)
+    for line in _lines(folder, path, follow=follow):
+        print(printable(line.decode("utf-8", "replace").expandtabs().rstrip("\r")), flush=follow)
+
+
+def view_facts(view: RunView) -> dict[str, Any]:
+    """Return what `status --json` knows beyond the run's result."""
+    from dataclasses import asdict
+
+    now = time.time()
+    return {
+        "elapsed_seconds": round(view.elapsed(now), 3),
+        "left_seconds": None if (left := view.left(now)) is None else round(left, 3),
+        "stages": [
+            {"name": stage.name, "status": stage.mark, "seconds": stage.seconds} for stage in view.stages.values()
+        ],
+        "best": asdict(view.best) if view.best else None,
+        "candidates": [asdict(candidate) for candidate in view.candidates.values()],
+        "warnings": view.warnings,
+    }
+
+
+def _view(folder: RunFolder, record: Run) -> RunView:
+    """Make the picture from events.jsonl, corrected by the run's record, which knows how the run stands now."""
+    from autokaggle.cli.run_view import RunView
+    from autokaggle.storage.tail import Tail, decode_events
+
+    view = RunView().apply_all(decode_events(Tail(folder.events).new_lines()))
+    view.correct(record)
+    return view
+
+
+def _draw(view: RunView, record: Run) -> None:
+    from rich.console import Console
+
+    from autokaggle.cli.drawing import RunDrawing
+    from autokaggle.cli.text import harmless
+
+    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    for warning in view.warnings:
+        console.print(f"warning: {warning}", style="yellow")
+    console.print(RunDrawing(view, time.time()))
+    if record.error:
+        console.print(harmless(record.error), style="red")
+    if record.status == "interrupted":
+        console.print(f"Interrupted. Go on with: autokaggle resume {record.id}")
+
+
+def _watch(folder: RunFolder) -> None:
+    from autokaggle.cli.screen import open_screen
+    from autokaggle.storage.run_folders import read_run
+    from autokaggle.storage.tail import Tail, decode_events
+
+    events = Tail(folder.events)
+    with open_screen(sys.stdout) as screen:
+        goes_on = True
+        while goes_on:
+            # Asked before the events are read, so that the last ones are not missed.
+            goes_on = _goes_on(folder)
+            for event in decode_events(events.new_lines()):
+                screen(event)
+            screen.view.correct(read_run(folder))
+            if goes_on:
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _goes_on(folder: RunFolder) -> bool:
+    """Say whether more may come: a process that has written how the run ended still tells it before it lets go."""
+    from autokaggle.storage.run_folders import is_at_work, read_run
+
+    return read_run(folder).status in AT_WORK or is_at_work(folder)
+
+
+def _candidate_log(folder: RunFolder, candidate: str) -> Path:
+    found = folder.candidate(candidate)
+    if not found.path.is_dir():
+        known = ", ".join(one.id for one in folder.all_candidates()[:NO_MORE_THAN]) or "none yet"
+        raise UsageError(f"Run {folder.id} has no candidate {candidate}.", f"Candidates: {known}.")
+    return found.log
+
+
+def _lines(folder: RunFolder, path: Path, *, follow: bool) -> Iterator[bytes]:
+    """Yield the lines of a log; while ``follow``, go on as long as the run is at work."""
+    from autokaggle.storage.tail import Tail
+
+    tail = Tail(path)
+    while follow and _goes_on(folder):
+        yield from tail.new_lines()
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    yield from tail.new_lines(also_unfinished=True)

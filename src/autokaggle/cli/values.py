@@ -1,0 +1,81 @@
+"""Values that a person types; this file reads durations, money and validation schemes, and says what is allowed."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from autokaggle.errors import UsageError
+
+UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
+DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+SHORTEST_SECONDS = 1.0
+LONGEST_SECONDS = 30 * 86400.0
+MONEY = re.compile(r"\$?(\d+(?:\.\d+)?)(?:\s*USD)?", re.IGNORECASE)
+COLUMN_SCHEMES = ("group", "time")
+PLAIN_SCHEMES = ("auto", "kfold", "stratified")
+
+
+def parse_duration(text: str, flag: str) -> float:
+    """Read ``10m``, ``90s``, ``1h30m`` or plain seconds; return seconds.
+
+    Raises:
+        UsageError: it is none of these, or not between a second and 30 days.
+    """
+    match = DURATION.fullmatch(text.strip().lower())
+    if match is None or not text.strip():
+        raise UsageError(f"{flag} {text!r} is no duration.", "Write it like 90s, 10m, 1h30m, or plain seconds.")
+    parts = zip(match.groups(), UNIT_SECONDS.values(), strict=False)
+    seconds = math.fsum(float(number) * unit for number, unit in parts if number)
+    if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
+        raise UsageError(f"{flag} {text!r} is out of range.", "Give between 1s and 30d.")
+    return seconds
+
+
+def parse_money(text: str, flag: str) -> float:
+    """Read an amount of US dollars: ``2.50`` or ``$2.50``.
+
+    Raises:
+        UsageError: it is no such amount.
+    """
+    match = MONEY.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{flag} {text!r} is no amount of money.", "Give US dollars, like 2.50.")
+    return float(match.group(1))
+
+
+def parse_validation(text: str) -> str:
+    """Check ``auto``, ``kfold``, ``stratified``, ``group:COLUMN`` or ``time:COLUMN``.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    scheme, colon, column = text.partition(":")
+    if (scheme in PLAIN_SCHEMES and not colon) or (scheme in COLUMN_SCHEMES and column):
+        return text
+    raise UsageError(
+        f"--validation {text!r} is no validation scheme.",
+        "Give auto, kfold, stratified, group:COLUMN or time:COLUMN.",
+    )
+
+
+def choose(text: str, flag: str, allowed: tuple[str, ...]) -> str:
+    """Return ``text`` when it is allowed.
+
+    Raises:
+        UsageError: it is not; the message lists what is.
+    """
+    if text in allowed:
+        return text
+    raise UsageError(f"{flag} {text!r} is not known.", f"Choose one of: {', '.join(allowed)}.")
+
+
+def at_least(number: int | None, flag: str, smallest: int) -> int | None:
+    """Return ``number`` when it is not given or not too small.
+
+    Raises:
+        UsageError: it is smaller than ``smallest``.
+    """
+    if number is None or number >= smallest:
+        return number
+    raise UsageError(f"{flag} {number} is too small.", f"Give {smallest} or more.")
