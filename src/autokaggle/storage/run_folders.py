@@ -1,0 +1,105 @@
+"""Run folders on this machine; this file finds the one that a person means, and says whether it is being worked on."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import msgspec
+
+from autokaggle.config import Settings
+from autokaggle.errors import AutoKaggleError, UsageError
+from autokaggle.records import Run
+from autokaggle.storage.artifacts import RunFolder
+from autokaggle.storage.records_file import read_record
+
+NAMES_SHOWN = 5
+
+
+def find_run(reference: str, settings: Settings) -> RunFolder:
+    """Find a run by its folder, its id, an unambiguous prefix of the id, or ``latest``.
+
+    ``settings.runs_dir`` is looked into first, then the index of runs made elsewhere.
+
+    Raises:
+        UsageError: no run, or more than one, fits.
+    """
+    given = RunFolder(Path(reference).expanduser().absolute())
+    if reference and given.record.is_file():
+        return given
+    here = sorted((path.parent for path in settings.runs_dir.absolute().glob("*/run.json")), key=_created)
+    if reference == "latest" and here:
+        return RunFolder(here[-1])
+    fitting = [path for path in here if reference and path.name.startswith(reference)]
+    exact = [path for path in fitting if path.name == reference]
+    if len(exact or fitting) == 1:
+        return RunFolder((exact or fitting)[0])
+    if fitting:
+        names = ", ".join(path.name for path in fitting[-NAMES_SHOWN:])
+        raise UsageError(f"{reference!r} fits {len(fitting)} runs: {names}.", "Give more of the run's id.")
+    if elsewhere := _find_elsewhere(reference, settings):
+        return elsewhere
+    if reference == "latest":
+        raise UsageError(f"There is no run yet in {settings.runs_dir}.", "Start one: autokaggle run TARGET")
+    raise UsageError(
+        f"There is no run {reference!r} in {settings.runs_dir}.",
+        "`autokaggle runs` lists the runs; --runs-dir looks elsewhere.",
+    )
+
+
+def is_at_work(folder: RunFolder) -> bool:
+    """Say whether a process holds the run's lock; the system frees it when the process ends in any way."""
+    try:
+        descriptor = os.open(folder.lock, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def read_run(folder: RunFolder) -> Run:
+    """Read the run's record; a run that says it is running while no process is at work was interrupted.
+
+    Raises:
+        AutoKaggleError: the record is damaged, or was written by a newer AutoKaggle.
+    """
+    run = _read(folder)
+    if run.status != "running" or is_at_work(folder):
+        return run
+    # The process may have finished since the first look: it writes the record before it lets the lock go.
+    run = _read(folder)
+    return msgspec.structs.replace(run, status="interrupted") if run.status == "running" else run
+
+
+def _read(folder: RunFolder) -> Run:
+    try:
+        return read_record(folder.record, Run)
+    except OSError as error:
+        raise AutoKaggleError(f"Cannot read {folder.record}: {error.strerror}.") from error
+
+
+def _created(path: Path) -> tuple[str, str]:
+    # The id ends with date, time and four hex digits; the slug before them must not decide the order.
+    return path.name[-20:-5], path.name
+
+
+def _find_elsewhere(reference: str, settings: Settings) -> RunFolder | None:
+    if not settings.state.is_file():
+        return None
+    from autokaggle.storage.state_store import StateStore
+
+    try:
+        with StateStore(settings.state) as store:
+            row = store.find(reference)
+    except UsageError:
+        raise
+    except AutoKaggleError:
+        # Without the index only what lies in runs_dir can be found, which is what the caller then says.
+        return None
+    return RunFolder(row.folder) if row and RunFolder(row.folder).record.is_file() else None
