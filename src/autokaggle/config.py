@@ -6,14 +6,19 @@ A secret read from ``.env`` stays in the returned settings: it is never put into
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from autokaggle.errors import UsageError
 
 CONFIG_FILE = "config.toml"
+# Keys of config.toml; each is also a variable: AUTOKAGGLE_ and the key in capitals.
+CONFIG_KEYS = ("home", "runs_dir", "kaggle_url", "model", "skip_execution")
+YES = frozenset({"1", "true", "yes", "on"})
+NO = frozenset({"", "0", "false", "no", "off"})
 
 
 @dataclass(frozen=True)
@@ -50,43 +55,56 @@ class Settings:
 def load_settings(
     environment: Mapping[str, str] | None = None, folder: Path | None = None, runs_dir: Path | None = None
 ) -> Settings:
-    """Merge every source of settings; ``runs_dir`` is the flag and wins.
+    """Merge every source of settings; ``runs_dir`` is the flag and wins. ``folder`` (default: here) holds ``.env``.
 
     Raises:
-        UsageError: config.toml or ``.env`` cannot be read.
+        UsageError: config.toml or ``.env`` cannot be read, or a setting makes no sense.
     """
     process = dict(os.environ if environment is None else environment)
-    from_file = _config_file(process)
-    merged = {**from_file, **_dotenv(folder or Path.cwd()), **process}
+    here = (folder or Path.cwd()).absolute()
+    # An empty variable is no setting: it must not hide what a file says.
+    given = {name: value for name, value in process.items() if value}
+    merged = {**_config_file(process), **_dotenv(here), **given}
     return Settings(
         home=_home(merged),
-        runs_dir=runs_dir or Path(merged.get("AUTOKAGGLE_RUNS_DIR") or "runs"),
-        kaggle_url=merged.get("AUTOKAGGLE_KAGGLE_URL") or None,
-        model=merged.get("AUTOKAGGLE_MODEL") or None,
-        skip_execution=merged.get("AUTOKAGGLE_SKIP_EXECUTION", "").lower() in {"1", "true", "yes"},
+        runs_dir=here / (runs_dir or _expanded(merged.get("AUTOKAGGLE_RUNS_DIR", "runs"), merged)),
+        kaggle_url=_url(merged, "AUTOKAGGLE_KAGGLE_URL"),
+        model=merged.get("AUTOKAGGLE_MODEL"),
+        skip_execution=_switch(merged, "AUTOKAGGLE_SKIP_EXECUTION"),
         environment=merged,
     )
 
 
 def _home(merged: Mapping[str, str]) -> Path:
     if chosen := merged.get("AUTOKAGGLE_HOME"):
-        return Path(chosen).expanduser().absolute()
-    data_home = merged.get("XDG_DATA_HOME")
-    return (Path(data_home) if data_home else Path("~/.local/share").expanduser()) / "autokaggle"
+        return _expanded(chosen, merged).absolute()
+    return _base_folder(merged, "XDG_DATA_HOME", "~/.local/share") / "autokaggle"
 
 
 def _config_file(process: Mapping[str, str]) -> dict[str, str]:
-    """Read config.toml: top-level keys are the names of AUTOKAGGLE_ variables in lower case without the prefix."""
-    config_home = process.get("XDG_CONFIG_HOME")
-    path = (Path(config_home) if config_home else Path("~/.config").expanduser()) / "autokaggle" / CONFIG_FILE
+    """Read config.toml: CONFIG_KEYS at the top, and variables of any name in the table ``[environment]``."""
+    path = _base_folder(process, "XDG_CONFIG_HOME", "~/.config") / "autokaggle" / CONFIG_FILE
     if not path.is_file():
         return {}
+    import tomllib
+
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"Cannot read {path}: {error}.", "Correct the file or remove it.") from error
-    named = {f"AUTOKAGGLE_{key.upper()}": str(value) for key, value in content.items() if not isinstance(value, dict)}
-    return {**named, **{key: str(value) for key, value in content.get("environment", {}).items()}}
+    variables = content.pop("environment", {})
+    if not isinstance(variables, dict):
+        raise UsageError(f"`environment` in {path} is no table.", "Write [environment] and NAME = 'value' lines below.")
+    if unknown := sorted(set(content) - set(CONFIG_KEYS)):
+        raise UsageError(f"{path} has unknown settings: {', '.join(unknown)}.", f"Known: {', '.join(CONFIG_KEYS)}.")
+    named = {f"AUTOKAGGLE_{key.upper()}": _plain(value, key, path) for key, value in content.items()}
+    return {**named, **{str(name): _plain(value, name, path) for name, value in variables.items()}}
+
+
+def _plain(value: Any, key: str, path: Path) -> str:
+    if not isinstance(value, str | int | float):
+        raise UsageError(f"`{key}` in {path} is neither text, a number nor true or false.", "Correct the file.")
+    return str(value)
 
 
 def _dotenv(folder: Path) -> dict[str, str]:
@@ -96,7 +114,47 @@ def _dotenv(folder: Path) -> dict[str, str]:
     from dotenv import dotenv_values
 
     try:
-        values = dotenv_values(path, interpolate=False)
+        values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"Cannot read {path}: {error}.", "Correct the file or remove it.") from error
     return {key: value for key, value in values.items() if value}
+
+
+def _url(merged: Mapping[str, str], name: str) -> str | None:
+    value = merged.get(name)
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise UsageError(f"{name} is no address: {value!r}.", "Give one like http://127.0.0.1:8000.")
+    return value.rstrip("/")
+
+
+def _switch(merged: Mapping[str, str], name: str) -> bool:
+    value = merged.get(name, "").strip().lower()
+    if value not in YES | NO:
+        raise UsageError(f"{name} is {value!r}, neither yes nor no.", "Set it to 1 or 0.")
+    return value in YES
+
+
+def _base_folder(environment: Mapping[str, str], name: str, default: str) -> Path:
+    """Return the folder that ``name`` gives, else ``default``. The XDG rules ignore a relative folder."""
+    chosen = environment.get(name, "")
+    return Path(chosen) if chosen.startswith("/") else _expanded(default, environment)
+
+
+def _expanded(text: str, environment: Mapping[str, str]) -> Path:
+    """Replace a leading ``~`` by the user's home as ``environment`` says it, which need not be this process's."""
+    if text != "~" and not text.startswith("~/"):
+        return Path(text)
+    try:
+        user_home = Path(environment["HOME"]) if environment.get("HOME") else Path.home()
+    except RuntimeError as error:
+        raise UsageError(
+            "This user has no home folder.", "Set HOME, or AUTOKAGGLE_HOME and XDG_CONFIG_HOME."
+        ) from error
+    return user_home / text[2:]
