@@ -19,6 +19,7 @@ from autokaggle.skills.competition.credentials import Credentials
 from autokaggle.skills.competition.download import download
 from autokaggle.skills.competition.meter import OnProgress
 from autokaggle.skills.competition.pages import Page, make_pages
+from autokaggle.skills.competition.refusals import NotFound
 from autokaggle.skills.competition.retries import RetryPolicy
 from autokaggle.skills.competition.rules import gates_from_fields
 from autokaggle.skills.competition.transport import KaggleTransport, checked_base
@@ -119,12 +120,16 @@ class KaggleClient:
         return tuple(found)
 
     def data_size(self, slug: str) -> tuple[int, int]:
-        """Return (number of files, bytes) of all data in one call, however many files there are."""
+        """Return (number of files, bytes) of all data in one call, or by listing where a server has no such call."""
         from kagglesdk.competitions.types.competition_api_service import ApiGetCompetitionDataFilesSummaryRequest
 
         request = ApiGetCompetitionDataFilesSummaryRequest()
         request.competition_name = slug
-        summary = self._api.get_competition_data_files_summary(request).file_summary_info
+        try:
+            summary = self._api.get_competition_data_files_summary(request).file_summary_info
+        except NotFound:
+            files = self.files(slug)
+            return len(files), sum(file.bytes for file in files)
         kinds = (summary.file_types or []) if summary else []
         return (summary.total_file_count if summary else 0, sum(kind.total_size for kind in kinds))
 

@@ -8,12 +8,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from autokaggle.errors import ActionNeeded, AutoKaggleError, OutsideWorldError
-from autokaggle.skills.competition.credentials import HOW_TO_GET_THEM, Credentials
+from autokaggle.errors import OutsideWorldError
+from autokaggle.skills.competition.credentials import Credentials
+from autokaggle.skills.competition.refusals import RENEWAL
 from autokaggle.storage.records_file import write_atomically
 
 SERVICE = "users.AccountService"
-METHOD = "GenerateAccessToken"
 LIFETIME_SECONDS = 12 * 3600
 
 Post = Callable[[str, str, Mapping[str, Any]], dict[str, Any]]
@@ -31,15 +31,7 @@ def renewed_credentials(stale: Credentials, post: Post) -> Credentials:
         "apiVersion": "API_VERSION_V1",
         "expirationDuration": f"{LIFETIME_SECONDS}s",
     }
-    try:
-        answer = post(SERVICE, METHOD, body)
-    except OutsideWorldError:
-        raise
-    except AutoKaggleError as error:
-        raise ActionNeeded(
-            f"The sign-in kept in {stale.source} has ended: Kaggle does not renew it.",
-            f"Sign in again with `kaggle auth login`. Or: {HOW_TO_GET_THEM}",
-        ) from error
+    answer = post(SERVICE, RENEWAL, body)
     token = str(answer.get("token") or "")
     if not token:
         raise OutsideWorldError("Kaggle answered the renewal of the sign-in without a token.", "Try again later.")

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autokaggle.errors import ActionNeeded, AutoKaggleError, CompetitionUnusable, OutsideWorldError
+from autokaggle.skills.competition.credentials import HOW_TO_GET_THEM, TOKEN_PAGE
 
 if TYPE_CHECKING:
     import requests
 
-TOKEN_PAGE = "https://www.kaggle.com/settings/api"  # noqa: S105
 LONGEST_TEXT = 300
+RENEWAL = "GenerateAccessToken"
 DOWNLOADS = frozenset({"DownloadDataFiles", "DownloadDataFile"})
 PARTICIPATION = frozenset({"StartSubmissionUpload", "CreateSubmission", "ListSubmissions", "GetSubmissionLimits"})
 RULES_WORDS = re.compile(r"accept\w*\b.*\brules|rules\b.*\baccept", re.I | re.S)
@@ -74,6 +75,11 @@ def clean_text(text: str, secrets: Iterable[str] = ()) -> str:
 def error_of(refusal: Refusal, credentials_source: str) -> AutoKaggleError:
     """Return the error to raise for a refusal that no retry will change."""
     said = f" Kaggle says: “{refusal.text}”." if refusal.text else ""
+    if refusal.method == RENEWAL and refusal.status in (400, 401, 403, 404):
+        return ActionNeeded(
+            f"The sign-in kept in {credentials_source} has ended: Kaggle does not renew it.{said}",
+            f"Sign in again with `kaggle auth login`. Or: {HOW_TO_GET_THEM}",
+        )
     if refusal.status == 401:
         return ActionNeeded(
             f"Kaggle does not accept the credentials from {credentials_source} (401).{said}",
