@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,9 +12,7 @@ from autokaggle.errors import ActionNeeded, CompetitionUnusable, OutsideWorldErr
 from autokaggle.records import SubmissionLimits
 from autokaggle.skills.competition.credentials import Credentials
 from autokaggle.skills.competition.kaggle_client import KaggleClient, origin_of
-from tests.kaggle_servers import KEY, LEGACY, TOKEN, USER, open_client, reference_emulator, write_competition
-
-SLUG = "tiny-titanic"
+from tests.kaggle_servers import BOTH_SERVERS, SLUG, KaggleServer, open_client, serve, write_competition
 
 
 @pytest.fixture
@@ -23,15 +20,15 @@ def competition(tmp_path: Path) -> Path:
     return write_competition(tmp_path / "served")
 
 
-@pytest.fixture
-def server(shared_folder: Path, competition: Path) -> Iterator[Any]:
-    with reference_emulator(shared_folder, competition.parent) as emulator:
-        yield emulator
+@pytest.fixture(params=BOTH_SERVERS)
+def server(request: pytest.FixtureRequest, competition: Path) -> Iterator[KaggleServer]:
+    with serve(request, competition.parent) as running:
+        yield running
 
 
 @pytest.fixture
-def client(server: Any) -> Iterator[KaggleClient]:
-    with open_client(server.url) as opened:
+def client(server: KaggleServer) -> Iterator[KaggleClient]:
+    with open_client(server) as opened:
         yield opened
 
 
@@ -53,15 +50,23 @@ def test_pages_are_markdown_whatever_they_were(client: KaggleClient) -> None:
     assert pages["description.md"] == "## Who survived?\n\nPredict it **well**.\n"
 
 
-def test_files_are_listed_over_all_pages(client: KaggleClient, competition: Path) -> None:
-    for number in range(450):
-        (competition / "data" / "images" / f"{number:04}.txt").write_text("x")
-    files = client.files(SLUG)
-    assert len(files) == 455
-    assert len({file.name for file in files}) == 455
-    assert {file.name: file.bytes for file in files}["images/train/0.txt"] == 4
-    assert len(client.files(SLUG, at_most=200)) == 200
-    assert client.data_size(SLUG) == (455, sum(file.bytes for file in files))
+@pytest.mark.parametrize("server", BOTH_SERVERS, indirect=True)
+class TestManyFiles:
+    @pytest.fixture
+    def competition(self, tmp_path: Path) -> Path:
+        folder = write_competition(tmp_path / "served")
+        for number in range(450):
+            (folder / "data" / "images" / f"{number:04}.txt").write_text("x")
+        return folder
+
+    def test_files_are_listed_over_all_pages(self, client: KaggleClient) -> None:
+        files = client.files(SLUG)
+        assert len(files) == 455
+        assert len({file.name for file in files}) == 455
+        sizes = {file.name: file.bytes for file in files}
+        assert sizes["images/train/0.txt"] == 4
+        assert len(client.files(SLUG, at_most=200)) == 200
+        assert client.data_size(SLUG) == (455, sum(sizes.values()))
 
 
 def test_limits_count_down(client: KaggleClient, competition: Path) -> None:
@@ -86,47 +91,59 @@ def test_a_misspelt_slug_is_named(client: KaggleClient) -> None:
         client.competition("titanik")
 
 
-def test_refused_credentials_are_named_by_their_source_only(server: Any) -> None:
+def test_refused_credentials_are_named_by_their_source_only(server: KaggleServer) -> None:
     wrong = Credentials("KAGGLE_API_TOKEN", "access token", "KGAT_wrongtoken")
-    with open_client(server.url, wrong) as client, pytest.raises(ActionNeeded) as raised:
+    with open_client(server, wrong) as client, pytest.raises(ActionNeeded) as raised:
         client.competition(SLUG)
     assert "KAGGLE_API_TOKEN" in str(raised.value)
     assert "wrongtoken" not in str(raised.value)
 
 
-def test_bearer_and_basic_are_both_accepted(server: Any) -> None:
-    for credentials in (LEGACY, Credentials("file", "access token", TOKEN)):
-        with open_client(server.url, credentials) as client:
+def test_bearer_and_basic_are_both_accepted(server: KaggleServer) -> None:
+    for credentials in (server.credentials, Credentials("file", "access token", server.token)):
+        with open_client(server, credentials) as client:
             assert client.competition(SLUG).slug == SLUG
 
 
-def test_the_environment_of_the_process_does_not_count(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KAGGLE_API_TOKEN", f"{USER}:{KEY}")
-    with open_client(server.url, Credentials("file", "access token", TOKEN)) as client:
+def test_the_environment_of_the_process_does_not_count(server: KaggleServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "somebody:0123456789abcdef0123456789abcdef")
+    monkeypatch.setenv("KAGGLE_USERNAME", "somebody")
+    with open_client(server, Credentials("file", "access token", server.token)) as client:
         client.competition(SLUG)
-    assert {entry["authorization"] for entry in server.log.entries} == {f"Bearer {TOKEN}"}
+    assert {each.authorization for each in server.seen()} == {f"Bearer {server.token}"}
 
 
-def test_eight_threads_make_no_unsigned_call(client: KaggleClient, server: Any) -> None:
+def test_eight_threads_make_no_unsigned_call(client: KaggleClient, server: KaggleServer) -> None:
     with ThreadPoolExecutor(8) as pool:
         titles = list(pool.map(lambda _: client.competition(SLUG).title, range(80)))
     assert set(titles) == {"Tiny Titanic"}
-    assert len(server.log.entries) == 80
-    assert all(entry["authorization"] == LEGACY.authorization for entry in server.log.entries)
+    assert len(server.seen()) == 80
+    assert {each.authorization for each in server.seen()} == {server.credentials.authorization}
 
 
-def test_calls_also_lie_under_api(server: Any, tmp_path: Path) -> None:
-    """The emulator answers under both; a base with a path that only /api/v1 continues shows the second try."""
-    server.faults.add("not_found", match="^/v1/")
-    with open_client(server.url) as client:
+def test_every_request_says_who_asks(client: KaggleClient, server: KaggleServer) -> None:
+    client.competition(SLUG)
+    assert all(each.headers["user-agent"].startswith("autokaggle/") for each in server.seen())
+
+
+def test_calls_also_lie_under_api(server: KaggleServer) -> None:
+    server.arm("not_found", match="^/v1/")
+    with open_client(server) as client:
         assert client.competition(SLUG).slug == SLUG
         client.limits(SLUG)
-    paths = [entry["path"].split("/competitions")[0] for entry in server.log.entries]
-    assert paths == ["/v1", "/api/v1", "/api/v1"]
+    assert [each.path.split("/competitions")[0] for each in server.seen()] == ["/v1", "/api/v1", "/api/v1"]
 
 
-def test_an_address_that_cannot_be_reached() -> None:
-    with open_client("http://127.0.0.1:9") as client, pytest.raises(OutsideWorldError, match="cannot be reached"):
+def test_a_proxy_is_not_asked_the_way_to_this_machine(server: KaggleServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with open_client(server) as client:
+        assert client.competition(SLUG).slug == SLUG
+
+
+def test_an_address_that_cannot_be_reached(server: KaggleServer) -> None:
+    gone = KaggleServer("http://127.0.0.1:9", server.credentials, server.token, server.arm, server.seen)
+    with open_client(gone) as client, pytest.raises(OutsideWorldError, match=r"127\.0\.0\.1:9 cannot be reached"):
         client.competition(SLUG)
 
 
@@ -135,7 +152,7 @@ def test_an_address_that_cannot_be_reached() -> None:
 )
 def test_credentials_are_not_sent_to_just_any_address(url: str) -> None:
     with pytest.raises(UsageError, match="AUTOKAGGLE_KAGGLE_URL"):
-        KaggleClient(url, LEGACY)
+        KaggleClient(url, Credentials("test", "access token", "KGAT_x"))
 
 
 @pytest.mark.parametrize(
