@@ -5,10 +5,10 @@ The walls are the backend's, limits and their record are the supervisor's. Nothi
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import dataclasses
 import json
+import os
 import select
 import subprocess
 import sys
@@ -20,9 +20,10 @@ from pathlib import Path
 
 from autokaggle.errors import AutoKaggleError, UsageError
 from autokaggle.records import Isolation, StepResult
-from autokaggle.skills.sandbox import bubblewrap, landlock, seatbelt, seccomp
+from autokaggle.skills.sandbox import bubblewrap, cgroup, landlock, seatbelt, seccomp
 from autokaggle.skills.sandbox.interpreter import Interpreter, find_interpreter
 from autokaggle.skills.sandbox.job import INSIDE, Job, Layout, command_of, variables_of
+from autokaggle.skills.sandbox.limits import Limits
 from autokaggle.skills.sandbox.supervisor import FILTER_PLACE, STATUS_PLACE, Order, Outcome
 from autokaggle.skills.sandbox.sweep import remove_tree, sweep
 from autokaggle.storage.records_file import make_private_folder
@@ -46,7 +47,8 @@ def run_job(job: Job, isolation: Isolation, cancelled: threading.Event | None = 
     _check(job)
     with _working_folder(job) as work:
         job = dataclasses.replace(job, work=work)
-        outcome = _supervise(_order(job, isolation), cancelled)
+        order = _order(job, isolation)
+        outcome = _supervise(_in_control_group(order, job.limits), cancelled)
     if not outcome.started:
         raise AutoKaggleError(
             f"The sandbox could not be built: {_first_line(job.log)}", "Run `autokaggle doctor` to see what is missing."
@@ -109,10 +111,10 @@ def _order(job: Job, isolation: Isolation) -> Order:
             return _behind_bubblewrap(unwrapped, job, real, interpreter)
         case "landlock":
             program = seccomp.assemble(sockets=False)
-            return dataclasses.replace(unwrapped, rules=landlock.rules(real, interpreter), filter=_encoded(program))
+            return unwrapped._replace(rules=landlock.rules(real, interpreter), filter=program.hex())
         case "sandbox-exec":
             command = seatbelt.wrap(unwrapped.command, layout=real, interpreter=interpreter)
-            return dataclasses.replace(unwrapped, command=command)
+            return unwrapped._replace(command=command)
         case "none":
             return unwrapped
     raise AutoKaggleError(f"There is no isolation backend {isolation.backend!r}.", "Start a new run.")
@@ -138,28 +140,34 @@ def _behind_bubblewrap(unwrapped: Order, job: Job, real: Layout, interpreter: In
         filter_place=FILTER_PLACE,
         status_place=STATUS_PLACE,
     )
-    return dataclasses.replace(
-        unwrapped,
+    return unwrapped._replace(
         command=line,
         # bubblewrap's first process inside keeps the environment that it was started with, readable in /proc.
         variables={"PATH": bubblewrap.SYSTEM_SEARCH_PATH},
-        filter=_encoded(seccomp.assemble(sockets=True)),
-        temporary_folders=["/tmp", "/dev/shm"],  # noqa: S108
+        filter=seccomp.assemble(sockets=True).hex(),
+        temporary_folders=("/tmp", "/dev/shm"),  # noqa: S108
     )
 
 
-def _encoded(program: bytes) -> str:
-    return base64.b64encode(program).decode()
+def _in_control_group(order: Order, limits: Limits) -> Order:
+    if cgroup.can_make_cgroup():
+        return order._replace(groups=tuple(cgroup.make_cgroup(limits)))
+    # A scope needs the address of the user's bus, which only bubblewrap keeps from the code.
+    if STATUS_PLACE in order.command and (scope := cgroup.scope_command(limits)):
+        address = {name: os.environ[name] for name in cgroup.BUS_VARIABLES if name in os.environ}
+        variables = {**order.variables, **address}
+        return order._replace(command=[*scope, *order.command], variables=variables, is_in_scope=True)
+    return order
 
 
 def _supervise(order: Order, cancelled: threading.Event | None) -> Outcome:
     """Hand ``order`` to a supervisor; closing its standard input, as our death does, ends the job."""
-    line = [sys.executable, "-I", "-m", "autokaggle.skills.sandbox.supervisor"]
+    line = [sys.executable, "-I", "-c", "from autokaggle.skills.sandbox.supervisor import main; main()"]
     deadline = time.monotonic() + float(order.limits["wall_seconds"]) + GRACE_SECONDS
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin and process.stdout
         with process.stdin, contextlib.suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(dataclasses.asdict(order)).encode() + b"\n")
+            process.stdin.write(json.dumps(order._asdict()).encode() + b"\n")
             process.stdin.flush()
             while not select.select([process.stdout], [], [], POLL_SECONDS)[0]:
                 if time.monotonic() > deadline or (cancelled and cancelled.is_set()):

@@ -10,10 +10,13 @@ import contextlib
 import ctypes
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from autokaggle.skills.sandbox.interpreter import Interpreter
-from autokaggle.skills.sandbox.job import Layout
+if TYPE_CHECKING:  # the supervisor imports this file at every step, and should start fast
+    from collections.abc import Mapping, Sequence
+
+    from autokaggle.skills.sandbox.interpreter import Interpreter
+    from autokaggle.skills.sandbox.job import Layout
 
 LEAST_ABI = 4  # the first that can refuse TCP
 

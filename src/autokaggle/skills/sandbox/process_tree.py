@@ -4,31 +4,32 @@ Sampling sees what lives at that moment: a process that comes and goes between t
 parent's account of the children that it waited for.
 """
 
-# The os module, not pathlib: /proc is read hundreds of times a second.
-# ruff: noqa: PTH115, PTH116, PTH123, PTH208
+# The os module, not pathlib: /proc is read hundreds of times a second, and the supervisor should start fast.
+# ruff: noqa: PTH110, PTH115, PTH116, PTH123, PTH208
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 IS_LINUX = sys.platform.startswith("linux")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _BLOCK = 512
 
 
-@dataclass
 class Usage:
     """Sums over a tree: private pages once a process, shared memory and files in memory once for all."""
 
-    processes: list[int] = field(default_factory=list)
-    threads: int = 0
-    cpu_seconds: float = 0.0
-    memory_bytes: int = 0
-    written_bytes: int = 0
+    def __init__(self) -> None:
+        self.processes: list[int] = []
+        self.threads = 0
+        self.cpu_seconds = 0.0
+        self.memory_bytes = 0
+        self.written_bytes = 0
 
 
 def sample(root: int, temporary_folders: Iterable[str] = ()) -> Usage:
@@ -38,7 +39,8 @@ def sample(root: int, temporary_folders: Iterable[str] = ()) -> Usage:
     """
     if not IS_LINUX:
         return _sample_by_psutil(root)
-    usage = Usage(processes=descendants(root))
+    usage = Usage()
+    usage.processes = descendants(root)
     private = shared = 0
     held: dict[tuple[int, int], int] = {}
     for process in usage.processes:
@@ -63,7 +65,7 @@ def descendants(root: int) -> list[int]:
     """List the processes below ``root``, parents first."""
     if not IS_LINUX:
         return _descendants_by_psutil(root)
-    if not Path(f"/proc/{root}/task/{root}/children").exists():
+    if not os.path.exists(f"/proc/{root}/task/{root}/children"):
         return _descendants_by_scan(root)
     found = _children(root)
     for process in found:  # grows while it is walked
@@ -168,7 +170,8 @@ def _descendants_by_psutil(root: int) -> list[int]:
 def _sample_by_psutil(root: int) -> Usage:
     import psutil
 
-    usage = Usage(processes=_descendants_by_psutil(root))
+    usage = Usage()
+    usage.processes = _descendants_by_psutil(root)
     for process in usage.processes:
         try:
             facts = psutil.Process(process)

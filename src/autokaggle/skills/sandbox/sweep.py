@@ -4,15 +4,17 @@ Nothing here follows a link, opens a file's content, or needs memory that grows 
 """
 
 # The os module, not pathlib: folders are walked by descriptor.
-# ruff: noqa: PTH101, PTH208
+# ruff: noqa: PTH208
 
 from __future__ import annotations
 
 import os
-import secrets
 import stat
-from collections.abc import Iterable
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 DEEPEST = 32
 LONGEST_PATH = 3000  # the kernel refuses paths beyond 4096 bytes, behind which files could hide from a walk
@@ -53,12 +55,12 @@ def sweep(folder: Path, largest_file_bytes: int) -> tuple[str, ...]:
     pending = [(folder, 0)]
     while pending:
         current, depth = pending.pop()
-        os.chmod(current, 0o700)
+        current.chmod(0o700)
         with os.scandir(current) as listing:
             entries = list(listing)
         for entry in entries:
             facts = entry.stat(follow_symlinks=False)
-            path = Path(entry.path)
+            path = current / entry.name
             is_deep = depth >= DEEPEST or len(os.fsencode(entry.path)) > LONGEST_PATH
             reason = "too deep" if is_deep else _objection(entry.name, facts, largest_file_bytes)
             if reason is not None:
@@ -98,7 +100,7 @@ def remove_tree(folder: Path) -> None:
             try:
                 for child in os.listdir(inner):
                     if not _unlink(child, inner):
-                        moved = secrets.token_hex(16)
+                        moved = os.urandom(16).hex()
                         os.rename(child, moved, src_dir_fd=inner, dst_dir_fd=top)
                         pending.append(moved)
             finally:
