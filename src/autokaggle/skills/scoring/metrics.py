@@ -1,0 +1,46 @@
+"""The door to the metrics; this file finds the one that a competition means, and names a default for the rest."""
+
+from __future__ import annotations
+
+from autokaggle.records import MetricFinding, SubmissionKind, TaskType
+from autokaggle.skills.scoring import metric_wording
+from autokaggle.skills.scoring.metric import Metric
+from autokaggle.skills.scoring.metric_catalogue import METRICS
+
+__all__ = ["METRICS", "Metric", "default_metric", "identify_metric"]
+
+
+def identify_metric(field: str, evaluation_text: str, title: str = "") -> MetricFinding:
+    """Find the metric in the competition's metric field, else in the text of its evaluation page, else in its title.
+
+    The finding's ``metric`` is None when no wording is known; ``wording`` then holds what the field says.
+    """
+    aliases = {name: metric.aliases for name, metric in METRICS.items()}
+    match = metric_wording.find_metric(field, evaluation_text, title, aliases)
+    if match is None:
+        return MetricFinding(wording=field.strip(), source="field" if field.strip() else "default")
+    return MetricFinding(
+        metric=match.metric,
+        wording=match.wording,
+        greater_is_better=METRICS[match.metric].greater_is_better,
+        source=match.source,
+        confidence=match.confidence,
+        evidence=match.evidence,
+    )
+
+
+def default_metric(task_type: TaskType, submission_kind: SubmissionKind | None = None) -> str:
+    """Return the id of the metric to use when the competition names none that is known.
+
+    Where the kind of submission is not known, labels are handed in: a scorer of probabilities can read them too,
+    while a scorer of labels refuses probabilities.
+    """
+    if submission_kind == "ranked_labels":
+        return "map_at_3"
+    if task_type in ("regression", "time_series_forecasting"):
+        return "rmse"
+    if task_type == "ordinal":
+        return "quadratic_weighted_kappa"
+    if submission_kind == "class_probability":
+        return "mlogloss"
+    return "roc_auc" if submission_kind == "probability" else "accuracy"
