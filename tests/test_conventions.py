@@ -30,7 +30,7 @@ def tracked_files() -> list[Path]:
         ["mypy"],
         ["lint-imports"],
     ],
-    ids=lambda command: " ".join(command),
+    ids=" ".join,
 )
 def test_the_tree_passes(command: list[str]) -> None:
     done = subprocess.run([TOOLS / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)

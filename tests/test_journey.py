@@ -1,0 +1,165 @@
+"""From a link to a scored submission: real command line, real HTTP on loopback, real environment, real sandbox."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autokaggle.practice.accounts import DEMO_KEY, DEMO_USERNAME
+from autokaggle.practice.demo_competition import DEMO_SLUG, make_demo_competition
+from autokaggle.practice.kaggle_server import PracticeKaggle
+from autokaggle.records import Decisions, Event, Run
+from autokaggle.storage.artifacts import RunFolder
+from autokaggle.storage.records_file import read_record
+
+pytestmark = pytest.mark.slow
+
+# Built environments are worth sharing between tests: they are content-addressed and read-only.
+SHARED_HOME = "AUTOKAGGLE_TEST_HOME"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    chosen = os.environ.get(SHARED_HOME)
+    return Path(chosen) if chosen else tmp_path_factory.getbasetemp().parent / "journey-home"
+
+
+@pytest.fixture(scope="module")
+def kaggle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PracticeKaggle]:
+    folder = tmp_path_factory.mktemp("competitions")
+    make_demo_competition(folder)
+    with PracticeKaggle(folder) as server:
+        yield server
+
+
+def autokaggle(*arguments: str, home: Path, url: str, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("KAGGLE_", "AUTOKAGGLE_"))}
+    environment |= {"AUTOKAGGLE_HOME": str(home), "AUTOKAGGLE_KAGGLE_URL": url}
+    environment |= {"KAGGLE_USERNAME": DEMO_USERNAME, "KAGGLE_KEY": DEMO_KEY, **more}
+    command = [sys.executable, "-m", "autokaggle", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def journey(
+    kaggle: PracticeKaggle, home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[RunFolder, dict[str, Any]]:
+    """One run, looked at by every test below."""
+    folder = tmp_path_factory.mktemp("work")
+    link = f"https://www.kaggle.com/competitions/{DEMO_SLUG}/overview"
+    flags = ("--no-chat", "--model", "none", "--time-budget", "40s", "--max-candidates", "2", "--submit", "--json")
+    done = autokaggle("run", link, *flags, home=home, url=kaggle.url, folder=folder)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    return RunFolder(Path(answer["run_dir"])), answer
+
+
+def test_the_answer_is_one_json_object_with_the_agreed_fields(journey: tuple[RunFolder, dict[str, Any]]) -> None:
+    _, answer = journey
+    assert {"run_id", "run_dir", "status", "metric", "cv", "submission", "seconds", "isolation", "cost"} <= set(answer)
+    assert answer["status"] == "done"
+    assert {"mean", "std", "low", "high"} <= set(answer["cv"])
+    assert {"path", "rows", "sha256"} <= set(answer["submission"])
+
+
+def test_the_submission_has_the_sample_files_ids_in_order(
+    journey: tuple[RunFolder, dict[str, Any]],
+) -> None:
+    folder, answer = journey
+    sample = next(folder.data.glob("*sample*.csv"))
+    with sample.open(newline="") as expected, folder.submission.open(newline="") as handed_in:
+        expected_rows, rows = list(csv.reader(expected)), list(csv.reader(handed_in))
+    assert rows[0] == expected_rows[0]
+    assert [row[0] for row in rows] == [row[0] for row in expected_rows]
+    assert hashlib.sha256(folder.submission.read_bytes()).hexdigest() == answer["submission"]["sha256"]
+
+
+def test_the_run_folder_is_the_documented_one(journey: tuple[RunFolder, dict[str, Any]]) -> None:
+    folder, _ = journey
+    expected = [
+        "run.json", "input/competition.json", "input/data_profile.json", "input/folds.parquet",
+        "input/chat_transcript.md", "input/chat_decisions.json", "input/tables/train.parquet", "code/features.py",
+        "code/train.py", "code/validate.py", "code/predict.py", "code/config.yaml", "code/README.md",
+        "env/requirements.txt", "env/requirements.lock", "env/venv", "candidates/c001/candidate.json",
+        "candidates/c001/code/train.py", "candidates/c001/output/oof.parquet", "candidates/c001/log",
+        "output/submission.csv", "output/metrics.json", "output/model.joblib", "output/oof.parquet",
+        "output/test_predictions.parquet", "output/report.html", "logs/run.log", "logs/events.jsonl",
+    ]  # fmt: skip
+    assert [name for name in expected if not (folder.path / name).exists()] == []
+
+
+def test_kaggle_scored_what_was_sent(journey: tuple[RunFolder, dict[str, Any]]) -> None:
+    folder, _ = journey
+    (sent,) = read_record(folder.record, Run).sent
+    assert sent.status == "complete"
+    assert sent.public_score is not None
+    assert sent.public_score > 0.75
+
+
+def test_every_stage_is_recorded_as_done(journey: tuple[RunFolder, dict[str, Any]]) -> None:
+    run = read_record(journey[0].record, Run)
+    names = ["fetch", "profile", "discuss", "plan", "search", "ensemble", "submission", "report"]
+    assert [(stage.name, stage.status) for stage in run.stages] == [(name, "done") for name in names]
+    assert run.isolation is not None
+    assert run.isolation.level in {"strong", "partial"}
+
+
+def test_nothing_in_the_run_folder_holds_the_key(journey: tuple[RunFolder, dict[str, Any]]) -> None:
+    folder, _ = journey
+    files = [path for path in folder.path.rglob("*") if path.is_file() and "venv" not in path.parts]
+    assert [path for path in files if DEMO_KEY.encode() in path.read_bytes()] == []
+
+
+def test_everything_in_the_run_folder_is_the_users_alone(journey: tuple[RunFolder, dict[str, Any]]) -> None:
+    folder, _ = journey
+    own = [path for path in folder.path.rglob("*") if "venv" not in path.parts and not path.is_symlink()]
+    assert [str(path) for path in own if path.stat().st_mode & 0o077] == []
+
+
+def test_the_published_code_makes_the_same_submission_by_hand(
+    journey: tuple[RunFolder, dict[str, Any]], tmp_path: Path
+) -> None:
+    folder, _ = journey
+    environment = {"PATH": os.environ["PATH"], "AUTOKAGGLE_OUTPUT": str(tmp_path), "HOME": str(tmp_path)}
+    for script in ("train.py", "validate.py", "predict.py"):
+        command = [folder.venv / "bin" / "python", folder.code / script]
+        done = subprocess.run(command, cwd=folder.path, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "submission.csv").read_bytes() == folder.submission.read_bytes()
+
+
+def test_decisions_name_who_took_them(journey: tuple[RunFolder, dict[str, Any]]) -> None:
+    decisions = read_record(journey[0].decisions, Decisions).decisions
+    assert {decision.by for decision in decisions} == {"strategist"}
+    assert next(decision for decision in decisions if decision.key == "metric").value == "roc_auc"
+
+
+def test_events_tell_the_whole_story(journey: tuple[RunFolder, dict[str, Any]]) -> None:
+    import msgspec
+
+    events = [msgspec.json.decode(line, type=Event) for line in journey[0].events.read_bytes().splitlines()]
+    kinds = [event.kind for event in events]
+    assert kinds[0] == "run_started"
+    assert kinds[-1] == "run_finished"
+    assert kinds.count("stage_finished") == 8
+    assert "best_changed" in kinds
+
+
+def test_a_finished_run_resumes_to_the_same_end_without_work(
+    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, home: Path
+) -> None:
+    folder, answer = journey
+    before = folder.submission.read_bytes()
+    done = autokaggle("resume", str(folder.path), "--json", home=home, url=kaggle.url, folder=folder.path.parent)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["submission"] == answer["submission"]
+    assert folder.submission.read_bytes() == before
