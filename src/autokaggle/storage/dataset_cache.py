@@ -23,7 +23,7 @@ from typing import IO
 
 import msgspec
 
-from autokaggle.errors import ActionNeeded, OutsideWorldError
+from autokaggle.errors import ActionNeeded, AutoKaggleError, OutsideWorldError
 from autokaggle.records import Competition, DataFile, Record
 from autokaggle.storage.records_file import make_private_folder, read_record, write_record
 
@@ -94,10 +94,8 @@ class DatasetCache:
     def manifest(self, origin: str, slug: str) -> Manifest | None:
         """Return what is cached, None when there is nothing, or not all contents are there and whole."""
         path = self._manifest_path(origin, slug)
-        if not path.is_file():
-            return None
-        found = read_record(path, Manifest)
-        return found if all(self._is_whole(file) for file in found.files) else None
+        found = _read(path)
+        return found if found is not None and all(self._is_whole(file) for file in found.files) else None
 
     def save(self, manifest: Manifest) -> None:
         path = self._manifest_path(manifest.origin, manifest.slug)
@@ -106,7 +104,8 @@ class DatasetCache:
 
     def manifests(self) -> tuple[Manifest, ...]:
         """Return all competitions in the cache, ordered by origin and slug."""
-        return tuple(read_record(path, Manifest) for path in sorted(self.folder.glob("competitions/*/*.json")))
+        found = (_read(path) for path in sorted(self.folder.glob("competitions/*/*.json")))
+        return tuple(manifest for manifest in found if manifest is not None)
 
     # ---- contents
 
@@ -248,6 +247,14 @@ class DatasetCache:
             yield
         finally:
             os.close(descriptor)
+
+
+def _read(path: Path) -> Manifest | None:
+    """A manifest that is damaged, or of a newer AutoKaggle, is as good as none: the data are fetched again."""
+    try:
+        return read_record(path, Manifest)
+    except (FileNotFoundError, AutoKaggleError):
+        return None
 
 
 @contextlib.contextmanager
