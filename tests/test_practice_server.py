@@ -120,6 +120,17 @@ def test_file_lists_come_in_pages(tmp_path: Path) -> None:
     assert wide["nextPageToken"] == ""
 
 
+def test_official_client_reads_how_many_bytes_the_data_have(kaggle: PracticeKaggle) -> None:
+    with official_client(kaggle) as client:
+        request = asked(api.ApiGetCompetitionDataFilesSummaryRequest, competition_name=SLUG)
+        summary = client.get_competition_data_files_summary(request).file_summary_info
+    assert summary.total_file_count == 4
+    kinds = {kind.extension: (kind.file_count, kind.total_size) for kind in summary.file_types}
+    assert set(kinds) == {".csv", ".txt"}
+    assert kinds[".csv"][0] == 3
+    assert kinds[".txt"] == (1, len("not really a photo"))
+
+
 @pytest.mark.parametrize("fields", [{"pageToken": "x"}, {"pageToken": "from-x"}, {"pageSize": -1}, {"pageSize": "9"}])
 def test_wrong_paging_is_refused(kaggle: PracticeKaggle, fields: dict[str, Any]) -> None:
     assert call(kaggle, "ListDataFiles", competitionName=SLUG, **fields).status_code == 400

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from autokaggle.practice.faults import Faults
@@ -74,6 +75,7 @@ class CompetitionService:
             "GetCompetition": self._get_competition,
             "ListCompetitionPages": self._list_pages,
             "ListDataFiles": self._list_files,
+            "GetCompetitionDataFilesSummary": self._summarize_files,
             "DownloadDataFile": self._download_file,
             "DownloadDataFiles": self._download_archive,
             "StartSubmissionUpload": self._start_upload,
@@ -110,6 +112,17 @@ class CompetitionService:
             for file in competition.files.values()
         ]
         return _page(call, "files", files)
+
+    def _summarize_files(self, call: Call) -> Reply:
+        by_extension: dict[str, list[int]] = {}
+        files = self._competition(call).files
+        for name, file in files.items():
+            by_extension.setdefault(PurePosixPath(name).suffix, []).append(file.size_bytes)
+        kinds = [
+            {"extension": extension, "fileCount": len(sizes), "totalSize": sum(sizes)}
+            for extension, sizes in sorted(by_extension.items())
+        ]
+        return json_reply({"fileSummaryInfo": {"totalFileCount": len(files), "fileTypes": kinds}})
 
     def _download_file(self, call: Call) -> Reply:
         competition = self._competition(call)
