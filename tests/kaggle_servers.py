@@ -113,13 +113,13 @@ class KaggleServer:
 
 
 @contextlib.contextmanager
-def serve(request: pytest.FixtureRequest, root: Path, **options: Any) -> Iterator[KaggleServer]:
-    """Serve ``root`` with the server that the fixture's parameter names, one of BOTH_SERVERS.
+def serve(kind: str, request: pytest.FixtureRequest, root: Path, **options: Any) -> Iterator[KaggleServer]:
+    """Serve ``root`` with one of BOTH_SERVERS.
 
     The emulator stands beside a checkout; where it is absent, the test is skipped. ``options`` are
     ``error_envelope``, ``scoring_seconds`` and ``link_seconds``.
     """
-    if request.param == "practice":
+    if kind == "practice":
         with PracticeKaggle(root, **options) as kaggle:
             yield _practice(kaggle)
     else:

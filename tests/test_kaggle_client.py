@@ -22,7 +22,7 @@ def competition(tmp_path: Path) -> Path:
 
 @pytest.fixture(params=BOTH_SERVERS)
 def server(request: pytest.FixtureRequest, competition: Path) -> Iterator[KaggleServer]:
-    with serve(request, competition.parent) as running:
+    with serve(request.param, request, competition.parent) as running:
         yield running
 
 
