@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = "/sys/fs/cgroup"
 BUS_VARIABLES = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
+PROCESS_HEADROOM = 4  # the samples see the limit first, and end the whole step
 PROBE_BYTES = 64 << 20
 PROBE_SECONDS = 5.0
 # What a group of each version is told; the kernel kills at the memory limit, forks fail at the other.
@@ -60,13 +61,12 @@ def enter(folders: list[str]) -> None:
 
 def ran_out_of_memory(folders: list[str]) -> bool:
     """Say whether the kernel killed for want of memory in the group."""
-    for folder in folders:
-        for name in ("memory.events", "memory.oom_control"):
-            with contextlib.suppress(OSError, ValueError), open(f"{folder}/{name}") as stream:
-                counts = dict(line.split() for line in stream)
-                if int(counts.get("oom_kill", 0)):
-                    return True
-    return False
+    return _counts(folders, ("memory.events", "memory.oom_control"), "oom_kill")
+
+
+def was_refused_processes(folders: list[str]) -> bool:
+    """Say whether a fork failed at the group's number of processes."""
+    return _counts(folders, ("pids.events",), "max")
 
 
 def remove(folders: list[str]) -> None:
@@ -99,7 +99,7 @@ def scope_holds() -> bool:
 
 
 def _scope_command(memory_bytes: int, processes: int) -> list[str]:
-    settings = [f"MemoryMax={memory_bytes}", "MemorySwapMax=0", f"TasksMax={2 * processes}"]
+    settings = [f"MemoryMax={memory_bytes}", "MemorySwapMax=0", f"TasksMax={PROCESS_HEADROOM * processes}"]
     properties = [part for setting in settings for part in ("-p", setting)]
     return ["systemd-run", "--user", "--scope", "--quiet", "--collect", *properties, "--"]
 
@@ -107,7 +107,7 @@ def _scope_command(memory_bytes: int, processes: int) -> list[str]:
 def _make(name: str, memory_bytes: int, processes: int) -> list[str]:
     if not sys.platform.startswith("linux"):
         return []
-    values = {"memory": str(memory_bytes), "zero": "0", "one": "1", "processes": str(2 * processes)}
+    values = {"memory": str(memory_bytes), "zero": "0", "one": "1", "processes": str(PROCESS_HEADROOM * processes)}
     made: list[str] = []
     is_bounded = False
     try:
@@ -139,6 +139,16 @@ def _groups(process: int) -> list[str]:
         elif not controllers and os.path.exists(f"{ROOT}/cgroup.controllers"):  # noqa: PTH110
             groups.append(f"{ROOT}{path}")
     return groups
+
+
+def _counts(folders: list[str], names: tuple[str, ...], event: str) -> bool:
+    for folder in folders:
+        for name in names:
+            with contextlib.suppress(OSError, ValueError), open(f"{folder}/{name}") as stream:
+                counts = dict(line.split() for line in stream)
+                if int(counts.get(event, 0)):
+                    return True
+    return False
 
 
 def _write(path: str, value: str) -> None:

@@ -110,7 +110,7 @@ def _order(job: Job, isolation: Isolation) -> Order:
         case "bubblewrap":
             return _behind_bubblewrap(unwrapped, job, real, interpreter)
         case "landlock":
-            program = seccomp.assemble(sockets=False)
+            program = seccomp.assemble(has_namespaces=False)
             return unwrapped._replace(rules=landlock.rules(real, interpreter), filter=program.hex())
         case "sandbox-exec":
             command = seatbelt.wrap(unwrapped.command, layout=real, interpreter=interpreter)
@@ -144,7 +144,7 @@ def _behind_bubblewrap(unwrapped: Order, job: Job, real: Layout, interpreter: In
         command=line,
         # bubblewrap's first process inside keeps the environment that it was started with, readable in /proc.
         variables={"PATH": bubblewrap.SYSTEM_SEARCH_PATH},
-        filter=seccomp.assemble(sockets=True).hex(),
+        filter=seccomp.assemble(has_namespaces=True).hex(),
         temporary_folders=("/tmp", "/dev/shm"),  # noqa: S108
     )
 

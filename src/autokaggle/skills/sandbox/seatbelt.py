@@ -12,7 +12,11 @@ from autokaggle.skills.sandbox.interpreter import Interpreter
 from autokaggle.skills.sandbox.job import Layout
 
 PROGRAM = Path("/usr/bin/sandbox-exec")
-SYSTEM_READ = ("/usr/lib", "/usr/bin", "/bin", "/usr/share", "/System", "/Library/Apple", "/private/var/db/dyld")
+SYSTEM_READ = (
+    *("/usr/lib", "/usr/bin", "/bin", "/usr/share", "/System", "/Library/Apple", "/private/var/db/dyld"),
+    # where Homebrew keeps the libraries that its Python links to
+    *("/opt/homebrew/opt", "/opt/homebrew/Cellar", "/usr/local/opt", "/usr/local/Cellar"),
+)
 SYSTEM_FILES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/private/etc/localtime")
 
 PROFILE = """\
@@ -21,8 +25,10 @@ PROFILE = """\
 (allow process-fork)
 (allow process-exec* {executables})
 (allow signal (target same-sandbox))
+(allow process-info* (target same-sandbox))
 (allow sysctl-read)
 (allow file-read-metadata)
+(allow file-map-executable {readable})
 (allow file-read* {readable})
 (allow file-write* {writable})
 (allow file-write-data (literal "/dev/null") (literal "/dev/zero"))

@@ -87,6 +87,15 @@ CLONE3 = (435, 435)
 CHMOD = ((90, None), (91, 52), (268, 53), (452, 452))  # chmod, fchmod, fchmodat, fchmodat2
 CHMOD_MODE_ARGUMENT = (1, 1, 2, 2)
 
+PRLIMIT = (302, 261)
+SETPRIORITY = (141, 140)
+IOPRIO_SET = (251, 30)
+# chmod, fchmod, fchmodat, fchmodat2, chown, lchown, fchown, fchownat, setxattr and its two kin, removexattr and its two
+METADATA = (
+    *((90, None), (91, 52), (268, 53), (452, 452), (92, None), (94, None), (93, 55), (260, 54)),
+    *((188, 5), (189, 6), (190, 7), (197, 14), (198, 15), (199, 16)),
+)
+
 TERMINAL_REQUESTS = (0x5412, 0x541C)  # TIOCSTI pushes keystrokes, TIOCLINUX pastes the console's selection
 NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW* flag that clone(2) takes
 SET_ID_BITS = 0o6000
@@ -107,11 +116,12 @@ def is_supported(machine: str | None = None) -> bool:
     return (machine or platform.machine()) in _ARCHITECTURES
 
 
-def assemble(*, sockets: bool, machine: str | None = None) -> bytes:
+def assemble(*, has_namespaces: bool, machine: str | None = None) -> bytes:
     """Return the filter as an array of ``struct sock_filter``.
 
-    ``sockets`` allows unix, IPv4 and IPv6 sockets, which a network namespace of its own makes harmless; without it
-    only ``socketpair`` is left. Other families (vsock, netlink, packet, ...) are refused in any case.
+    ``has_namespaces`` says that the code sees mounts and a network of its own: unix, IPv4 and IPv6 sockets are harmless
+    there. Without, only ``socketpair`` is left, and changes of mode, owner and attributes, which no other wall stops,
+    do nothing: they would reach every file of the user. Other families (vsock, netlink, packet, ...) are refused.
 
     Source: Documentation/userspace-api/seccomp_filter.rst of the Linux kernel.
     """
@@ -130,12 +140,18 @@ def assemble(*, sockets: bool, machine: str | None = None) -> bytes:
     # The C library falls back to clone(2), whose flags a filter can read; clone3(2) keeps them in memory.
     program += [(_JUMP_EQUAL, 0, 1, CLONE3[column]), _refuse(errno.ENOSYS)]
     program += _when(CLONE[column], 0, [(_JUMP_ANY_BIT, 0, 1, NEW_NAMESPACES), _refuse(errno.EPERM)])
+    if not has_namespaces:
+        for numbers in METADATA:
+            if (number := numbers[column]) is not None:
+                program += [(_JUMP_EQUAL, 0, 1, number), _refuse(0)]
     for numbers, argument in zip(CHMOD, CHMOD_MODE_ARGUMENT, strict=True):
         if (number := numbers[column]) is not None:
             program += _when(number, argument, [(_JUMP_ANY_BIT, 0, 1, SET_ID_BITS), _refuse(errno.EPERM)])
     for request in TERMINAL_REQUESTS:
         program += _when(IOCTL[column], 1, [(_JUMP_EQUAL, 0, 1, request), _refuse(errno.EPERM)])
-    program += _when(SOCKET[column], 0, _families(LOCAL_FAMILIES if sockets else ()))
+    for call, argument in ((PRLIMIT, 0), (SETPRIORITY, 1), (IOPRIO_SET, 1)):
+        program += _when(call[column], argument, [(_JUMP_EQUAL, 1, 0, 0), _refuse(errno.EPERM)])  # 0 is oneself
+    program += _when(SOCKET[column], 0, _families(LOCAL_FAMILIES if has_namespaces else ()))
     program.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 

@@ -22,7 +22,14 @@ import time
 from typing import Any, NamedTuple
 
 from autokaggle.skills.sandbox import cgroup, landlock
-from autokaggle.skills.sandbox.process_tree import IS_LINUX, Usage, descendants, sample, written_bytes
+from autokaggle.skills.sandbox.process_tree import (
+    IS_LINUX,
+    Usage,
+    descendants,
+    exact_memory_bytes,
+    sample,
+    written_bytes,
+)
 from autokaggle.skills.sandbox.sweep import measure
 
 TICK_SECONDS = 0.05
@@ -84,6 +91,7 @@ class _Supervision:
         self.child = 0
         self.limit: str | None = None
         self.peak = Usage()
+        self.seen: list[int] = []
         self.is_orphaned = False
         self.log_bytes = 0
         self.next_disk_check = 0.0
@@ -222,10 +230,13 @@ class _Supervision:
     def _check_usage(self) -> None:
         began = time.monotonic()
         usage = sample(os.getpid(), self.order.temporary_folders)
+        if usage.memory_bytes > self.limits["memory_bytes"] and len(usage.processes) > 1 and IS_LINUX:
+            usage.memory_bytes = exact_memory_bytes(usage)
         self._remember(usage)
+        self.seen = usage.processes
         if usage.memory_bytes > self.limits["memory_bytes"] or self._ran_out_of_memory():
             self.limit = "memory"
-        elif usage.threads > self.limits["processes"]:
+        elif usage.threads > self.limits["processes"] or cgroup.was_refused_processes(self._groups()):
             self.limit = "processes"
         elif self.limits["cpu_seconds"] and usage.cpu_seconds > self.limits["cpu_seconds"]:
             self.limit = "cpu"
@@ -235,8 +246,10 @@ class _Supervision:
             self.next_disk_check = began + max(DISK_CHECK_SECONDS, spent / DISK_CHECK_SHARE)
 
     def _ran_out_of_memory(self) -> bool:
-        groups = cgroup.groups_of(self.child) if self.order.is_in_scope else list(self.order.groups)
-        return cgroup.ran_out_of_memory(groups)
+        return cgroup.ran_out_of_memory(self._groups())
+
+    def _groups(self) -> list[str]:
+        return cgroup.groups_of(self.child) if self.order.is_in_scope else list(self.order.groups)
 
     def _check_disk(self) -> None:
         size, entries = measure(self.order.watched_folders, self.limits["inodes"])
@@ -251,8 +264,14 @@ class _Supervision:
         self.peak.written_bytes = max(self.peak.written_bytes, usage.written_bytes)
 
     def _kill_all(self) -> None:
-        """Kill every descendant and wait until none is left; a subreaper cannot lose one."""
+        """Kill every descendant and wait until none is left; on Linux a subreaper cannot lose one."""
         give_up = time.monotonic() + KILL_SECONDS
+        if not IS_LINUX:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.child, signal.SIGKILL)
+            for process in self.seen:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(process, signal.SIGKILL)
         while time.monotonic() < give_up:
             for process in descendants(os.getpid()):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -269,6 +288,8 @@ class _Supervision:
         was_killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)
         if not self.limit and (self._ran_out_of_memory() or (self.order.is_in_scope and was_killed)):
             self.limit = "memory"  # a scope is gone, with its account, as soon as its last process is
+        if not self.limit and cgroup.was_refused_processes(self._groups()):
+            self.limit = "processes"
         if not self.limit:
             self._check_disk()
         reaped = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -1,0 +1,211 @@
+"""Limits: each one ends the whole tree at once, is named in the record, and has a sane default."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from autokaggle.records import Isolation
+from autokaggle.skills.sandbox import cgroup
+from autokaggle.skills.sandbox.limits import MEBIBYTE, available_cores, default_limits, machine_memory_bytes
+from autokaggle.skills.sandbox.process_tree import descendants, sample
+from tests.sandbox_jobs import LEVELS, PARTIAL, STRONG, make_job, run
+
+every_level = pytest.mark.parametrize("isolation", LEVELS, ids=lambda isolation: isolation.backend)
+
+BREACHES: dict[str, tuple[str, dict[str, Any]]] = {
+    "wall": ("import time\ntime.sleep(30)", {"wall_seconds": 0.7}),
+    "cpu": ("import os\nos.fork()\nwhile True: pass", {"cpu_seconds": 0.8}),
+    "memory": ("block = b'x' * (200 << 20)\nimport time\ntime.sleep(30)", {"memory_bytes": 150 * MEBIBYTE}),
+    "processes": (
+        "import os, time\nfor _ in range(60):\n    if os.fork() == 0: break\ntime.sleep(30)",
+        {"processes": 30},
+    ),
+    "disk": (
+        """
+        import os, time
+        for number in range(8):
+            with open(os.environ["AUTOKAGGLE_OUTPUT"] + f"/{number}", "wb") as stream:
+                stream.write(b"x" * (1 << 20))
+        time.sleep(30)
+        """,
+        {"disk_bytes": 4 * MEBIBYTE},
+    ),
+    "inodes": (
+        "import time\nfor number in range(500): open(str(number), 'w').close()\ntime.sleep(30)",
+        {"inodes": 200},
+    ),
+    "log": ("while True: print('x' * 1000)", {"log_bytes": 200_000}),
+}
+
+
+@every_level
+@pytest.mark.parametrize("limit", BREACHES)
+def test_a_limit_ends_the_step_and_is_named(tmp_path: Path, isolation: Isolation, limit: str) -> None:
+    text, bounds = BREACHES[limit]
+    began = time.monotonic()
+    result, log = run(make_job(tmp_path, text, bounds=bounds), isolation)
+    assert (result.limit, result.exit_code) == (limit, None)
+    assert time.monotonic() - began < 8
+    assert log.endswith(f"[stopped: limit {limit}]\n")
+    assert psutil.Process().children(recursive=True) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(30)",
+        "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
+        "import os, time\nif os.fork() == 0: os.setsid(); os.fork()\ntime.sleep(30)",
+        "while True: pass",
+    ],
+    ids=["ignores signals", "stops itself", "changes its session", "spins"],
+)
+@every_level
+def test_the_wall_limit_is_kept_to_half_a_second(tmp_path: Path, isolation: Isolation, text: str) -> None:
+    result, _ = run(make_job(tmp_path, text, bounds={"wall_seconds": 0.8}), isolation)
+    assert result.limit == "wall"
+    assert 0.8 <= result.seconds <= 1.3
+
+
+def test_memory_of_several_processes_counts_together(tmp_path: Path) -> None:
+    text = """
+    import os, time
+    for _ in range(4):
+        if os.fork() == 0:
+            block = b"x" * (60 << 20)
+            time.sleep(30)
+    time.sleep(30)
+    """
+    result, _ = run(make_job(tmp_path, text, bounds={"memory_bytes": 150 * MEBIBYTE}), STRONG)
+    assert result.limit == "memory"
+
+
+def test_memory_shared_by_forks_counts_once(tmp_path: Path) -> None:
+    text = """
+    import mmap, os, time
+    block = mmap.mmap(-1, 80 << 20)
+    block.write(b"x" * (80 << 20))
+    children = []
+    for _ in range(4):
+        if (child := os.fork()) == 0:
+            sum(block[::4096])
+            time.sleep(0.5)
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    """
+    result, _ = run(make_job(tmp_path, text, bounds={"memory_bytes": 280 * MEBIBYTE}), STRONG)
+    assert (result.limit, result.exit_code) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os, time\nf = os.memfd_create('x')\nfor _ in range(200): os.write(f, b'x' * (1 << 20))\ntime.sleep(30)",
+        "import time\nfor n in '/dev/shm', '/tmp': open(n + '/x', 'wb').write(b'x' * (60 << 20))\ntime.sleep(30)",
+    ],
+    ids=["file without a name", "temporary folders"],
+)
+def test_files_in_memory_count_as_memory(tmp_path: Path, text: str) -> None:
+    result, _ = run(
+        make_job(tmp_path, text, bounds={"memory_bytes": 100 * MEBIBYTE, "file_bytes": 1024 * MEBIBYTE}), STRONG
+    )
+    assert result.limit == "memory"
+
+
+def test_temporary_folders_are_bounded(tmp_path: Path) -> None:
+    text = "open('/tmp/x', 'wb').write(b'x' * (20 << 20))"
+    result, log = run(make_job(tmp_path, text, bounds={"temporary_bytes": 8 * MEBIBYTE}), STRONG)
+    assert result.exit_code == 1
+    assert "No space left on device" in log
+
+
+@every_level
+def test_no_file_grows_beyond_its_limit(tmp_path: Path, isolation: Isolation) -> None:
+    text = "import os\nos.truncate(os.open('sparse', os.O_CREAT | os.O_RDWR), 1 << 40)"
+    result, log = run(make_job(tmp_path, text), isolation)
+    assert result.exit_code == 1
+    assert "File too large" in log
+
+
+@every_level
+def test_the_log_is_capped(tmp_path: Path, isolation: Isolation) -> None:
+    text = "import os\nfor _ in range(40): os.write(2, b'x' * (1 << 20))"
+    result, log = run(make_job(tmp_path, text, bounds={"log_bytes": 300_000}), isolation)
+    assert result.limit == "log"
+    assert 300_000 <= len(log) < 301_000
+
+
+def test_a_grandchild_that_keeps_the_output_open_delays_nothing(tmp_path: Path) -> None:
+    text = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(30)\nprint('done')"
+    for isolation in (STRONG, PARTIAL):
+        began = time.monotonic()
+        result, log = run(make_job(tmp_path, text), isolation)
+        assert time.monotonic() - began < 3
+        assert (result.exit_code, log) == (0, "done\n")
+
+
+def test_a_breach_right_before_the_end_is_seen(tmp_path: Path) -> None:
+    text = "import os\nopen('/out/x', 'wb').write(b'x' * (6 << 20))\nos._exit(0)"
+    result, _ = run(make_job(tmp_path, text, bounds={"disk_bytes": 4 * MEBIBYTE}), STRONG)
+    assert result.limit == "disk"
+
+
+def test_defaults_come_from_the_machine(tmp_path: Path) -> None:
+    limits = default_limits(folder=tmp_path)
+    assert limits.threads == available_cores() >= 1
+    assert MEBIBYTE < limits.memory_bytes < machine_memory_bytes()
+    assert limits.file_bytes <= limits.disk_bytes <= 20 * 1024 * MEBIBYTE
+    given = default_limits(wall_seconds=5, memory_bytes=7, cpu_seconds=2, threads=1, disk_bytes=9, folder=tmp_path)
+    assert (given.wall_seconds, given.memory_bytes, given.cpu_seconds, given.threads, given.disk_bytes) == (
+        5,
+        7,
+        2,
+        1,
+        9,
+    )
+
+
+def test_a_control_group_is_bounded_and_removed() -> None:
+    if not cgroup.can_make_cgroup():
+        pytest.skip("this machine lets us make no control group")
+    folders = cgroup.make_cgroup(default_limits(memory_bytes=64 * MEBIBYTE))
+    try:
+        program = (
+            "import sys; from autokaggle.skills.sandbox import cgroup; cgroup.enter(sys.argv[1:]); b'x' * (200 << 20)"
+        )
+        done = subprocess.run([sys.executable, "-c", program, *folders])
+        assert done.returncode == -9
+        assert cgroup.ran_out_of_memory(folders)
+    finally:
+        cgroup.remove(folders)
+    assert not any(Path(folder).exists() for folder in folders)
+
+
+def test_the_tree_is_found_by_either_way_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(20)'])"
+    with subprocess.Popen([sys.executable, "-c", text], start_new_session=True) as process:
+        parent = psutil.Process(process.pid)
+        while len(parent.children(recursive=True)) < 1:
+            time.sleep(0.02)
+        expected = {child.pid for child in parent.children(recursive=True)}
+        by_children = set(descendants(process.pid))
+        monkeypatch.setattr("autokaggle.skills.sandbox.process_tree._has_children_files", lambda _: False)
+        by_scan = set(descendants(process.pid))
+        monkeypatch.setattr("autokaggle.skills.sandbox.process_tree.IS_LINUX", False)
+        by_psutil = set(descendants(process.pid))
+        usage = sample(process.pid)
+        for child in expected:
+            psutil.Process(child).kill()
+        process.kill()
+    assert by_children == by_scan == by_psutil == expected
+    assert usage.threads >= 1
+    assert usage.memory_bytes > MEBIBYTE
