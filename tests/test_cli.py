@@ -1,26 +1,17 @@
-"""The command line: what it accepts, what it answers, and how it ends; runs are carried out by a scripted lifecycle."""
+"""The command line: what `run` accepts, how a call ends, and how quickly it answers."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from filelock import FileLock
 
 from autokaggle import __version__
-from autokaggle.cli import main
-from autokaggle.cli.program import Program
-from autokaggle.config import Settings
 from autokaggle.errors import (
     ActionNeeded,
     AutoKaggleError,
@@ -30,102 +21,13 @@ from autokaggle.errors import (
     RunInterrupted,
     UsageError,
 )
-from autokaggle.orchestrator.journal import Journal, Listener, utc_now
-from autokaggle.records import (
-    Candidate,
-    Isolation,
-    Member,
-    Metrics,
-    Proposal,
-    Run,
-    RunOptions,
-    RunStatus,
-    StageRecord,
-    SubmissionFacts,
-)
+from autokaggle.records import RunOptions
 from autokaggle.storage.artifacts import RunFolder
-from autokaggle.storage.records_file import read_record, write_record
-from autokaggle.storage.state_store import StateStore
+from tests.scripted_lifecycle import ScriptedLifecycle, call, one_object
 
-CV = {"mean": 0.8371, "std": 0.02, "folds": [0.82, 0.85], "low": 0.79, "high": 0.88}
 HELP_SECONDS, STATUS_SECONDS = 0.25, 0.35
 # A machine that is busy with other tests is slower than the goal, which the benchmark measures alone.
 PATIENCE = 4
-
-
-@dataclass
-class ScriptedLifecycle:
-    """Leaves the files that a run leaves; ``trouble`` is raised in the search stage."""
-
-    trouble: BaseException | None = None
-    options: list[RunOptions] = field(default_factory=list)
-    before_end: Callable[[RunFolder], None] = lambda folder: None
-
-    def start_run(self, options: RunOptions, settings: Settings) -> RunFolder:
-        self.options.append(options)
-        number = len(list(settings.runs_dir.glob("*"))) if settings.runs_dir.is_dir() else 0
-        folder = RunFolder.create(settings.runs_dir, f"titanic-20260102-03040{number}-abcd")
-        isolation = Isolation(level="strong", backend="bubblewrap")
-        self._save(folder, settings, options, "created", isolation=isolation)
-        return folder
-
-    def carry_out(self, folder: RunFolder, settings: Settings, listener: Listener) -> Run:
-        options = read_record(folder.record, Run).options
-        journal = Journal(folder, listener)
-        with FileLock(folder.lock):
-            self._save(folder, settings, options, "running")
-            journal.tell(
-                "run_started", run_id=folder.id, isolation="strong", backend="bubblewrap", budget_seconds=600.0
-            )
-            journal.tell("stage_started", "Searching", stage="search")
-            journal.tell("candidate_started", candidate="c001", title="baseline", family="lightgbm")
-            if self.trouble:
-                self._save(folder, settings, options, "failed", error=str(self.trouble))
-                raise self.trouble
-            self._write_candidate(folder)
-            score: dict[str, Any] = {
-                "metric": "accuracy",
-                "greater_is_better": True,
-                "score": 0.8371,
-                "low": 0.79,
-                "high": 0.88,
-            }
-            journal.tell("candidate_finished", candidate="c001", status="scored", seconds=3.0, score=0.8371)
-            journal.tell("best_changed", candidate="c001", **score)
-            journal.tell("warning", "Two columns are \x1b[31mconstant.")
-            self._publish(folder)
-            self.before_end(folder)
-            stages = (StageRecord(name="search", status="done", started=utc_now(), seconds=4.5),)
-            run = self._save(folder, settings, options, "done", stages=stages)
-            journal.tell("run_finished", status="done", submission=str(folder.submission))
-        return run
-
-    def _save(self, folder: RunFolder, settings: Settings, options: RunOptions, status: RunStatus, **more: Any) -> Run:
-        run = Run(
-            id=folder.id, slug="titanic", target=options.target, options=options, status=status,
-            created="2026-01-02T03:04:05Z", updated=utc_now(), budget_seconds_used=4.5,
-            **{"isolation": Isolation(level="strong", backend="bubblewrap"), **more},
-        )  # fmt: skip
-        write_record(folder.record, run)
-        with StateStore(settings.state) as store:
-            store.record_run(run, folder.path)
-        return run
-
-    def _write_candidate(self, folder: RunFolder) -> None:
-        candidate = folder.candidate("c001")
-        candidate.path.mkdir()
-        proposal = Proposal(title="baseline", family="lightgbm")
-        write_record(candidate.record, Candidate(id="c001", proposal=proposal, status="failed", reason="said so"))
-        candidate.log.write_bytes(b"training\n\x1b[2J\x1b]0;owned\x07 fold 1\xff\nlast line")
-
-    def _publish(self, folder: RunFolder) -> None:
-        folder.submission.write_text("id,target\n1,0\n")
-        metrics = Metrics(
-            metric="accuracy", greater_is_better=True, cv=CV, candidates=1,
-            ensemble=(Member(candidate="c001", weight=1),),
-            submission=SubmissionFacts(rows=1, sha256="ab" * 32), seconds={}, isolation="strong",
-        )  # fmt: skip
-        write_record(folder.metrics, metrics)
 
 
 @pytest.fixture(autouse=True)
@@ -141,16 +43,12 @@ def lifecycle() -> ScriptedLifecycle:
     return ScriptedLifecycle()
 
 
-def call(*arguments: str, lifecycle: ScriptedLifecycle | None = None) -> int:
-    return main(list(arguments), Program(lifecycle or ScriptedLifecycle()))
-
-
-def one_object(text: str) -> dict[str, Any]:
-    """Read stdout, which must be exactly one JSON object in one line."""
-    assert text.count("\n") == 1
-    found = json.loads(text)
-    assert isinstance(found, dict)
-    return found
+@pytest.fixture
+def finished(capsys: pytest.CaptureFixture[str], workplace: Path) -> RunFolder:
+    assert call("run", "titanic") == 0
+    capsys.readouterr()
+    (folder,) = (workplace / "runs").iterdir()
+    return RunFolder(folder)
 
 
 # ---------------------------------------------------------------- run
@@ -182,6 +80,7 @@ def test_run_with_json_gives_one_object_with_everything(capsys: pytest.CaptureFi
         "seconds": {"total": 4.5, "by_stage": {"search": 4.5}},
         "isolation": "strong",
         "cost": 0.0,
+        "sent": None,
     }
     assert "best so far" in err
 
@@ -197,12 +96,12 @@ def test_quiet_leaves_the_result_and_warnings(capsys: pytest.CaptureFixture[str]
 
 def test_flags_become_options(lifecycle: ScriptedLifecycle) -> None:
     flags = "--time-budget 1h30m --seed 7 --model none --no-chat --model-family lightgbm,linear --gpu off --metric rmse"
-    more = "--validation group:Family_Name --template tabular --submit --message Größe --skip-execution --offline"
+    more = "--validation group:Family_Name --template tabular --message Größe --skip-execution --offline"
     rest = "--max-candidates 3 --folds 4 --allow-unsandboxed --yes --runs-dir elsewhere"
     assert call("run", "titanic", *f"{flags} {more} {rest}".split(), lifecycle=lifecycle) == 0
     expected = RunOptions(
         target="titanic", time_budget_seconds=5400.0, seed=7, model=None, chat=False, model_family="lightgbm,linear",
-        gpu="off", metric="rmse", validation="group:Family_Name", template="tabular", submit=True, message="Größe",
+        gpu="off", metric="rmse", validation="group:Family_Name", template="tabular", message="Größe",
         skip_execution=True, offline=True, max_candidates=3, folds=4, allow_unsandboxed=True, assume_yes=True,
     )  # fmt: skip
     assert lifecycle.options == [expected]
@@ -378,186 +277,6 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     helped = capsys.readouterr().out
     for command in ("run", "resume", "status", "logs", "runs"):
         assert f"\n  {command} " in helped
-
-
-# ---------------------------------------------------------------- resume, status, logs, runs
-
-
-@pytest.fixture
-def finished(capsys: pytest.CaptureFixture[str], workplace: Path) -> RunFolder:
-    assert call("run", "titanic") == 0
-    capsys.readouterr()
-    (folder,) = (workplace / "runs").iterdir()
-    return RunFolder(folder)
-
-
-def killed(folder: RunFolder) -> None:
-    """Make the run look as `kill -9` leaves it: it says running, and nobody holds its lock."""
-    run = read_record(folder.record, Run)
-    write_record(folder.record, msgspec.structs.replace(run, status="running"))
-    kept = [line for line in folder.events.read_bytes().splitlines() if b"run_finished" not in line]
-    folder.events.write_bytes(b"\n".join(kept) + b'\n{"time": "2026')
-
-
-def start_slow_run(workplace: Path) -> threading.Thread:
-    """Start a run that takes a second after its last score; return when it has begun."""
-    slow = ScriptedLifecycle(before_end=lambda folder: time.sleep(1.0))
-    worker = threading.Thread(target=call, args=("run", "titanic", "--quiet"), kwargs={"lifecycle": slow})
-    worker.start()
-    while not list(workplace.glob("runs/*/logs/run.log")):
-        time.sleep(0.01)
-    return worker
-
-
-@pytest.mark.parametrize("reference", ["latest", "titanic", "whole", "folder", None])
-def test_a_run_is_named_by_id_prefix_latest_or_folder(
-    reference: str | None, finished: RunFolder, capsys: pytest.CaptureFixture[str]
-) -> None:
-    named = {"whole": finished.id, "folder": f"runs/{finished.id}"}.get(reference or "", reference)
-    assert call("status", *([named] if named else []), "--json") == 0
-    assert one_object(capsys.readouterr().out)["run_id"] == finished.id
-
-
-def test_a_run_elsewhere_is_found_through_the_index(
-    finished: RunFolder, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
-    assert call("status", finished.id, "--json") == 0
-    assert one_object(capsys.readouterr().out)["run_dir"] == str(finished.path)
-
-
-@pytest.mark.parametrize("command", ["status", "logs", "resume"])
-def test_a_run_that_is_not_there_is_a_usage_error(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(command, "nothing") == 2
-    assert "There is no run 'nothing'" in capsys.readouterr().err
-    assert call(command) == 2
-    assert "autokaggle run TARGET" in capsys.readouterr().err
-
-
-def test_an_ambiguous_prefix_names_the_runs(capsys: pytest.CaptureFixture[str], lifecycle: ScriptedLifecycle) -> None:
-    for _ in range(2):
-        assert call("run", "titanic", lifecycle=lifecycle) == 0
-    assert call("status", "tit") == 2
-    assert "titanic-20260102-030400-abcd, titanic-20260102-030401-abcd" in capsys.readouterr().err
-
-
-def test_status_shows_stages_candidates_and_the_best_score(
-    finished: RunFolder, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call("status") == 0
-    out = capsys.readouterr().out
-    for part in (finished.id, "isolation strong (bubblewrap)", "search", "c001", "baseline", "accuracy ↑ 0.83710"):
-        assert part in out
-    assert "\x1b" not in out
-
-
-def test_status_of_a_killed_run_says_how_to_go_on(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    killed(finished)
-    assert call("status") == 0
-    assert f"autokaggle resume {finished.id}" in capsys.readouterr().out
-    assert call("status", "--json") == 0
-    assert one_object(capsys.readouterr().out)["status"] == "interrupted"
-
-
-def test_status_of_a_run_at_work_counts_on(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    killed(finished)
-    with FileLock(finished.lock):
-        assert call("status", "--json") == 0
-    found = one_object(capsys.readouterr().out)
-    assert found["status"] == "running"
-    assert 500 < found["left_seconds"] < 600
-    assert found["best"]["score"] == 0.8371
-    assert [candidate["id"] for candidate in found["candidates"]] == ["c001"]
-
-
-def test_watching_ends_with_the_run(capsys: pytest.CaptureFixture[str], workplace: Path) -> None:
-    worker = start_slow_run(workplace)
-    assert call("status", "--watch") == 0
-    worker.join()
-    out = capsys.readouterr().out
-    assert out.index("c001 started") < out.index("best so far") < out.index("run done")
-
-
-def test_logs_follow_a_run_until_it_ends(capsys: pytest.CaptureFixture[str], workplace: Path) -> None:
-    worker = start_slow_run(workplace)
-    assert call("logs", "--follow") == 0
-    worker.join()
-    out = capsys.readouterr().out
-    assert out.count("run_started") == 1
-    assert "run_finished" in out
-
-
-def test_the_log_of_a_candidate_cannot_steer_the_terminal(
-    finished: RunFolder, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call("logs", "--candidate", "c001") == 0
-    assert capsys.readouterr().out == "training\n\\x1b[2J\\x1b]0;owned\\x07 fold 1�\nlast line\n"
-
-
-@pytest.mark.parametrize("candidate", ["c002", "../../etc", ""])
-def test_a_candidate_that_is_not_there_is_a_usage_error(
-    candidate: str, finished: RunFolder, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call("logs", "--candidate", candidate) == 2
-    assert "c001" in capsys.readouterr().err
-
-
-def test_resume_carries_the_same_run_on(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    finished.candidate("c001").record.unlink()
-    finished.candidate("c001").log.unlink()
-    finished.candidate("c001").path.rmdir()
-    killed(finished)
-    assert call("resume", finished.id, "--json") == 0
-    assert one_object(capsys.readouterr().out)["run_id"] == finished.id
-
-
-def test_runs_lists_newest_first_as_a_table_and_as_json(
-    capsys: pytest.CaptureFixture[str], lifecycle: ScriptedLifecycle
-) -> None:
-    for _ in range(2):
-        assert call("run", "titanic", lifecycle=lifecycle) == 0
-    capsys.readouterr()
-    assert call("runs") == 0
-    header, *lines = capsys.readouterr().out.splitlines()
-    assert header.split() == ["run", "created", "status", "candidates", "score"]
-    assert [line.split()[0] for line in lines] == ["titanic-20260102-030401-abcd", "titanic-20260102-030400-abcd"]
-    assert lines[0].split()[-2:] == ["accuracy", "0.83710"]
-    assert call("runs", "--json", "--limit", "1") == 0
-    found = one_object(capsys.readouterr().out)
-    assert [run["run_id"] for run in found["runs"]] == ["titanic-20260102-030401-abcd"]
-    assert found["runs"][0]["cv"] == {"mean": 0.8371, "low": 0.79, "high": 0.88}
-
-
-def test_runs_without_any_run(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("runs") == 0
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "autokaggle run TARGET" in err
-    assert call("runs", "--json") == 0
-    assert one_object(capsys.readouterr().out) == {"runs": []}
-
-
-def test_runs_tells_killed_and_removed_runs_apart(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    home = Path.home() / ".local/share/autokaggle"
-    killed(finished)
-    with StateStore(home / "state.sqlite3") as store:
-        store.record_run(read_record(finished.record, Run), finished.path)
-    assert call("runs", "--json") == 0
-    assert one_object(capsys.readouterr().out)["runs"][0]["status"] == "interrupted"
-    finished.record.unlink()
-    assert call("runs", "--json") == 0
-    assert one_object(capsys.readouterr().out)["runs"][0]["status"] == "folder gone"
-
-
-def test_runs_rebuild_makes_a_lost_index_anew(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
-    index = Path.home() / ".local/share/autokaggle/state.sqlite3"
-    index.write_bytes(b"damaged " * 1000)
-    assert call("runs", "--rebuild", "--json") == 0
-    out, err = capsys.readouterr()
-    assert [run["run_id"] for run in one_object(out)["runs"]] == [finished.id]
-    assert "was damaged" in err
-    assert "1 runs read" in err
 
 
 # ---------------------------------------------------------------- the real process

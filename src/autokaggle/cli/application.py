@@ -12,7 +12,19 @@ import typer
 from typer.main import get_command
 
 from autokaggle import __version__
-from autokaggle.cli import following, listing, run
+from autokaggle.cli import (
+    auth,
+    cache,
+    cancel,
+    demo,
+    doctor,
+    following,
+    handing_in,
+    listing,
+    profile,
+    run,
+    sandbox,
+)
 from autokaggle.cli.program import Program
 
 NAME = "autokaggle"
@@ -46,8 +58,24 @@ def _everywhere(
     pass
 
 
-for command in (run.run, run.resume, following.status, following.logs, listing.runs):
+COMMANDS = (
+    run.run,
+    demo.demo,
+    doctor.doctor,
+    following.status,
+    following.logs,
+    listing.runs,
+    run.resume,
+    cancel.cancel,
+    handing_in.submit,
+    handing_in.submissions,
+    profile.profile,
+    sandbox.sandbox,
+)
+for command in COMMANDS:
     app.command()(command)
+app.add_typer(auth.app, name="auth")
+app.add_typer(cache.app, name="cache")
 
 
 def run_command_line(arguments: list[str], program: Program) -> None:

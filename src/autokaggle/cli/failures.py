@@ -72,6 +72,7 @@ def _facts(failure: AutoKaggleError, program: Program) -> dict[str, object]:
         "run_id": program.folder.id if program.folder else None,
         "run_dir": str(program.folder.path) if program.folder else None,
         "status": status,
+        **program.facts,
         "error": {"message": failure.message, "next_step": failure.next_step, "exit_code": failure.exit_code},
     }
 

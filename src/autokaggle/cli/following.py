@@ -61,13 +61,13 @@ def logs(
     runs_dir: RunsDir = None,
 ) -> None:
     """Show the log of a run or of a candidate."""
-    from autokaggle.orchestrator.journal import printable
+    from autokaggle.cli.text import log_line
 
     program: Program = context.obj
     folder = program.find_run(run, runs_dir)
     path = folder.run_log if candidate is None else _candidate_log(folder, candidate)
     for line in _lines(folder, path, follow=follow):
-        print(printable(line.decode("utf-8", "replace").expandtabs().rstrip("\r")), flush=follow)
+        print(log_line(line), flush=follow)
 
 
 def view_facts(view: RunView) -> dict[str, Any]:

@@ -35,13 +35,18 @@ class Lifecycle(Protocol):
 
 @dataclass
 class Program:
-    """One call of the program. ``folder`` is the run at hand, for messages that say where to look or how to go on."""
+    """One call of the program.
+
+    ``folder`` is the run at hand, for messages that say where to look or how to go on; ``facts`` is what is known of
+    its result already when something after it goes wrong.
+    """
 
     lifecycle: Lifecycle | None = None
     json: bool = False
     debug: bool = False
     quiet: bool = False
     folder: RunFolder | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
     _settings: dict[Path | None, Settings] = field(default_factory=dict)
 
     def settings(self, runs_dir: Path | None = None) -> Settings:

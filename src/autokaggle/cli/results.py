@@ -33,6 +33,7 @@ def run_facts(run: Run, folder: RunFolder) -> dict[str, Any]:
         "seconds": {"total": round(sum(stages.values()), 3), "by_stage": stages},
         "isolation": run.isolation.level if run.isolation else None,
         "cost": run.cost_usd,
+        "sent": None,
     }
 
 

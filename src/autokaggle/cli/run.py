@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autokaggle.cli import values
-from autokaggle.cli.program import Json, Program, RunReference, RunsDir
+from autokaggle.cli.program import Json, Program, RunReference, RunsDir, write_json
 from autokaggle.errors import UsageError
 
 if TYPE_CHECKING:
     from autokaggle.config import Settings
-    from autokaggle.records import RunOptions
+    from autokaggle.records import Run
     from autokaggle.storage.artifacts import RunFolder
 
 
@@ -57,6 +57,7 @@ def run(
 
     Fetches and profiles its data, plans, searches for good pipelines within the time budget, and checks the result.
     """
+    from autokaggle.cli.handing_in import refuse_local
     from autokaggle.records import RunOptions
 
     program: Program = context.obj
@@ -96,9 +97,13 @@ def run(
         allow_unsandboxed=allow_unsandboxed,
         assume_yes=yes,
     )
+    if submit:
+        refuse_local(target)
     if settings.model and model is None:
         program.warn("AUTOKAGGLE_MODEL is set, but no language model takes part yet: the built-in strategist decides.")
-    start(program, options, settings)
+    program.folder = program.runs().start_run(options, settings)
+    done = carry_out(program, program.folder, settings)
+    give_result(program, program.folder, settings, done, submit=submit)
 
 
 def resume(
@@ -112,24 +117,35 @@ def resume(
     What is finished is not done again.
     """
     program: Program = context.obj
-    carry_out(program, program.find_run(run, runs_dir), program.settings(runs_dir))
+    folder, settings = program.find_run(run, runs_dir), program.settings(runs_dir)
+    done = carry_out(program, folder, settings)
+    give_result(program, folder, settings, done, submit=done.options.submit and not done.sent)
 
 
-def start(program: Program, options: RunOptions, settings: Settings) -> None:
-    """Begin a run, carry it out, and give its result."""
-    program.folder = program.runs().start_run(options, settings)
-    carry_out(program, program.folder, settings)
-
-
-def carry_out(program: Program, folder: RunFolder, settings: Settings) -> None:
-    """Carry out what is left of a run while the screen shows it, then give its result."""
-    from autokaggle.cli.results import run_facts, run_text
+def carry_out(program: Program, folder: RunFolder, settings: Settings) -> Run:
+    """Carry out what is left of a run while the screen shows it."""
     from autokaggle.cli.screen import open_screen
 
     with open_screen(sys.stderr, quiet=program.quiet) as screen:
-        record = program.runs().carry_out(folder, settings, screen)
-    facts = run_facts(record, folder)
-    program.answer(run_text(facts), facts)
+        return program.runs().carry_out(folder, settings, screen)
+
+
+def give_result(program: Program, folder: RunFolder, settings: Settings, run: Run, *, submit: bool) -> None:
+    """Tell what came out, and hand it in if that was asked for: a refusal then does not hide the result."""
+    from autokaggle.cli.results import run_facts, run_text
+
+    program.facts = run_facts(run, folder)
+    if not program.json:
+        print(run_text(program.facts), flush=True)
+    if submit:
+        from autokaggle.cli.handing_in import hand_in, sent_facts, sent_text
+
+        sent = hand_in(program, folder, settings, message=run.options.message, wait=True)
+        program.facts["sent"] = sent_facts(sent)
+        if not program.json:
+            print(sent_text(sent))
+    if program.json:
+        write_json(program.facts)
 
 
 def _refuse_what_is_not_there(given: dict[str, bool]) -> None:

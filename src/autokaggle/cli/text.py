@@ -12,6 +12,11 @@ def harmless(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
+def log_line(line: bytes) -> str:
+    """Return one line of a log that anything may have been printed into, with its blanks but harmless."""
+    return printable(line.decode("utf-8", "replace").expandtabs().rstrip("\r"))
+
+
 def duration(seconds: float) -> str:
     """``0.4 s``, ``12 s``, ``3:07``, ``1:02:03``."""
     if seconds < 10:

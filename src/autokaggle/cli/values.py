@@ -1,4 +1,4 @@
-"""Values that a person types; this file reads durations, money and validation schemes, and says what is allowed."""
+"""Values that a person types; this file reads durations, money, sizes and schemes, and says what is allowed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 30 * 86400.0
 MONEY = re.compile(r"\$?(\d+(?:\.\d+)?)(?:\s*USD)?", re.IGNORECASE)
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+SMALLEST_BYTES = 16 << 20
 COLUMN_SCHEMES = ("group", "time")
 PLAIN_SCHEMES = ("auto", "kfold", "stratified")
 
@@ -42,6 +45,19 @@ def parse_money(text: str, flag: str) -> float:
     if match is None:
         raise UsageError(f"{flag} {text!r} is no amount of money.", "Give US dollars, like 2.50.")
     return float(match.group(1))
+
+
+def parse_size(text: str, flag: str) -> int:
+    """Read an amount of memory: ``512M``, ``1.5G``, in powers of 1024; return bytes.
+
+    Raises:
+        UsageError: it is no such amount, or too little for any Python to start.
+    """
+    match = SIZE.fullmatch(text.strip())
+    count = int(float(match.group(1)) * SIZE_UNITS[match.group(2).lower()]) if match else 0
+    if count < SMALLEST_BYTES:
+        raise UsageError(f"{flag} {text!r} is no usable amount of memory.", "Write it like 512M or 1.5G.")
+    return count
 
 
 def parse_validation(text: str) -> str:

@@ -1,0 +1,95 @@
+"""`cancel`; this file ends a run for good: the process at work on it is told to stop, and the run is marked."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+from autokaggle.cli.program import Json, Program, RunReference, RunsDir
+from autokaggle.errors import AutoKaggleError, UsageError
+
+if TYPE_CHECKING:
+    from psutil import Process
+
+    from autokaggle.config import Settings
+    from autokaggle.storage.artifacts import RunFolder
+
+SECONDS_TO_STOP = 30.0
+SECONDS_BETWEEN_LOOKS = 0.1
+OVER = ("done", "failed", "cancelled")
+
+
+def cancel(context: typer.Context, run: RunReference = "latest", runs_dir: RunsDir = None, json: Json = False) -> None:
+    """End a run for good.
+
+    What it has made so far stays in its folder.
+    """
+    from autokaggle.storage.run_folders import is_at_work, read_run
+
+    program: Program = context.obj
+    folder = program.find_run(run, runs_dir)
+    status = read_run(folder).status
+    if status in OVER:
+        raise UsageError(f"Run {folder.id} is {status} already: there is nothing to cancel.")
+    if is_at_work(folder):
+        _stop(folder)
+    outcome = _mark(folder, program.settings(runs_dir))
+    program.answer(f"Run {folder.id} is {outcome}.", {"run_id": folder.id, "status": outcome})
+
+
+def _stop(folder: RunFolder) -> None:
+    """Tell the process that holds the run's lock to end, as Ctrl-C would, and wait until it has.
+
+    Raises:
+        AutoKaggleError: it is not to be found here, or does not end.
+    """
+    from autokaggle.storage.run_folders import is_at_work
+
+    for process in _holders(folder):
+        process.terminate()
+    end = time.monotonic() + SECONDS_TO_STOP
+    while is_at_work(folder):
+        if time.monotonic() > end:
+            raise AutoKaggleError(
+                f"The process at work on run {folder.id} did not end within {SECONDS_TO_STOP:.0f} s.",
+                "It may belong to another user or machine: stop it there.",
+            )
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _holders(folder: RunFolder) -> list[Process]:
+    import os
+
+    import psutil
+
+    lock, found = str(folder.lock.resolve()), []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid != os.getpid() and any(file.path == lock for file in process.open_files()):
+                found.append(process)
+    return found
+
+
+def _mark(folder: RunFolder, settings: Settings) -> str:
+    import msgspec
+    from filelock import FileLock
+
+    from autokaggle.orchestrator.journal import Journal, utc_now
+    from autokaggle.records import Run
+    from autokaggle.storage.records_file import read_record, write_record
+    from autokaggle.storage.state_store import StateStore
+
+    with FileLock(folder.lock):
+        run = read_record(folder.record, Run)
+        if run.status in OVER:
+            # It came to its end before it heard.
+            return run.status
+        run = msgspec.structs.replace(run, status="cancelled", updated=utc_now())
+        write_record(folder.record, run)
+        Journal(folder).tell("run_finished", "Cancelled.", status="cancelled")
+    with contextlib.suppress(AutoKaggleError), StateStore(settings.state) as store:
+        store.record_run(run, folder.path)
+    return run.status

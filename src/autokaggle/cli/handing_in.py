@@ -1,0 +1,175 @@
+"""`submit` and `submissions`; this file hands a run's submission in to Kaggle and lists what was handed in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from autokaggle.cli.program import Json, Program, RunReference, RunsDir
+from autokaggle.errors import NoValidSubmission, UsageError
+
+if TYPE_CHECKING:
+    from autokaggle.config import Settings
+    from autokaggle.records import Run, SentSubmission
+    from autokaggle.storage.artifacts import RunFolder
+
+
+def submit(
+    context: typer.Context,
+    run: RunReference = "latest",
+    message: Annotated[str, typer.Option(help="Description of the submission on Kaggle.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the score.")] = False,
+    runs_dir: RunsDir = None,
+    json: Json = False,
+) -> None:
+    """Hand a run's submission in to Kaggle."""
+    program: Program = context.obj
+    folder = program.find_run(run, runs_dir)
+    sent = hand_in(program, folder, program.settings(runs_dir), message=message, wait=wait)
+    program.answer(sent_text(sent), {"run_id": folder.id, **sent_facts(sent)})
+
+
+def submissions(
+    context: typer.Context,
+    target: Annotated[str, typer.Argument(help="URL or slug of a competition.")],
+    json: Json = False,
+) -> None:
+    """List your submissions to a competition.
+
+    Puts the score that a run expected beside the one that Kaggle gave.
+    """
+    from autokaggle.orchestrator.kaggle_account import open_kaggle
+    from autokaggle.skills.competition.address import parse_target
+
+    program: Program = context.obj
+    settings = program.settings()
+    refuse_local(target)
+    slug = parse_target(target).slug
+    expected = _expected(settings, slug)
+    rows = [
+        {**sent_facts(sent), **expected.get(sent.ref, {"run_id": None, "cv": None})}
+        for sent in open_kaggle(settings).submissions(slug)
+    ]
+    text = "\n".join(_row(row) for row in rows) or f"There is no submission to {slug} yet."
+    program.answer(text, {"slug": slug, "submissions": rows})
+
+
+def hand_in(program: Program, folder: RunFolder, settings: Settings, *, message: str, wait: bool) -> SentSubmission:
+    """Hand in the run's submission, record it in the run, and return it; with its score when ``wait``.
+
+    Raises:
+        UsageError: the run has no submission, or its competition is a local folder.
+        NoValidSubmission: Kaggle could not score the file.
+    """
+    import msgspec
+
+    from autokaggle.cli.progress import shown_progress
+    from autokaggle.orchestrator.kaggle_account import open_kaggle
+    from autokaggle.storage.run_folders import read_run
+
+    run = read_run(folder)
+    _check_can_be_handed_in(run, folder)
+    client = open_kaggle(settings)
+    limits = client.limits(run.slug)
+    if limits.left_today is not None:
+        program.tell(f"{limits.left_today} submissions to {run.slug} are left today.")
+    with shown_progress(program) as on_progress:
+        sent = client.submit(run.slug, folder.submission, message or f"AutoKaggle {run.id}", on_progress)
+        _record(folder, settings, sent)
+        program.tell(f"Submission {sent.ref} is handed in.")
+        if wait:
+            scored = client.wait_for_score(run.slug, sent.ref, on_progress=on_progress)
+            sent = msgspec.structs.replace(scored, description=scored.description or sent.description)
+            _record(folder, settings, sent)
+    if sent.status == "error":
+        reason = sent.error or "Kaggle gives no reason"
+        raise NoValidSubmission(f"Kaggle could not score submission {sent.ref}: {reason}.", f"See {folder.submission}.")
+    return sent
+
+
+def refuse_local(target: str) -> None:
+    """Raises:
+    UsageError: ``target`` is a local folder, also one that is gone by now.
+    """
+    from autokaggle.skills.competition.address import PATH_STARTS, parse_target
+
+    if target.startswith(PATH_STARTS) or parse_target(target).folder is not None:
+        raise UsageError(f"{target} is a local folder: nobody takes submissions for it.", "Give a URL or a slug.")
+
+
+def sent_facts(sent: SentSubmission) -> dict[str, Any]:
+    """Return a submission as facts for programs."""
+    import msgspec
+
+    facts: dict[str, Any] = msgspec.to_builtins(sent)
+    return facts
+
+
+def sent_text(sent: SentSubmission) -> str:
+    """Say in a line how a submission stands."""
+    from autokaggle.cli.text import number
+
+    if sent.public_score is None:
+        return f"Submission {sent.ref} is handed in; its score is not there yet."
+    rank = f", rank {sent.rank} of {sent.teams}" if sent.rank and sent.teams else ""
+    return f"Submission {sent.ref}: public score {number(sent.public_score)}{rank}"
+
+
+def _check_can_be_handed_in(run: Run, folder: RunFolder) -> None:
+    from autokaggle.storage.run_folders import is_at_work
+
+    if is_at_work(folder):
+        raise UsageError(f"Run {run.id} is still at work.", f"Wait for it: autokaggle status {run.id} --watch")
+    if not folder.submission.is_file():
+        raise UsageError(f"Run {run.id} has no submission yet.", f"Go on with it: autokaggle resume {run.id}")
+    refuse_local(run.target)
+
+
+def _record(folder: RunFolder, settings: Settings, sent: SentSubmission) -> None:
+    """Write the submission into the run's record, in place of what was known of it."""
+    import msgspec
+    from filelock import FileLock
+
+    from autokaggle.records import Run
+    from autokaggle.storage.records_file import read_record, write_record
+
+    with FileLock(folder.lock):
+        run = read_record(folder.record, Run)
+        others = tuple(other for other in run.sent if other.ref != sent.ref)
+        write_record(folder.record, msgspec.structs.replace(run, sent=(*others, sent)))
+
+
+def _expected(settings: Settings, slug: str) -> dict[int, dict[str, Any]]:
+    """Return by submission which run it came from and what that run expected, as far as the index knows them."""
+    from autokaggle.errors import AutoKaggleError
+    from autokaggle.storage.artifacts import RunFolder
+    from autokaggle.storage.run_folders import read_run
+    from autokaggle.storage.state_store import StateStore
+
+    found: dict[int, dict[str, Any]] = {}
+    with StateStore(settings.state) as store:
+        rows = [row for row in store.runs() if row.slug == slug]
+    for row in rows:
+        try:
+            sent = read_run(RunFolder(row.folder)).sent
+        except AutoKaggleError:
+            continue
+        cv = None if row.score is None else {"mean": row.score, "low": row.score_low, "high": row.score_high}
+        found |= {one.ref: {"run_id": row.id, "cv": cv} for one in sent}
+    return found
+
+
+def _row(row: dict[str, Any]) -> str:
+    from autokaggle.cli.text import harmless, local_time, number
+
+    scores = [f"{name} {number(row[key])}" for name, key in SCORES.items() if row[key] is not None]
+    if row["cv"]:
+        scores.append(
+            f"expected {number(row['cv']['mean'])} ({number(row['cv']['low'])} to {number(row['cv']['high'])})"
+        )
+    said = ", ".join(scores) or row["error"] or row["status"]
+    return harmless(f"{row['ref']}  {local_time(row['date'])}  {said}  {row['run_id'] or row['description']}")
+
+
+SCORES = {"public": "public_score", "private": "private_score"}

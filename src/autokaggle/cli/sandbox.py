@@ -1,0 +1,123 @@
+"""`sandbox`; this file runs any script exactly as a candidate's scripts run: the same walls, the same limits."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autokaggle.cli import values
+from autokaggle.cli.program import Program
+from autokaggle.errors import UsageError
+
+SECONDS_BETWEEN_LOOKS = 0.1
+ENDED_BY_LIMIT = 124  # as timeout(1) has it
+PYTHON_NAMES = ("python", "pypy")
+
+
+def sandbox(
+    context: typer.Context,
+    command: Annotated[list[str], typer.Argument(metavar="-- SCRIPT.py [ARGS]...", help="Script and its arguments.")],
+    input_folder: Annotated[Path | None, typer.Option("--input", help="Folder that the script may read.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="Folder that the script may write.")] = None,
+    work: Annotated[Path | None, typer.Option(help="Scratch folder.  [default: one that is removed]")] = None,
+    environment: Annotated[Path | None, typer.Option(help="Virtual environment to run it with.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Most memory: 512M, 1G.  [default: 80 % of the machine]")] = None,
+    wall: Annotated[str, typer.Option(help="Most time: 60s, 10m.")] = "10m",
+    allow_unsandboxed: Annotated[
+        bool, typer.Option("--allow-unsandboxed", help="Run it even where nothing can isolate it.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Give the record of the step as one JSON object on stderr.")
+    ] = False,
+) -> None:
+    """Run a script as a candidate runs.
+
+    The exit code is the script's; 124 says that a limit ended it.
+    """
+    import msgspec
+
+    from autokaggle.skills.sandbox.executor import Job, run_job
+    from autokaggle.skills.sandbox.isolation import probe_isolation
+    from autokaggle.skills.sandbox.limits import default_limits
+
+    program: Program = context.obj
+    python, script, arguments = _split(command)
+    memory_bytes = None if memory is None else values.parse_size(memory, "--memory")
+    limits = default_limits(wall_seconds=values.parse_duration(wall, "--wall"), memory_bytes=memory_bytes)
+    isolation = probe_isolation(allow_unsandboxed)
+    program.tell(f"isolation {isolation.level} ({isolation.backend})")
+    with tempfile.TemporaryDirectory(prefix="autokaggle-sandbox-") as name:
+        job = Job(
+            scripts=(script.name,),
+            arguments=arguments,
+            code=script.parent,
+            input=_folder(input_folder, "--input"),
+            output=(output or Path(name) / "output").absolute(),
+            work=_folder(work, "--work"),
+            environment=_folder(environment, "--environment"),
+            python=python,
+            log=Path(name) / "log",
+            limits=limits,
+        )
+        with _echoed(job.log):
+            result = run_job(job, isolation)
+    if program.json:
+        facts = {**msgspec.to_builtins(result), "isolation": msgspec.to_builtins(isolation)}
+        print(msgspec.json.encode(facts).decode(), file=sys.stderr)
+    elif result.limit:
+        program.warn(f"ended by the limit on {result.limit}")
+    raise typer.Exit(ENDED_BY_LIMIT if result.limit or result.exit_code is None else result.exit_code % 256)
+
+
+def _split(command: list[str]) -> tuple[Path | None, Path, tuple[str, ...]]:
+    """Read ``[PYTHON] SCRIPT.py ARGS``: a base interpreter may be named as on any command line."""
+    python, rest = None, list(command)
+    if Path(rest[0]).name.startswith(PYTHON_NAMES) and Path(rest[0]).suffix != ".py":
+        python = Path(rest.pop(0)).absolute()
+    if not rest:
+        raise UsageError("No script was given.", "Write: autokaggle sandbox -- SCRIPT.py ARGS")
+    script = Path(rest[0]).absolute()
+    if not script.is_file():
+        raise UsageError(f"There is no script {rest[0]}.", "Give the path of a Python file.")
+    return python, script, tuple(rest[1:])
+
+
+def _folder(path: Path | None, flag: str) -> Path | None:
+    if path is not None and not path.is_dir():
+        raise UsageError(f"{flag} {path} is no folder.", "Give a folder that exists.")
+    return None if path is None else path.absolute()
+
+
+@contextmanager
+def _echoed(log: Path) -> Iterator[None]:
+    """Print what the script prints while it runs; the thread only reads, since the job belongs to the caller's."""
+    from autokaggle.storage.tail import Tail
+
+    tail, done = Tail(log), threading.Event()
+
+    def follow() -> None:
+        while not done.wait(SECONDS_BETWEEN_LOOKS):
+            _print(tail.new_lines())
+
+    reader = threading.Thread(target=follow)
+    reader.start()
+    try:
+        yield
+    finally:
+        done.set()
+        reader.join()
+        _print(tail.new_lines(also_unfinished=True))
+
+
+def _print(lines: list[bytes]) -> None:
+    from autokaggle.cli.text import log_line
+
+    for line in lines:
+        print(log_line(line), flush=True)

@@ -1,0 +1,186 @@
+"""Commands that look at runs: `status`, `logs`, `runs`, and `resume` and `cancel`, which name a run in the same way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from autokaggle.records import Run
+from autokaggle.storage.artifacts import RunFolder
+from autokaggle.storage.records_file import read_record
+from autokaggle.storage.state_store import StateStore
+from tests.scripted_lifecycle import ScriptedLifecycle, call, killed, one_object, start_slow_run
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in an empty folder with a terminal of a known width."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    return tmp_path
+
+
+@pytest.fixture
+def lifecycle() -> ScriptedLifecycle:
+    return ScriptedLifecycle()
+
+
+@pytest.fixture
+def finished(capsys: pytest.CaptureFixture[str], workplace: Path) -> RunFolder:
+    assert call("run", "titanic") == 0
+    capsys.readouterr()
+    (folder,) = (workplace / "runs").iterdir()
+    return RunFolder(folder)
+
+
+@pytest.mark.parametrize("reference", ["latest", "titanic", "whole", "folder", None])
+def test_a_run_is_named_by_id_prefix_latest_or_folder(
+    reference: str | None, finished: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = {"whole": finished.id, "folder": f"runs/{finished.id}"}.get(reference or "", reference)
+    assert call("status", *([named] if named else []), "--json") == 0
+    assert one_object(capsys.readouterr().out)["run_id"] == finished.id
+
+
+def test_a_run_elsewhere_is_found_through_the_index(
+    finished: RunFolder, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert call("status", finished.id, "--json") == 0
+    assert one_object(capsys.readouterr().out)["run_dir"] == str(finished.path)
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "resume"])
+def test_a_run_that_is_not_there_is_a_usage_error(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(command, "nothing") == 2
+    assert "There is no run 'nothing'" in capsys.readouterr().err
+    assert call(command) == 2
+    assert "autokaggle run TARGET" in capsys.readouterr().err
+
+
+def test_an_ambiguous_prefix_names_the_runs(capsys: pytest.CaptureFixture[str], lifecycle: ScriptedLifecycle) -> None:
+    for _ in range(2):
+        assert call("run", "titanic", lifecycle=lifecycle) == 0
+    assert call("status", "tit") == 2
+    assert "titanic-20260102-030400-abcd, titanic-20260102-030401-abcd" in capsys.readouterr().err
+
+
+def test_status_shows_stages_candidates_and_the_best_score(
+    finished: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("status") == 0
+    out = capsys.readouterr().out
+    for part in (finished.id, "isolation strong (bubblewrap)", "search", "c001", "baseline", "accuracy ↑ 0.83710"):
+        assert part in out
+    assert "\x1b" not in out
+
+
+def test_status_of_a_killed_run_says_how_to_go_on(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    killed(finished)
+    assert call("status") == 0
+    assert f"autokaggle resume {finished.id}" in capsys.readouterr().out
+    assert call("status", "--json") == 0
+    assert one_object(capsys.readouterr().out)["status"] == "interrupted"
+
+
+def test_status_of_a_run_at_work_counts_on(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    killed(finished)
+    with FileLock(finished.lock):
+        assert call("status", "--json") == 0
+    found = one_object(capsys.readouterr().out)
+    assert found["status"] == "running"
+    assert 500 < found["left_seconds"] < 600
+    assert found["best"]["score"] == 0.8371
+    assert [candidate["id"] for candidate in found["candidates"]] == ["c001"]
+
+
+def test_watching_ends_with_the_run(capsys: pytest.CaptureFixture[str], workplace: Path) -> None:
+    worker = start_slow_run(workplace)
+    assert call("status", "--watch") == 0
+    worker.join()
+    out = capsys.readouterr().out
+    assert out.index("c001 started") < out.index("best so far") < out.index("run done")
+
+
+def test_logs_follow_a_run_until_it_ends(capsys: pytest.CaptureFixture[str], workplace: Path) -> None:
+    worker = start_slow_run(workplace)
+    assert call("logs", "--follow") == 0
+    worker.join()
+    out = capsys.readouterr().out
+    assert out.count("run_started") == 1
+    assert "run_finished" in out
+
+
+def test_the_log_of_a_candidate_cannot_steer_the_terminal(
+    finished: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("logs", "--candidate", "c001") == 0
+    assert capsys.readouterr().out == "training\n\\x1b[2J\\x1b]0;owned\\x07 fold 1�\nlast line\n"
+
+
+@pytest.mark.parametrize("candidate", ["c002", "../../etc", ""])
+def test_a_candidate_that_is_not_there_is_a_usage_error(
+    candidate: str, finished: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("logs", "--candidate", candidate) == 2
+    assert "c001" in capsys.readouterr().err
+
+
+def test_resume_carries_the_same_run_on(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    finished.candidate("c001").record.unlink()
+    finished.candidate("c001").log.unlink()
+    finished.candidate("c001").path.rmdir()
+    killed(finished)
+    assert call("resume", finished.id, "--json") == 0
+    assert one_object(capsys.readouterr().out)["run_id"] == finished.id
+
+
+def test_runs_lists_newest_first_as_a_table_and_as_json(
+    capsys: pytest.CaptureFixture[str], lifecycle: ScriptedLifecycle
+) -> None:
+    for _ in range(2):
+        assert call("run", "titanic", lifecycle=lifecycle) == 0
+    capsys.readouterr()
+    assert call("runs") == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split() == ["run", "created", "status", "candidates", "score"]
+    assert [line.split()[0] for line in lines] == ["titanic-20260102-030401-abcd", "titanic-20260102-030400-abcd"]
+    assert lines[0].split()[-2:] == ["accuracy", "0.83710"]
+    assert call("runs", "--json", "--limit", "1") == 0
+    found = one_object(capsys.readouterr().out)
+    assert [run["run_id"] for run in found["runs"]] == ["titanic-20260102-030401-abcd"]
+    assert found["runs"][0]["cv"] == {"mean": 0.8371, "low": 0.79, "high": 0.88}
+
+
+def test_runs_without_any_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("runs") == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "autokaggle run TARGET" in err
+    assert call("runs", "--json") == 0
+    assert one_object(capsys.readouterr().out) == {"runs": []}
+
+
+def test_runs_tells_killed_and_removed_runs_apart(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    home = Path.home() / ".local/share/autokaggle"
+    killed(finished)
+    with StateStore(home / "state.sqlite3") as store:
+        store.record_run(read_record(finished.record, Run), finished.path)
+    assert call("runs", "--json") == 0
+    assert one_object(capsys.readouterr().out)["runs"][0]["status"] == "interrupted"
+    finished.record.unlink()
+    assert call("runs", "--json") == 0
+    assert one_object(capsys.readouterr().out)["runs"][0]["status"] == "folder gone"
+
+
+def test_runs_rebuild_makes_a_lost_index_anew(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    index = Path.home() / ".local/share/autokaggle/state.sqlite3"
+    index.write_bytes(b"damaged " * 1000)
+    assert call("runs", "--rebuild", "--json") == 0
+    out, err = capsys.readouterr()
+    assert [run["run_id"] for run in one_object(out)["runs"]] == [finished.id]
+    assert "was damaged" in err
+    assert "1 runs read" in err
