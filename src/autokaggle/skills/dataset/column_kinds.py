@@ -13,11 +13,14 @@ import numpy as np
 
 from autokaggle.records import ColumnKind, ColumnProfile
 from autokaggle.skills.dataset.column_facts import Facts
+from autokaggle.skills.dataset.drift import column_drift
+from autokaggle.skills.dataset.personal_data import mask_value, scan_column
 
 MOST_GRADES = 20
 TOP_VALUES = 10
 LONGEST_TOP_VALUE = 80
 NEAR_UNIQUE = 0.5
+FEWEST_DIGITS = 8
 WORDS_OF_TEXT = 5
 SIGNS_OF_TEXT = 50
 FILE_NAME = re.compile(
@@ -59,11 +62,13 @@ def profile_columns(
     targets: Mapping[str, ColumnKind],
     duplicates: Mapping[str, str],
     disguised: Mapping[str, Sequence[str]],
+    personal: Mapping[str, tuple[str, ...]],
 ) -> list[ColumnProfile]:
     """Profile every column of train and test, train's order first.
 
-    ``targets`` gives the kind of each target, ``duplicates`` maps a column to the earlier one that it copies, and
-    ``disguised`` the texts that were read as missing.
+    ``targets`` gives the kind of each target, ``duplicates`` maps a column to the one that it copies, ``disguised``
+    the texts that were read as missing, and ``personal`` the kinds of personal data in a column, whose values are
+    masked or left out.
     """
     names = [*train, *(name for name in test if name not in train)]
     profiles: list[ColumnProfile] = []
@@ -71,30 +76,44 @@ def profile_columns(
         facts, other = train.get(name), test.get(name)
         known = facts or other
         assert known is not None
+        hidden = personal.get(name, ())
         guessed = _fixed_kind(name, known, ids, targets, duplicates) or guess_kind(name, known)
+        if hidden and guessed.kind in ("number", "ordinal"):
+            guessed = Guessed("code", 0.9, "")
         profiles.append(
             ColumnProfile(
                 name=name,
                 kind=guessed.kind,
                 type=known.type,
                 confidence=guessed.confidence,
-                evidence=guessed.evidence,
+                evidence=f"personal data: {', '.join(hidden)}" if hidden else guessed.evidence,
                 missing=_share(facts.missing) if facts else None,
                 missing_test=_share(other.missing) if other else None,
                 distinct=known.distinct,
                 distinct_is_exact=known.distinct_is_exact,
-                low=known.low,
-                high=known.high,
+                low=None if hidden else known.low,
+                high=None if hidden else known.high,
                 mean=known.mean,
                 deviation=known.deviation,
-                top=top_values(known),
+                top=_masked(top_values(known), hidden) if hidden else top_values(known),
                 disguised_missing=(*disguised.get(name, ()), *_sentinels(known)),
                 duplicate_of=duplicates.get(name),
                 in_train=facts is not None,
                 in_test=other is not None,
+                drift=column_drift(facts, other) if facts and other and name not in ids else None,
+                personal=hidden,
             )
         )
     return profiles
+
+
+def find_personal_columns(train: Mapping[str, Facts], test: Mapping[str, Facts]) -> dict[str, tuple[str, ...]]:
+    """Map the columns that hold personal data to its kinds."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in (*train, *test):
+        if name not in found and (kinds := scan_column(name, *_as_text(train.get(name) or test[name]))):
+            found[name] = kinds
+    return found
 
 
 def guess_kind(name: str, facts: Facts) -> Guessed:
@@ -113,6 +132,18 @@ def top_values(facts: Facts) -> tuple[tuple[str, float], ...]:
     if not commonest or commonest[0][1] < 2 or facts.type == "TIMESTAMP":
         return ()
     return tuple((_shown(value), _share(count / rows)) for value, count in commonest if count > 1)
+
+
+def _as_text(facts: Facts) -> tuple[list[str], bool]:
+    """Return the column's different values as they are written, and whether they are prose."""
+    if facts.type == "VARCHAR":
+        values = list(facts.counts)
+        return values, sum(map(len, values[:100])) > SIGNS_OF_TEXT * len(values[:100])
+    if facts.type == "TIMESTAMP":
+        return [text for text in (facts.low, facts.high) if text], False
+    # Shorter numbers are no cards, phones or accounts.
+    is_long = facts.type == "BIGINT" and (facts.latest or 0) >= 10**FEWEST_DIGITS
+    return [str(int(value)) for value in facts.counts] if is_long else [], False
 
 
 def _fixed_kind(
@@ -191,6 +222,15 @@ def _sentinels(facts: Facts) -> tuple[str, ...]:
         if (sentinel == -1 and low >= 0) or (abs(sentinel) > 1 and gap > 0.5 * (high - low)):
             found.append(f"{sentinel:.0f}")
     return tuple(found)
+
+
+def _masked(top: tuple[tuple[str, float], ...], kinds: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    """Values that look alike when masked count together."""
+    shares: dict[str, float] = {}
+    for text, share in top:
+        masked = mask_value(text, kinds)
+        shares[masked] = shares.get(masked, 0.0) + share
+    return tuple((text, _share(share)) for text, share in shares.items())
 
 
 def _share(value: float) -> float:

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import duckdb
 
-from autokaggle.records import ColumnKind, DataProfile, FileProfile, Guess, Progress, TaskType
-from autokaggle.skills.dataset import column_kinds, split_hints, targets, tasks
-from autokaggle.skills.dataset.column_facts import measure
+from autokaggle.records import (
+    ColumnKind,
+    ColumnProfile,
+    DataProfile,
+    FileProfile,
+    FileRole,
+    Guess,
+    Progress,
+    SplitHints,
+)
+from autokaggle.skills.dataset import attachments, cautions, column_kinds, lookups, repeats, split_hints, targets, tasks
+from autokaggle.skills.dataset.column_facts import Facts, measure
 from autokaggle.skills.dataset.data_files import DataFiles, OnProgress, read_files
 from autokaggle.skills.dataset.file_roles import Roles, find_roles
 from autokaggle.skills.dataset.table_writer import SAMPLE, TEST, TRAIN, TableWriter, Written
@@ -22,6 +33,36 @@ from autokaggle.skills.dataset.tables import connect, quote_identifier, quote_te
 from autokaggle.skills.dataset.targets import Submission
 
 MOST_CLASSES = 10_000
+
+
+@dataclass(frozen=True)
+class Study:
+    """One profile in the making: what was found in the folder and where its tables were written."""
+
+    connection: duckdb.DuckDBPyConnection
+    folder: Path
+    files: DataFiles
+    roles: Roles
+    submission: Submission
+    wording: str
+    task: Guess
+    classes: dict[str, tuple[str, ...]]
+    train: Written
+    test: Written
+    sample: Written | None
+    others: tuple[Written, ...]
+
+    @property
+    def has_labels(self) -> bool:
+        return tasks.is_classification(self.task.value)
+
+    def ask(self, query: str) -> int:
+        """Return the one number that ``query`` gives."""
+        found = self.connection.execute(query).fetchone()
+        return int(found[0]) if found else 0
+
+    def source(self, file: str) -> str:
+        return f"read_parquet({quote_text(str(self.folder / file))})"
 
 
 def _ignore(progress: Progress) -> None:
@@ -47,83 +88,91 @@ def profile_dataset(
     chosen = (target,) if isinstance(target, str) else tuple(target or ())
     wording = "\n".join([metric_wording, *(text for name, text in pages.items() if "evaluation" in name.lower())])
     tables.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".profile-", dir=tables) as folder, connect(Path(folder)) as connection:
-        files = read_files(connection, data, Path(folder), on_progress)
-        roles = find_roles(files.tables, files.unreadable)
+    with tempfile.TemporaryDirectory(prefix=".profile-", dir=tables) as scratch, connect(Path(scratch)) as connection:
+        files = read_files(connection, data, Path(scratch), on_progress)
+        roles = find_roles(files.tables, files.unreadable, has_other_files=bool(files.collections))
         submission = targets.find_submission(roles, pages, chosen)
         on_progress(Progress(text="write tables"))
-        writer = TableWriter(connection, tables, Path(folder))
-        train, test, task, classes = _write_main(writer, roles, submission, wording)
-        sample = writer.write_sample(roles.sample) if roles.sample else None
-        main = [written for written in (train, test, sample) if written is not None]
-        others = _write_others(writer, files, roles)
-        return _describe(connection, tables, submission, task, classes, main, others, files, roles, wording)
+        writer = TableWriter(connection, tables, Path(scratch))
+        study = _write_tables(writer, files, roles, submission, wording)
+        on_progress(Progress(text="measure columns"))
+        return _describe(study)
 
 
-def _write_main(
-    writer: TableWriter, roles: Roles, submission: Submission, wording: str
-) -> tuple[Written, Written, Guess, dict[str, tuple[str, ...]]]:
-    """Write train and test, and settle the task on all rows; the first rows may have shown too few labels."""
-    sample = {name: _distinct(roles.train.sample[name]) for name in submission.target_columns}
-    labels = tasks.is_classification(tasks.find_task(sample, roles.train.sample_rows, wording).value)
+def _write_tables(writer: TableWriter, files: DataFiles, roles: Roles, submission: Submission, wording: str) -> Study:
+    """Write all tables, and settle the task on all rows of train; its first rows may have shown too few labels."""
+    first_rows = {name: _different(roles.train.sample[name]) for name in submission.target_columns}
+    labels = tasks.is_classification(tasks.find_task(first_rows, roles.train.sample_rows, wording).value)
     while True:
         train, test = writer.write_pair(roles, submission.id_columns, submission.target_columns, labels=labels)
-        found = {name: _values(writer.connection, writer.folder / TRAIN, name) for name in submission.target_columns}
-        task = tasks.find_task(found, _rows(writer.connection, writer.folder / TRAIN), wording)
+        found, rows = _target_values(writer, submission.target_columns)
+        task = tasks.find_task(found, rows, wording)
         if tasks.is_classification(task.value) == labels:
-            classes = {name: tasks.sort_labels(values) for name, values in found.items()} if labels else {}
-            return train, test, task, classes
+            break
         labels = not labels
-
-
-def _write_others(writer: TableWriter, files: DataFiles, roles: Roles) -> list[Written]:
     others: list[Written] = []
     for table in files.tables:
-        if table not in (roles.train, roles.test, roles.sample):
+        if table.name not in (roles.train.name, roles.test.name, roles.sample.name if roles.sample else ""):
             others.append(writer.write_other(table, [TRAIN, TEST, SAMPLE, *(other.file for other in others)]))
-    return others
-
-
-def _describe(
-    connection: duckdb.DuckDBPyConnection,
-    tables: Path,
-    submission: Submission,
-    task: Guess,
-    classes: dict[str, tuple[str, ...]],
-    main: Sequence[Written],
-    others: Sequence[Written],
-    files: DataFiles,
-    roles: Roles,
-    wording: str,
-) -> DataProfile:
-    labels = tasks.is_classification(task.value)
-    train_rows, train = measure(connection, tables / TRAIN, main[0].type_names)
-    test_rows, test = measure(connection, tables / TEST, main[1].type_names)
-    features = {name: facts for name, facts in train.items() if name not in submission.target_columns}
-    split = split_hints.find_split(
-        connection, tables / TRAIN, tables / TEST, features, test, ids=submission.id_columns, is_classification=labels
+    return Study(
+        connection=writer.connection,
+        folder=writer.folder,
+        files=files,
+        roles=roles,
+        submission=submission,
+        wording=wording,
+        task=task,
+        classes={name: tasks.sort_labels(values) for name, values in found.items()} if labels else {},
+        train=train,
+        test=test,
+        sample=writer.write_sample(roles.sample) if roles.sample else None,
+        others=tuple(others),
     )
-    if task.value == "regression" and split.scheme == "time":
-        evidence = f"{task.evidence}; test lies after train in time"
-        task = Guess(value="time_series_forecasting", confidence=0.8, evidence=evidence)
-    kind = targets.submission_kind(submission, roles.sample, labels, wording)
-    target_kind: ColumnKind = "ordinal" if task.value == "ordinal" else "category" if labels else "number"
-    task_type: TaskType = task.value  # type: ignore[assignment]
+
+
+def _different(values: Sequence[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value for value in values if value is not None))
+
+
+def _target_values(writer: TableWriter, names: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], int]:
+    """Return each target's different values as text, of very many only the first found, and the rows of train."""
+    source = f"read_parquet({quote_text(str(writer.folder / TRAIN))})"
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        column = quote_identifier(name)
+        values = writer.connection.execute(
+            f"SELECT DISTINCT CAST({column} AS VARCHAR) FROM {source} WHERE {column} IS NOT NULL LIMIT {MOST_CLASSES}"
+        ).fetchall()
+        found[name] = tuple(sorted(row[0] for row in values))
+    rows = writer.connection.execute(f"SELECT count(*) FROM {source}").fetchone()
+    return found, int(rows[0]) if rows else 0
+
+
+def _describe(study: Study) -> DataProfile:
+    submission, roles = study.submission, study.roles
+    train_rows, train = measure(study.connection, study.folder / TRAIN, study.train.type_names)
+    test_rows, test = measure(study.connection, study.folder / TEST, study.test.type_names)
+    features = {name: facts for name, facts in train.items() if name not in submission.target_columns}
+    copies = repeats.find_copied_columns(study.connection, study.folder / TRAIN, features, submission.id_columns)
+    split = split_hints.find_split(
+        study.connection,
+        study.folder / TRAIN,
+        study.folder / TEST,
+        {name: facts for name, facts in features.items() if name not in copies},
+        test,
+        ids=submission.id_columns,
+        is_classification=study.has_labels,
+    )
+    folders = attachments.tie_to_rows(study.files.collections, train, test)
+    columns = _columns(study, train, test, copies)
+    task, modality = tasks.refine(study.task, columns, folders, split.scheme, submission.target_columns)
+    kind = targets.submission_kind(submission, roles.sample, study.has_labels, study.wording)
     return DataProfile(
-        files=tuple(_file_profile(written, roles) for written in (*main, *others)),
-        columns=tuple(
-            column_kinds.profile_columns(
-                train,
-                test,
-                ids=submission.id_columns,
-                targets=dict.fromkeys(submission.target_columns, target_kind),
-                duplicates={},
-                disguised=main[0].disguised_missing(),
-            )
-        ),
+        files=(*_main_files(study, train_rows, test_rows), *_other_files(study, features), *folders),
+        columns=tuple(columns),
         train=TRAIN,
         test=TEST,
-        sample_submission=SAMPLE if roles.sample else None,
+        sample_submission=SAMPLE if study.sample else None,
         train_rows=train_rows,
         test_rows=test_rows,
         target_columns=submission.target_columns,
@@ -133,47 +182,110 @@ def _describe(
         submission_columns=roles.sample.columns if roles.sample else (*submission.id_columns, *submission.columns),
         submission_labels=submission.labels,
         submission_kind=kind,
-        task_type=task_type,
+        task_type=tasks.task_type(task),
         task_guess=task,
-        classes=classes,
-        metric_suggestion=tasks.suggest_metric(task_type, kind),
+        modality=modality,
+        classes=study.classes,
+        metric_suggestion=tasks.suggest_metric(tasks.task_type(task), kind),
         split=split,
-        warnings=tuple(warning for written in (*main, *others) for warning in written.table.warnings),
+        warnings=tuple(_warnings(study, train, test, columns, split)),
     )
 
 
-def _file_profile(written: Written, roles: Roles) -> FileProfile:
+def _columns(
+    study: Study, train: Mapping[str, Facts], test: Mapping[str, Facts], copies: Mapping[str, str]
+) -> list[ColumnProfile]:
+    submission = study.submission
+    ordinal = study.task.value == "ordinal"
+    target_kind: ColumnKind = "ordinal" if ordinal else "category" if study.has_labels else "number"
+    return column_kinds.profile_columns(
+        train,
+        test,
+        ids=submission.id_columns,
+        targets=dict.fromkeys(submission.target_columns, target_kind),
+        duplicates=copies,
+        disguised={**study.test.disguised_missing(), **study.train.disguised_missing()},
+        personal=column_kinds.find_personal_columns(train, test),
+    )
+
+
+def _main_files(study: Study, train_rows: int, test_rows: int) -> list[FileProfile]:
+    profiles = []
+    for role, written, rows in (("train", study.train, train_rows), ("test", study.test, test_rows)):
+        profiles.append(_file_profile(written, study.roles.guesses[role], rows))
+    if study.sample:
+        rows = study.ask(f"SELECT count(*) FROM {study.source(SAMPLE)}")
+        profiles.append(_file_profile(study.sample, study.roles.guesses["sample_submission"], rows))
+    return profiles
+
+
+def _other_files(study: Study, features: Mapping[str, Facts]) -> list[FileProfile]:
+    profiles = []
+    for other in study.others:
+        judged = lookups.judge_other(
+            study.connection, study.folder, other, features, TRAIN, study.submission.target_columns
+        )
+        guess = Guess(value=judged.role, confidence=judged.confidence, evidence=judged.evidence)
+        rows = study.ask(f"SELECT count(*) FROM {study.source(other.file)}")
+        profiles.append(_file_profile(other, guess, rows, judged.join_columns, judged.is_unique))
+    for name in study.files.others:
+        role: FileRole = "archive" if name.lower().endswith(".zip") else "extra"
+        profiles.append(FileProfile(name=name, role=role, confidence=0.5, evidence="not a table"))
+    return profiles
+
+
+def _file_profile(
+    written: Written, guess: Guess, rows: int, joins: dict[str, str] | None = None, is_unique: bool = True
+) -> FileProfile:
     table = written.table
-    guess = roles.guesses.get(table.name, Guess(value="extra", confidence=0.5, evidence=""))
     return FileProfile(
         name=table.name,
-        role=guess.value,  # type: ignore[arg-type]
+        role=cast(FileRole, guess.value),
         confidence=guess.confidence,
         evidence=guess.evidence,
         format=table.format,
         encoding=table.encoding,
         delimiter=table.delimiter,
-        rows=0,
+        rows=rows,
         ragged_rows=table.ragged_rows,
         columns=table.columns,
         table=written.file,
+        join_columns=joins or {},
+        join_is_unique=is_unique,
     )
 
 
-def _distinct(values: Sequence[str | None]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(value for value in values if value is not None))
+def _warnings(
+    study: Study,
+    train: Mapping[str, Facts],
+    test: Mapping[str, Facts],
+    columns: Sequence[ColumnProfile],
+    split: SplitHints,
+) -> list[str]:
+    submission = study.submission
+    main = [written for written in (study.train, study.test, study.sample) if written]
+    found = [*study.files.warnings, *(f"{name} {reason}" for name, reason in study.files.unreadable)]
+    for written in (*main, *study.others):
+        found += cautions.about_file(written.table)
+    found += cautions.about_target(submission, train, study.classes)
+    copies = [_copied_ids(study, written) for written in (study.train, study.test)]
+    found += cautions.about_ids(submission, copies[0], copies[1], study.test, study.sample)
+    only_train = [column.name for column in columns if not column.in_test]
+    leaks = [
+        repeats.explain_target(train, name, [one for one in only_train if one not in submission.target_columns])
+        for name in submission.target_columns
+    ]
+    found += cautions.about_columns(columns, submission.target_columns, [leak for leak in leaks if leak])
+    rows = [next(iter(facts.values())).rows for facts in (train, test)]
+    return [*found, *cautions.about_split(columns, split, rows[0], rows[1])]
 
 
-def _values(connection: duckdb.DuckDBPyConnection, path: Path, column: str) -> tuple[str, ...]:
-    """Return the different values of a column as text; of more than ``MOST_CLASSES`` only the first ones found."""
-    name = quote_identifier(column)
-    found = connection.execute(
-        f"SELECT DISTINCT CAST({name} AS VARCHAR) FROM read_parquet({quote_text(str(path))}) "
-        f"WHERE {name} IS NOT NULL LIMIT {MOST_CLASSES}"
-    ).fetchall()
-    return tuple(sorted(row[0] for row in found))
-
-
-def _rows(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
-    found = connection.execute(f"SELECT count(*) FROM read_parquet({quote_text(str(path))})").fetchone()
-    return int(found[0]) if found else 0
+def _copied_ids(study: Study, written: Written) -> int:
+    ids = [name for name in study.submission.id_columns if name in written.types]
+    if not ids:
+        return 0
+    names = ", ".join(map(quote_identifier, ids))
+    source = study.source(written.file)
+    return study.ask(
+        f"SELECT (SELECT count(*) FROM {source}) - (SELECT count(*) FROM (SELECT DISTINCT {names} FROM {source}))"
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autokaggle.errors import CompetitionUnusable
 from autokaggle.records import Guess
@@ -18,12 +18,14 @@ TRAIN_WORDS = frozenset({"train", "training", "learn", "learning", "labeled", "l
 TEST_WORDS = frozenset({"test", "testing", "holdout", "eval", "evaluation", "score", "scoring", "unseen", "unlabeled"})
 SAMPLE_WORDS = frozenset({"submission", "submissions", "submit", "sample", "samplesubmission"})
 OTHER_WORDS = frozenset({"extra", "supplement", "supplementary", "original", "old", "additional", "external", "meta"})
+# Train and test names alone give 1, shared columns .4: less than this is a guess in the dark.
+WEAKEST_PAIR = 0.6
 OVERRULE = "Check the files, or point at a folder that holds train.csv, test.csv and sample_submission.csv."
 
 
 @dataclass(frozen=True)
 class Roles:
-    """The tables that matter, and how surely; ``sample`` is None when no table is a sample submission."""
+    """The tables that matter, None for a missing sample submission; ``guesses`` are keyed by role."""
 
     train: Table
     test: Table
@@ -31,8 +33,13 @@ class Roles:
     guesses: dict[str, Guess]
 
 
-def find_roles(tables: Sequence[Table], unreadable: Sequence[tuple[str, str]]) -> Roles:
+def find_roles(
+    tables: Sequence[Table], unreadable: Sequence[tuple[str, str]], *, has_other_files: bool = False
+) -> Roles:
     """Choose train, test and sample submission; ``unreadable`` are (name, reason) of files that are no tables.
+
+    ``has_other_files`` says that images or documents lie beside the tables: then the ids of the sample submission
+    may stand for a missing test table.
 
     Raises:
         CompetitionUnusable: a needed file is missing, empty or damaged.
@@ -42,11 +49,10 @@ def find_roles(tables: Sequence[Table], unreadable: Sequence[tuple[str, str]]) -
             raise CompetitionUnusable(f"{name} should be the {role} file, but it {reason}.", "Download the data again.")
     sample, sample_guess = _find_sample(tables)
     rest = [table for table in tables if table is not sample]
-    pairs = [(_judge_pair(train, test, sample), train, test) for train in rest for test in rest if train is not test]
-    if not pairs:
-        raise _missing_file(rest, tables)
-    (score, evidence), train, test = max(pairs, key=lambda pair: pair[0][0])
-    if score < 0.5:
+    tests = rest if sample is None or not has_other_files else [*rest, _ids_alone(sample)]
+    pairs = [(_judge_pair(train, test, sample), train, test) for train in rest for test in tests if train is not test]
+    (score, evidence), train, test = max(pairs, key=lambda pair: pair[0][0], default=((0.0, ""), None, None))
+    if train is None or test is None or score < WEAKEST_PAIR:
         raise _missing_file(rest, tables)
     for table in (train, test):
         if not table.sample_rows:
@@ -54,12 +60,12 @@ def find_roles(tables: Sequence[Table], unreadable: Sequence[tuple[str, str]]) -
                 f"{table.name} has a header and no rows (line 1 is its last).", "Download the data again."
             )
     confidence = min(0.99, score / 2)
-    guesses = {
-        train.name: Guess(value="train", confidence=confidence, evidence=evidence),
-        test.name: Guess(value="test", confidence=confidence, evidence=evidence),
+    guesses: dict[str, Guess] = {
+        "train": Guess(value="train", confidence=confidence, evidence=evidence),
+        "test": Guess(value="test", confidence=confidence, evidence=evidence),
     }
     if sample is not None:
-        guesses[sample.name] = sample_guess
+        guesses["sample_submission"] = sample_guess
     return Roles(train=train, test=test, sample=sample, guesses=guesses)
 
 
@@ -116,6 +122,14 @@ def _has_same_ids(table: Table, other: Table) -> bool:
     rows = min(table.sample_rows, other.sample_rows)
     first = shared[0]
     return rows > 0 and table.sample[first][:rows] == other.sample[first][:rows] and len(other.columns) >= 1
+
+
+def _ids_alone(sample: Table) -> Table:
+    """The sample submission without what it predicts: its first column."""
+    first = sample.columns[0]
+    return replace(
+        sample, columns=(first,), scan=f"(SELECT c0 FROM {sample.scan})", sample={first: sample.sample[first]}
+    )
 
 
 def _judge_pair(train: Table, test: Table, sample: Table | None) -> tuple[float, str]:

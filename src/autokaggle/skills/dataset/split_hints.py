@@ -13,15 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import msgspec
 
 from autokaggle.records import SplitHints, ValidationScheme
 from autokaggle.skills.dataset.column_facts import Facts
+from autokaggle.skills.dataset.drift import tell_apart
+from autokaggle.skills.dataset.repeats import count_copied_rows
 from autokaggle.skills.dataset.tables import quote_identifier, quote_text
 
 TIME_NAME = re.compile(
     r"(^|[_\W])(year|yr|month|week|day|date|time|timestamp|step|period|block|quarter)([_\W]|$)", re.I
 )
 FEWEST_GROUPS = 10
+NOTABLE_AUC = 0.55
 # The logarithm of a chance of one in a billion.
 BEYOND_CHANCE = -20.7
 DAY_SECONDS = 86_400
@@ -51,6 +55,40 @@ def find_split(
 ) -> SplitHints:
     """Name the validation scheme that mirrors how test was cut from train, with the reason."""
     shared = [name for name in train if name in test]
+    hints = _scheme(connection, train_path, test_path, shared, train, test, ids, is_classification)
+    names = [name for name in shared if name not in ids and test[name].known and name not in (hints.column or "")]
+    adversary = tell_apart(train, test, names)
+    within, across = count_copied_rows(
+        connection,
+        train_path,
+        test_path,
+        # A time that names the row also tells it from others; any other id would hide every copy.
+        [name for name in shared if name not in ids or train[name].type == "TIMESTAMP"],
+        _rows(train),
+    )
+    return msgspec.structs.replace(
+        hints,
+        adversarial_auc=adversary.auc if adversary else None,
+        adversarial_columns=adversary.columns if adversary and adversary.auc >= NOTABLE_AUC else (),
+        duplicate_train_rows=within,
+        duplicate_rows_across=across,
+    )
+
+
+def _rows(facts: Mapping[str, Facts]) -> int:
+    return max((fact.rows for fact in facts.values()), default=0)
+
+
+def _scheme(
+    connection: duckdb.DuckDBPyConnection,
+    train_path: Path,
+    test_path: Path,
+    shared: Sequence[str],
+    train: Mapping[str, Facts],
+    test: Mapping[str, Facts],
+    ids: Collection[str],
+    is_classification: bool,
+) -> SplitHints:
     if (ordered := _time_column(shared, train, test)) is not None:
         name, confidence = ordered
         return SplitHints(

@@ -7,9 +7,10 @@ is what suits the task when nothing better is known.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, get_args
 
-from autokaggle.records import Guess, SubmissionKind, TaskType
+from autokaggle.records import ColumnProfile, FileProfile, Guess, SubmissionKind, TaskType, ValidationScheme
 from autokaggle.skills.dataset.column_types import is_number
 
 CLASS_WORDING = re.compile(
@@ -24,6 +25,10 @@ VALUE_WORDING = re.compile(
 )
 ORDINAL_WORDING = re.compile(r"quadratic.weighted.kappa|\bqwk\b|weighted kappa|ordinal", re.IGNORECASE)
 MOST_CLASSES_AS_NUMBERS = 20
+FEW_COLUMNS = 3
+USELESS_KINDS = ("id", "path", "constant", "duplicate")
+
+Modality = Literal["tabular", "text", "image", "timeseries"]
 
 
 def find_task(values: Mapping[str, Sequence[str]], rows: int, wording: str) -> Guess:
@@ -42,6 +47,37 @@ def find_task(values: Mapping[str, Sequence[str]], rows: int, wording: str) -> G
     if "regression" in kinds:
         return Guess(value="regression", confidence=confidence, evidence=evidence)
     return Guess(value="multiclass_classification", confidence=confidence, evidence=evidence)
+
+
+def refine(
+    task: Guess,
+    columns: Sequence[ColumnProfile],
+    folders: Sequence[FileProfile],
+    scheme: ValidationScheme,
+    targets: Collection[str],
+) -> tuple[Guess, Modality]:
+    """See the whole: images or text instead of columns, and numbers that are to be forecast."""
+    features = [
+        column
+        for column in columns
+        if column.in_train and column.in_test and column.name not in targets and column.kind not in USELESS_KINDS
+    ]
+    if any(folder.role == "image" and folder.join_columns for folder in folders) and len(features) <= FEW_COLUMNS:
+        if is_classification(task.value):
+            evidence = f"{task.evidence}; rows name images"
+            task = Guess(value="image_classification", confidence=task.confidence, evidence=evidence)
+        return task, "image"
+    if any(column.kind == "text" for column in features) and len(features) <= FEW_COLUMNS:
+        return task, "text"
+    if task.value == "regression" and scheme == "time":
+        evidence = f"{task.evidence}; test lies after train in time"
+        return Guess(value="time_series_forecasting", confidence=0.8, evidence=evidence), "timeseries"
+    return task, "tabular"
+
+
+def task_type(task: Guess) -> TaskType:
+    """Return the guess's value as a task."""
+    return next(known for known in get_args(TaskType) if known == task.value)
 
 
 def suggest_metric(task: TaskType, kind: SubmissionKind) -> Guess:

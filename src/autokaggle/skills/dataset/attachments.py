@@ -1,0 +1,61 @@
+"""Images and documents beside the tables; this file ties folders of files to rows by the column that names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+from autokaggle.records import FileProfile
+from autokaggle.skills.dataset.column_facts import Facts
+from autokaggle.skills.dataset.data_files import Collection
+
+FEWEST_FOUND = 0.8
+MOST_NAMES_TRIED = 500
+
+
+def tie_to_rows(
+    collections: Sequence[Collection], train: Mapping[str, Facts], test: Mapping[str, Facts]
+) -> list[FileProfile]:
+    """Profile each folder of files; ``join_columns`` maps ``name``, or ``stem`` without suffix, to the naming column.
+
+    A folder's own name comes with a slash at its end; ``rows`` counts its files.
+    """
+    profiles: list[FileProfile] = []
+    for collection in collections:
+        tie = _tie(collection, train) or _tie(collection, test)
+        part, column = tie or ("", "")
+        evidence = f"{len(collection.names)} {collection.suffix} files"
+        if tie:
+            evidence += f", named by {'the text of ' if part == 'name' else ''}{column!r}"
+            evidence += "" if part == "name" else f" and {collection.suffix}"
+        profiles.append(
+            FileProfile(
+                name=collection.folder or "./",
+                role=collection.role,
+                confidence=0.95 if tie else 0.5,
+                evidence=evidence,
+                format=collection.suffix.lstrip("."),
+                rows=len(collection.names),
+                join_columns={part: column} if tie else {},
+            )
+        )
+    return profiles
+
+
+def _tie(collection: Collection, facts: Mapping[str, Facts]) -> tuple[str, str] | None:
+    names = set(collection.names)
+    stems = {PurePosixPath(name).stem for name in names}
+    for column, found in facts.items():
+        if found.distinct < 2 or found.type == "TIMESTAMP":
+            continue
+        values = [_written(value) for value in list(found.counts)[:MOST_NAMES_TRIED]]
+        for part, known in (("name", names), ("stem", stems)):
+            hits = sum(PurePosixPath(value).name in known for value in values)
+            # A table may list the files of several folders; a folder may hold files of several tables.
+            if hits >= FEWEST_FOUND * min(len(values), len(names)) and hits > 1:
+                return part, column
+    return None
+
+
+def _written(value: object) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

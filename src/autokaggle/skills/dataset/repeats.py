@@ -1,0 +1,80 @@
+"""What is there twice; this file finds columns and rows that repeat, and columns that give the target away."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from autokaggle.skills.dataset.column_facts import Facts
+from autokaggle.skills.dataset.tables import quote_identifier, quote_text
+
+# Above this many rows, copies are counted among every 16th value of the rows' hash, and the count multiplied.
+MOST_ROWS_COUNTED = 1_000_000
+HASH_PART = 16
+MOST_PARTS = 12
+
+
+def find_copied_columns(
+    connection: duckdb.DuckDBPyConnection, path: Path, train: Mapping[str, Facts], keep: Sequence[str]
+) -> dict[str, str]:
+    """Map each column that equals another in every row of train to that one; columns in ``keep`` are no copies."""
+    by_content: dict[tuple[object, ...], list[str]] = defaultdict(list)
+    for name in sorted(train, key=lambda name: name not in keep):
+        facts = train[name]
+        if facts.distinct > 1:
+            content = facts.texts if facts.type == "VARCHAR" else np.nan_to_num(facts.numbers, nan=-0.5).tobytes()
+            by_content[facts.type == "VARCHAR", facts.known, hash(content)].append(name)
+    copies = {name: names[0] for names in by_content.values() for name in names[1:] if name not in keep}
+    return {name: original for name, original in copies.items() if _are_equal(connection, path, name, original)}
+
+
+def count_copied_rows(
+    connection: duckdb.DuckDBPyConnection, train: Path, test: Path, names: Sequence[str], rows: int
+) -> tuple[int, int]:
+    """Count train rows that repeat an earlier one, and test rows that equal a train row, in the columns ``names``."""
+    if not names:
+        return 0, 0
+    row = f"hash({', '.join(map(quote_identifier, names))})"
+    part = HASH_PART if rows > MOST_ROWS_COUNTED else 1
+    chosen = f"WHERE {row} % {part} = 0" if part > 1 else ""
+    train_rows = f"SELECT {row} AS h FROM read_parquet({quote_text(str(train))}) {chosen}"
+    test_rows = f"SELECT {row} AS h FROM read_parquet({quote_text(str(test))}) {chosen}"
+    found = connection.execute(
+        f"WITH a AS MATERIALIZED ({train_rows}) "
+        "SELECT (SELECT count(*) - count(DISTINCT h) FROM a), "
+        f"(SELECT count(*) FROM ({test_rows}) SEMI JOIN a USING (h))"
+    ).fetchone() or (0, 0)
+    return int(found[0]) * part, int(found[1]) * part
+
+
+def explain_target(train: Mapping[str, Facts], target: str, only_train: Sequence[str]) -> str:
+    """Say how train-only columns make up the target: one equals it, or some add up to it; "" when none do."""
+    wanted = train[target]
+    for name in only_train:
+        if wanted.type == "VARCHAR" == train[name].type and train[name].texts == wanted.texts:
+            return f"{name!r} equals the target {target!r}"
+    # A target of labels is stored as text, which does not add up.
+    parts = [name for name in only_train if train[name].type in ("BIGINT", "DOUBLE")][:MOST_PARTS]
+    if wanted.type not in ("BIGINT", "DOUBLE") or not parts:
+        return ""
+    known = ~np.isnan(wanted.numbers)
+    for count in (1, 2, 3, len(parts)):
+        for chosen in combinations(parts, count):
+            total = np.sum([train[name].numbers[known] for name in chosen], axis=0)
+            if np.allclose(total, wanted.numbers[known], rtol=1e-6, equal_nan=False):
+                verb = "equals" if count == 1 else "add up to"
+                return f"{' and '.join(map(repr, chosen))} {verb} the target {target!r}"
+    return ""
+
+
+def _are_equal(connection: duckdb.DuckDBPyConnection, path: Path, first: str, second: str) -> bool:
+    found = connection.execute(
+        f"SELECT count(*) FROM read_parquet({quote_text(str(path))}) "
+        f"WHERE {quote_identifier(first)} IS DISTINCT FROM {quote_identifier(second)}"
+    ).fetchone()
+    return found is not None and found[0] == 0
