@@ -26,7 +26,7 @@ from autokaggle.storage.records_file import PRIVATE_FILE, write_atomically
 if TYPE_CHECKING:
     import requests
 
-CHUNK_BYTES = 1 << 16  # what a cut connection may lose
+CHUNK_BYTES = 1 << 18
 REFUSED_ADDRESS = frozenset({400, 401, 403, 404, 410})
 LARGEST_MISMATCHES = 2
 
@@ -113,6 +113,7 @@ def _transfer(
 ) -> None:
     """Make one attempt; return when the part has all bytes that were announced."""
     import requests
+    import urllib3
 
     known = _known(part)
     have = _size(part) if known.validator else 0
@@ -134,7 +135,7 @@ def _transfer(
             if known.size is not None:
                 require_space(known.size - have)
             _receive(response, part, have, known.size, Meter(label, on_progress, known.size, have))
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise _Interrupted(f"the connection failed ({type(error).__name__})") from None
 
 
@@ -142,7 +143,8 @@ def _receive(response: requests.Response, part: Path, have: int, size: int | Non
     with full_disk_explained(part.parent), part.open("r+b", buffering=0) as stream:
         stream.seek(have)
         stream.truncate()
-        for chunk in response.iter_content(CHUNK_BYTES):
+        # iter_content would drop what it has gathered of a chunk when the connection is cut.
+        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
             stream.write(chunk)
             have += len(chunk)
             meter.add(len(chunk))
