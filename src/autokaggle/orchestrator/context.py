@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from autokaggle.config import Settings
 from autokaggle.errors import AutoKaggleError
@@ -14,6 +15,9 @@ from autokaggle.records import Candidate, Competition, DataProfile, Plan, Run
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record, write_record
 from autokaggle.storage.state_store import StateStore
+
+if TYPE_CHECKING:
+    from autokaggle.orchestrator.best_so_far import BestSoFar
 
 
 @dataclass
@@ -28,6 +32,7 @@ class RunContext:
     budget: Budget
     state: StateStore | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
+    best: BestSoFar | None = None
 
     def save(self, run: Run) -> None:
         """Replace the run's record, on disk first."""
@@ -41,6 +46,11 @@ class RunContext:
         write_record(self.folder.candidate(candidate.id).record, candidate)
         if self.state is not None:
             self.state.record_candidate(self.run.id, candidate)
+
+    @property
+    def is_executed(self) -> bool:
+        """Say whether generated code is run at all, or only written."""
+        return not (self.run.options.skip_execution or self.settings.skip_execution)
 
     @property
     def competition(self) -> Competition:

@@ -9,9 +9,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 import msgspec
@@ -27,7 +26,7 @@ from autokaggle.plugins.manager import Plugins
 from autokaggle.records import Isolation, Run, RunOptions, RunStatus, StageRecord
 from autokaggle.storage.artifacts import RunFolder, new_run_id
 from autokaggle.storage.records_file import make_private_folder, read_record
-from autokaggle.storage.state_store import StateStore
+from autokaggle.storage.state_store import StateStore, open_state_store
 
 
 def start_run(options: RunOptions, settings: Settings) -> RunFolder:
@@ -57,8 +56,9 @@ def start_run(options: RunOptions, settings: Settings) -> RunFolder:
         host=_host(),
         isolation=isolation,
     )
-    with _open_state(settings, Journal(folder)) as state:
-        RunContext(folder, settings, run, Journal(folder), Plugins(), Budget(0), state).save(run)
+    journal = Journal(folder)
+    with _open_state(settings, _warner(journal)) as state:
+        RunContext(folder, settings, run, journal, Plugins(), Budget(0), state).save(run)
     return folder
 
 
@@ -70,44 +70,14 @@ def carry_out(folder: RunFolder, settings: Settings, listener: Listener = silent
         RunInterrupted: Ctrl-C or SIGTERM; what was finished is kept.
         AutoKaggleError: a stage could not be carried out; the run's record says which.
     """
-    with _hold(folder), _open_state(settings, Journal(folder, listener)) as state:
+    with _hold(folder), _open_state(settings, _warner(Journal(folder, listener))) as state:
         run = read_record(folder.record, Run)
         journal = Journal(folder, listener, keep=lambda event: state.add_event(run.id, event) if state else None)
-        plugins = Plugins(warn=lambda message: journal.tell("warning", message))
+        plugins = Plugins(warn=_warner(journal))
         budget = Budget(run.options.time_budget_seconds, run.budget_seconds_used)
         context = RunContext(folder, settings, run, journal, plugins, budget, state)
         with _terminate_like_interrupt():
             return _carry_out_stages(context)
-
-
-def find_run(reference: str, settings: Settings) -> RunFolder:
-    """Find a run by id, unambiguous prefix, ``latest``, or its folder.
-
-    Raises:
-        UsageError: no run, or more than one, fits.
-    """
-    folder = RunFolder(Path(reference))
-    if folder.record.is_file():
-        return RunFolder(folder.path.absolute())
-    runs = sorted((path.parent for path in settings.runs_dir.absolute().glob("*/run.json")), key=_created)
-    if reference == "latest" and runs:
-        return RunFolder(runs[-1])
-    fitting = [path for path in runs if path.name.startswith(reference)]
-    exact = [path for path in fitting if path.name == reference]
-    if len(exact or fitting) == 1:
-        return RunFolder((exact or fitting)[0])
-    if fitting:
-        names = ", ".join(path.name for path in fitting[-5:])
-        raise UsageError(f"{reference!r} fits {len(fitting)} runs: {names}.", "Give more of the run's id.")
-    raise UsageError(
-        f"There is no run {reference!r} in {settings.runs_dir}.",
-        "`autokaggle runs` lists the runs; --runs-dir looks elsewhere.",
-    )
-
-
-def _created(path: Path) -> tuple[str, str]:
-    # The id ends with date, time and four hex digits; the slug before them must not decide the order.
-    return path.name[-20:-5], path.name
 
 
 def _carry_out_stages(context: RunContext) -> Run:
@@ -218,6 +188,10 @@ def _host() -> dict[str, object]:
     }
 
 
+def _warner(journal: Journal) -> Callable[[str], None]:
+    return lambda message: journal.tell("warning", message)
+
+
 @contextmanager
 def _hold(folder: RunFolder) -> Iterator[None]:
     """Hold the run's lock, which the system frees when the process ends in any way."""
@@ -238,13 +212,12 @@ def _hold(folder: RunFolder) -> Iterator[None]:
 
 
 @contextmanager
-def _open_state(settings: Settings, journal: Journal) -> Iterator[StateStore | None]:
-    """Open the state store; without it the run goes on, since the run folder holds everything."""
-    make_private_folder(settings.home)
+def _open_state(settings: Settings, warn: Callable[[str], None]) -> Iterator[StateStore | None]:
+    """Open the index of runs; without it the run goes on, since the run folder holds everything."""
     try:
-        state = StateStore(settings.state)
+        state = open_state_store(settings.state, settings.runs_dir.absolute(), warn)
     except AutoKaggleError as error:
-        journal.tell("warning", f"{error.message} The run goes on without the index of runs.")
+        warn(f"{error.message} The run goes on without the index of runs.")
         yield None
         return
     with state:

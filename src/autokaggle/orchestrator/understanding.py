@@ -10,6 +10,7 @@ import msgspec
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.records import Competition, Decisions, MetricFinding, Progress, StageName
 from autokaggle.skills.competition import address
+from autokaggle.skills.competition.pages import evaluation_text
 from autokaggle.storage.records_file import read_record, write_record
 
 
@@ -19,12 +20,12 @@ def fetch(context: RunContext) -> str:
 
     competition = _fetch(context)
     pages = _page_texts(context)
-    evaluation = "\n\n".join(text for name, text in pages.items() if "evaluation" in name.lower())
-    field = competition.metric.wording if competition.metric.source == "field" else ""
-    text = evaluation or "\n\n".join(pages.values())
-    finding = metrics.identify_metric(field, text, title=competition.title)
-    if finding.metric is None and not finding.wording:
-        finding = msgspec.structs.replace(finding, wording=competition.metric.wording)
+    found = competition.metric
+    field = found.wording if found.source == "field" else ""
+    _, evaluation = evaluation_text(pages)
+    finding = metrics.identify_metric(field, evaluation or "\n\n".join(pages.values()), title=competition.title)
+    if finding.metric is None:
+        finding = msgspec.structs.replace(finding, wording=finding.wording or found.wording)
     competition = msgspec.structs.replace(competition, metric=finding)
     write_record(context.folder.competition, competition)
     context.save(msgspec.structs.replace(context.run, slug=competition.slug, data_sha256=_data_hash(competition)))
@@ -58,7 +59,7 @@ def discuss(context: RunContext) -> str:
     from autokaggle.skills.scoring import metrics
 
     found = context.profile
-    default = metrics.default_metric(found.task_type)
+    default = metrics.default_metric(found.task_type, found.submission_kind)
     decisions = chat_manager.hold_dialogue(context.competition, found, context.run.options, default, context.folder)
     metric = next(decision for decision in decisions.decisions if decision.key == "metric")
     if metric.by == "strategist" and context.competition.metric.metric is None:
@@ -111,8 +112,9 @@ def _fetch(context: RunContext) -> Competition:
     from autokaggle.orchestrator.kaggle_account import open_kaggle
     from autokaggle.skills.competition import fetcher
 
-    client = open_kaggle(settings)
-    return fetcher.fetch_competition(client, target.slug, context.folder, cache, report)
+    if options.offline:
+        return fetcher.fetch_offline(target.slug, context.folder, cache, report, settings.kaggle_url)
+    return fetcher.fetch_competition(open_kaggle(settings), target.slug, context.folder, cache, report)
 
 
 def _page_texts(context: RunContext) -> dict[str, str]:

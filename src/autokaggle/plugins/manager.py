@@ -41,7 +41,8 @@ class Plugins:
         }
         if name not in templates:
             raise UsageError(f"There is no template {name!r}.", f"Choose one of: {', '.join(sorted(templates))}.")
-        return templates[name]
+        found: Template = templates[name]
+        return found
 
     def proposers(self) -> Iterator[Proposer]:
         """Our own first, then those of plugins in the order of their names."""

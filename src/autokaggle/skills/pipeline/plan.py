@@ -87,12 +87,19 @@ def make_plan(
 
 
 def prediction_columns(targets: Sequence[str], classes: Mapping[str, Sequence[str]], task: TaskType) -> tuple[str, ...]:
-    """Return the columns of the two prediction files."""
+    """Return the columns of the two prediction files; no two of them, nor ``row``, differ in case alone."""
     if task != "multiclass_classification":
-        return tuple(targets)
-    if len(targets) == 1:
-        return tuple(classes[targets[0]])
-    return tuple(f"{target}={label}" for target in targets for label in classes[target])
+        names = list(targets)
+    elif len(targets) == 1:
+        names = list(classes[targets[0]])
+    else:
+        names = [f"{target}={label}" for target in targets for label in classes[target]]
+    taken = {"row"}
+    for place, name in enumerate(names):
+        if name.casefold() in taken:
+            names[place] = f"{name} ({place + 1})"
+        taken.add(names[place].casefold())
+    return tuple(names)
 
 
 def _task(
@@ -150,8 +157,6 @@ def _validation(
     if scheme not in SCHEMES:
         raise UsageError(f"{scheme!r} is no validation scheme.", f"Choose one of {', '.join(SCHEMES)}.")
     column = wanted.get("column")
-    if column is not None:
-        _known_columns([column], profile, "validation")
     folds = int(options.folds or wanted.get("folds") or DEFAULT_FOLDS)
     if folds < 2:
         raise UsageError(f"{folds} folds cannot validate anything.", "Choose at least 2.")

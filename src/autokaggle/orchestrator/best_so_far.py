@@ -1,0 +1,106 @@
+"""The best so far; this file keeps every candidate's evaluation, the ensemble of them, and the submission on disk.
+
+``output/submission.csv`` always holds the best that is known, replaced atomically: whenever a run ends, there is
+something to hand in.
+"""
+
+from __future__ import annotations
+
+from autokaggle.orchestrator.context import RunContext
+from autokaggle.records import Candidate, Ensemble, Score, SubmissionFacts
+from autokaggle.skills.scoring import evaluator, folds
+from autokaggle.skills.scoring.ensemble import Blend, build_ensemble
+from autokaggle.skills.scoring.evaluator import Evaluation, InvalidPredictions
+from autokaggle.skills.scoring.metrics import METRICS
+from autokaggle.skills.submission.writer import write_submission
+from autokaggle.storage.artifacts import CandidateFolder
+from autokaggle.templates.tabular.decision import decide
+
+
+class BestSoFar:
+    """The judge's view of a search: what was scored, and what would be handed in now."""
+
+    def __init__(self, context: RunContext) -> None:
+        """Read truth and folds, and take the candidates that earlier processes of the run had scored."""
+        self.context = context
+        self.plan = context.plan
+        self.test_rows = context.profile.test_rows
+        self.truth = evaluator.read_truth(self.plan, context.folder.tables)
+        self.folds = folds.read_folds(context.folder.folds)
+        self.constant = evaluator.constant_evaluation(self.plan, self.truth, self.folds, self.test_rows)
+        self.evaluations: dict[str, Evaluation] = {}
+        self.blend: Blend | None = None
+        for candidate in context.candidates():
+            if candidate.status == "scored":
+                self._take_again(candidate)
+        if self.evaluations:
+            self.blend = build_ensemble(self.plan, self.truth, self.folds, self.evaluations)
+
+    @property
+    def score(self) -> Score:
+        """The honest score of what would be handed in now."""
+        return self.blend.ensemble.score if self.blend else self.constant.score
+
+    @property
+    def ensemble(self) -> Ensemble | None:
+        return self.blend.ensemble if self.blend else None
+
+    def evaluate(self, folder: CandidateFolder) -> Evaluation:
+        """Score what a candidate wrote.
+
+        Raises:
+            InvalidPredictions: the files break the candidate contract; the message says how.
+        """
+        return evaluator.evaluate(
+            self.plan, self.truth, self.folds, folder.oof, folder.test_predictions, self.test_rows
+        )
+
+    def hand_in(self) -> None:
+        """Write the submission of what is best now, and tell of it."""
+        self.write()
+        score = self.score
+        self.context.journal.tell(
+            "best_changed",
+            candidate=self._name(),
+            metric=score.metric,
+            greater_is_better=score.greater_is_better,
+            score=score.mean,
+            low=score.low,
+            high=score.high,
+        )
+
+    def write(self) -> SubmissionFacts:
+        """Write the submission of what is best now; before any candidate, that is the best constant answer."""
+        test, rule = (
+            (self.blend.test, self.blend.ensemble.rule) if self.blend else (self.constant.test, self.constant.rule)
+        )
+        folder = self.context.folder
+        return write_submission(folder.submission, decide(test, rule), self.plan, folder.tables)
+
+    def add(self, candidate: Candidate, evaluation: Evaluation) -> None:
+        """Take a scored candidate; when the ensemble is better for it, hand that in."""
+        self.evaluations[candidate.id] = evaluation
+        blend = build_ensemble(self.plan, self.truth, self.folds, self.evaluations)
+        is_better = METRICS[self.plan.metric].is_better
+        if self.blend is None or is_better(blend.ensemble.score.mean, self.blend.ensemble.score.mean):
+            self.blend = blend
+            self.hand_in()
+
+    def _take_again(self, candidate: Candidate) -> None:
+        try:
+            self.evaluations[candidate.id] = self.evaluate(self.context.folder.candidate(candidate.id))
+        except InvalidPredictions as error:
+            self.context.journal.tell("warning", f"{candidate.id} was scored, but its files are damaged now: {error}")
+
+    def _name(self) -> str:
+        if self.blend is None:
+            return "constant"
+        members = self.blend.ensemble.members
+        return members[0].candidate if len(members) == 1 else "ensemble"
+
+
+def best_so_far(context: RunContext) -> BestSoFar:
+    """Return what is best in this run, made once in a process."""
+    if context.best is None:
+        context.best = BestSoFar(context)
+    return context.best
