@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from autokaggle.skills.dataset.column_types import TypeName
 from autokaggle.skills.dataset.tables import quote_identifier, quote_text
 
+NUMBERS = ("BIGINT", "DOUBLE")
 SAMPLE_ROWS = 20_000
 SAMPLE_CELLS = 4_000_000
 
@@ -89,18 +90,23 @@ def measure(
     for name, kind in types.items():
         known, distinct = next(cells), next(cells)
         low, high = (None, None) if kind == "VARCHAR" else (next(cells), next(cells))
-        mean, deviation = (next(cells), next(cells)) if kind in ("BIGINT", "DOUBLE") else (None, None)
+        mean, deviation = (_steady(next(cells)), _steady(next(cells))) if kind in NUMBERS else (None, None)
         numbers, texts = sample[name]
         fact = Facts(kind, rows, known, distinct, False, low, high, mean, deviation, numbers, texts)
         facts[name] = replace(fact, distinct=len(fact.counts), distinct_is_exact=True) if step == 1 else fact
     return rows, facts
 
 
+def _steady(value: float | None) -> float | None:
+    """Cut the last digits: threads add up in no fixed order."""
+    return None if value is None else float(f"{value:.10g}")
+
+
 def _aggregates(column: str, kind: TypeName) -> list[str]:
     wanted = [f"count({column})", f"approx_count_distinct({column})"]
     if kind != "VARCHAR":
         wanted += [f"CAST(min({column}) AS VARCHAR)", f"CAST(max({column}) AS VARCHAR)"]
-    if kind in ("BIGINT", "DOUBLE"):
+    if kind in NUMBERS:
         # An infinite value makes DuckDB's stddev fail; it is no use as a mean either.
         finite = f"CASE WHEN isfinite(CAST({column} AS DOUBLE)) THEN CAST({column} AS DOUBLE) END"
         wanted += [f"avg({finite})", f"stddev_pop({finite})"]

@@ -129,7 +129,7 @@ def _one_target(found: Sequence[str], rows: int, wording: str) -> Guess:
         return Guess(
             value="multiclass_classification", confidence=0.55, evidence=f"only {count} different whole numbers"
         )
-    return Guess(value="regression", confidence=0.9, evidence=f"{count} different numbers")
+    return Guess(value="regression", confidence=0.9, evidence=f"{count} or more different numbers")
 
 
 def _of_labels(found: Sequence[str], count: int, evidence: str) -> Guess:
