@@ -1,6 +1,6 @@
-"""The file to hand in; this file writes ``submission.csv`` from decided values, replacing it whole or not at all.
+"""The file to hand in; this file writes ``submission.csv``, ids as the exact text that the competition's files have.
 
-It does not judge what it writes: ``checker`` does, without trusting it.
+It does not check the values: ``checker`` does, without trusting this file.
 """
 
 from __future__ import annotations
@@ -11,28 +11,66 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from autokaggle.errors import AutoKaggleError, CompetitionUnusable
 from autokaggle.records import Plan, SubmissionFacts
-from autokaggle.skills.submission.id_rows import read_id_rows
+from autokaggle.storage.parquet_tables import column_types, read_text_columns, row_count
 from autokaggle.storage.records_file import write_atomically
+
+Key = tuple[str | None, ...]
 
 
 def write_submission(path: Path, values: Mapping[str, Sequence[str]], plan: Plan, tables: Path) -> SubmissionFacts:
-    """Write one line per row to hand in, in the order of the sample submission, else of test.
+    """Write one line per row of the plan's ``ids_from`` table, in its order, atomically.
 
-    ``values`` holds, for each submission column but the ids, one text per test row in file order.
+    ``values`` holds the text of each submission column but the ids, one for each row of test in file order. Rows are
+    matched by id; where test has no such ids, by place.
 
     Raises:
-        OutsideWorldError: the disk is full or the folder cannot be written; the old file is untouched.
+        CompetitionUnusable: the rows to hand in are not those of test.
+        AutoKaggleError: a submission column has no values, or too few.
     """
-    rows = read_id_rows(plan, tables)
-    columns = [
-        rows.ids[name] if name in rows.ids else [values[name][row] for row in rows.test_rows]
-        for name in plan.submission.columns
-    ]
+    layout = plan.submission
+    ids = read_text_columns(tables / layout.ids_from, layout.id_columns) if layout.id_columns else {}
+    order = _order(plan, tables, list(zip(*ids.values(), strict=True)))
+    test_rows = row_count(tables / plan.test_table)
+    for name in layout.columns:
+        if name not in ids and len(values.get(name, ())) != test_rows:
+            raise AutoKaggleError(
+                f"Submission column {name!r} has {len(values.get(name, ()))} values for {test_rows} test rows.",
+                "This is a fault of the pipeline; the submission was not replaced.",
+            )
+    columns = [ids[name] if name in ids else [values[name][row] for row in order] for name in layout.columns]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(plan.submission.columns)
+    writer.writerow(layout.columns)
     writer.writerows(zip(*columns, strict=True))
     content = text.getvalue().encode()
     write_atomically(path, content)
-    return SubmissionFacts(rows=len(rows.test_rows), sha256=hashlib.sha256(content).hexdigest())
+    return SubmissionFacts(rows=len(order), sha256=hashlib.sha256(content).hexdigest())
+
+
+def _order(plan: Plan, tables: Path, wanted: Sequence[Key]) -> list[int]:
+    """Return for each row to hand in its position in test."""
+    layout, test = plan.submission, tables / plan.test_table
+    test_rows = row_count(test)
+    rows = len(wanted) if layout.id_columns else row_count(tables / layout.ids_from)
+    has_ids = bool(layout.id_columns) and set(layout.id_columns) <= set(column_types(test))
+    if layout.ids_from != plan.test_table and has_ids:
+        keys = list(zip(*read_text_columns(test, layout.id_columns).values(), strict=True))
+        if keys == wanted:
+            return list(range(rows))
+        position = {key: row for row, key in enumerate(keys)}
+        missing = [key for key in wanted if key not in position]
+        if not missing:
+            return [position[key] for key in wanted]
+        if len(missing) < len(wanted):
+            raise CompetitionUnusable(
+                f"{len(missing):,} ids of {layout.ids_from} are not in {plan.test_table}, for instance {missing[0]}.",
+                "Check that the sample submission and the test file belong together.",
+            )
+    if rows != test_rows:
+        raise CompetitionUnusable(
+            f"{layout.ids_from} asks for {rows:,} rows, but {plan.test_table} has {test_rows:,}, and ids do not match.",
+            "Check that the sample submission and the test file belong together.",
+        )
+    return list(range(rows))

@@ -1,0 +1,49 @@
+"""Two models on the same rows; this file says whether one is better, or whether the difference is noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from autokaggle.skills.scoring.answers import Answers
+from autokaggle.skills.scoring.intervals import bootstrap_deviation
+
+# A difference of fewer standard errors than this happens by chance too often to count.
+NOISE_ERRORS = 2.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``gain`` is how much better the newer one scores, negative when worse; ``error`` is its standard error."""
+
+    gain: float
+    error: float
+
+    @property
+    def errors(self) -> float:
+        """The gain in standard errors; infinite when there is no noise at all."""
+        if self.error > 0:
+            return self.gain / self.error
+        return float(np.copysign(np.inf, self.gain)) if self.gain else 0.0
+
+    @property
+    def is_noise(self) -> bool:
+        """Tell whether a gain of this size, either way, could well be chance."""
+        return not abs(self.errors) >= NOISE_ERRORS
+
+    @property
+    def verdict(self) -> str:
+        """Say it in a few words."""
+        if self.is_noise:
+            return f"inside the noise ({self.gain:+.4g} ± {self.error:.2g})"
+        return f"{'better' if self.gain > 0 else 'worse'} by {abs(self.gain):.4g} ± {self.error:.2g}"
+
+
+def compare(newer: Answers, older: Answers) -> Comparison:
+    """Compare by a paired bootstrap: both are scored on the same drawn rows, so what is common to both cancels.
+
+    Both must hold the same rows in the same order.
+    """
+    gain = newer.metric.gain(newer.score(), older.score())
+    return Comparison(gain=gain, error=bootstrap_deviation(newer, older))

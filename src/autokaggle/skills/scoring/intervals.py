@@ -1,0 +1,75 @@
+"""How sure a score is; this file bounds the score to expect on the test set.
+
+Two things move it: the rows that happened to be in train, shown by a bootstrap of out-of-fold rows, and the rows that
+happen to be in test, of which there are as many as test has. Fold spread alone is too narrow by far.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from autokaggle.skills.scoring.answers import Answers
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+REPLICATES = 200
+# A bootstrap of more rows costs time and tells no more: variance falls with the number of rows.
+MOST_ROWS = 10_000
+NORMAL_95 = 1.959964
+
+
+def bootstrap_deviation(answers: Answers, baseline: Answers | None = None) -> float:
+    """Return the standard deviation of the score, or of its difference to ``baseline`` on the same rows.
+
+    Rows are drawn with replacement; the same answers give the same value.
+    """
+    rows = len(answers)
+    random = np.random.default_rng(rows)
+    pool = np.arange(rows) if rows <= MOST_ROWS else random.choice(rows, MOST_ROWS, replace=False)
+    scores = []
+    for _ in range(REPLICATES):
+        drawn = pool[random.integers(0, len(pool), len(pool))]
+        scores.append(answers.score(drawn) - (baseline.score(drawn) if baseline else 0.0))
+    known = np.array(scores)[np.isfinite(scores)]
+    return float(known.std() * np.sqrt(len(pool) / rows)) if len(known) > 1 else float("nan")
+
+
+def expected_range(answers: Answers, fold_of_row: Integers, test_rows: int, *, is_shifted: bool) -> tuple[float, float]:
+    """Return the bounds between which the score on the test set lies with 95 %.
+
+    ``is_shifted`` says that test rows belong to other groups or times than train rows: then what sets one fold apart
+    from the others, beyond chance, sets test apart as well.
+    """
+    score, deviation = answers.score(), bootstrap_deviation(answers)
+    if not np.isfinite(deviation):
+        deviation = 0.0
+    variance = deviation**2 * (1 + len(answers) / max(1, test_rows))
+    if is_shifted:
+        variance += _variance_between(answers, fold_of_row, deviation)
+    reach = NORMAL_95 * float(np.sqrt(variance))
+    return _bounded(answers, score - reach), _bounded(answers, score + reach)
+
+
+def _variance_between(answers: Answers, fold_of_row: Integers, deviation: float) -> float:
+    """Return the variance of folds' scores beyond that of drawing their rows.
+
+    Source: DerSimonian and Laird 1986, the moment estimate of the variance between studies.
+    """
+    scores = fold_scores(answers, fold_of_row)
+    if len(scores) < 2:
+        return 0.0
+    by_chance = deviation**2 * len(scores)
+    return max(0.0, float(np.var(scores, ddof=1)) - by_chance)
+
+
+def fold_scores(answers: Answers, fold_of_row: Integers) -> tuple[float, ...]:
+    """Return the score of each fold in order; folds in which the metric is not defined are left out."""
+    scores = (answers.score(fold_of_row == fold) for fold in np.unique(fold_of_row))
+    return tuple(score for score in scores if np.isfinite(score))
+
+
+def _bounded(answers: Answers, score: float) -> float:
+    low, high = answers.metric.lowest, answers.metric.highest
+    return float(np.clip(score, -np.inf if low is None else low, np.inf if high is None else high))
