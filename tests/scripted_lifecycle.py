@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import msgspec
 from filelock import FileLock
 
@@ -22,13 +23,17 @@ from autokaggle.records import (
     Isolation,
     Member,
     Metrics,
+    Plan,
     Proposal,
     Run,
     RunOptions,
     RunStatus,
     StageRecord,
     SubmissionFacts,
+    SubmissionFormat,
+    Validation,
 )
+from autokaggle.skills.competition.address import parse_target
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record, write_record
 from autokaggle.storage.state_store import StateStore
@@ -38,11 +43,15 @@ CV = {"mean": 0.8371, "std": 0.02, "folds": [0.82, 0.85], "low": 0.79, "high": 0
 
 @dataclass
 class ScriptedLifecycle:
-    """Leaves the files that a run leaves; ``trouble`` is raised in the search stage."""
+    """Leaves the files that a run leaves; ``trouble`` is raised in the search stage.
+
+    The submission that it publishes answers "survived = 0" for every id that ``sample`` lists.
+    """
 
     trouble: BaseException | None = None
     options: list[RunOptions] = field(default_factory=list)
-    before_end: Callable[[RunFolder], None] = lambda folder: None
+    sample: str = "id,survived\n1,0\n"
+    before_end: Callable[[RunFolder, Settings], None] = lambda folder, settings: None
 
     def start_run(self, options: RunOptions, settings: Settings) -> RunFolder:
         self.options.append(options)
@@ -77,7 +86,7 @@ class ScriptedLifecycle:
             journal.tell("best_changed", candidate="c001", **score)
             journal.tell("warning", "Two columns are \x1b[31mconstant.")
             self._publish(folder)
-            self.before_end(folder)
+            self.before_end(folder, settings)
             stages = (StageRecord(name="search", status="done", started=utc_now(), seconds=4.5),)
             run = self._save(folder, settings, options, "done", stages=stages)
             journal.tell("run_finished", status="done", submission=str(folder.submission))
@@ -85,14 +94,26 @@ class ScriptedLifecycle:
 
     def _save(self, folder: RunFolder, settings: Settings, options: RunOptions, status: RunStatus, **more: Any) -> Run:
         run = Run(
-            id=folder.id, slug="titanic", target=options.target, options=options, status=status,
-            created="2026-01-02T03:04:05Z", updated=utc_now(), budget_seconds_used=4.5,
+            id=folder.id, slug=parse_target(options.target).slug, target=options.target, options=options, status=status,
+            created="2026-01-02T03:04:05Z", updated=utc_now(), budget_seconds_used=4.5, plan=self._plan(),
             **{"isolation": Isolation(level="strong", backend="bubblewrap"), **more},
         )  # fmt: skip
         write_record(folder.record, run)
         with StateStore(settings.state) as store:
             store.record_run(run, folder.path)
         return run
+
+    def _plan(self) -> Plan:
+        columns = tuple(self.sample.split("\n", 1)[0].split(","))
+        form = SubmissionFormat(
+            kind="probability", columns=columns, id_columns=columns[:1], ids_from="sample_submission.parquet"
+        )
+        return Plan(
+            slug="titanic", task_type="binary_classification", target_columns=columns[1:], id_columns=columns[:1],
+            prediction_columns=columns[1:], metric="accuracy", greater_is_better=True, submission=form,
+            train_table="train.parquet", test_table="sample_submission.parquet",
+            validation=Validation(scheme="kfold", folds=5),
+        )  # fmt: skip
 
     def _write_candidate(self, folder: RunFolder) -> None:
         candidate = folder.candidate("c001")
@@ -102,7 +123,12 @@ class ScriptedLifecycle:
         candidate.log.write_bytes(b"training\n\x1b[2J\x1b]0;owned\x07 fold 1\xff\nlast line")
 
     def _publish(self, folder: RunFolder) -> None:
-        folder.submission.write_text("id,target\n1,0\n")
+        folder.submission.write_text(self.sample)
+        source = folder.input / "sample.csv"
+        source.write_text(self.sample)
+        # Exact text, as the profiler leaves it.
+        query = f"COPY (FROM read_csv('{source}', all_varchar = true)) TO '{folder.tables}/sample_submission.parquet'"
+        duckdb.sql(query)
         metrics = Metrics(
             metric="accuracy", greater_is_better=True, cv=CV, candidates=1,
             ensemble=(Member(candidate="c001", weight=1),),
@@ -133,7 +159,7 @@ def killed(folder: RunFolder) -> None:
 
 def start_slow_run(workplace: Path) -> threading.Thread:
     """Start a run that takes a second after its last score; return when it has begun."""
-    slow = ScriptedLifecycle(before_end=lambda folder: time.sleep(1.0))
+    slow = ScriptedLifecycle(before_end=lambda folder, settings: time.sleep(1.0))
     worker = threading.Thread(target=call, args=("run", "titanic", "--quiet"), kwargs={"lifecycle": slow})
     worker.start()
     while not list(workplace.glob("runs/*/logs/run.log")):

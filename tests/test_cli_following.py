@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -184,3 +186,45 @@ def test_runs_rebuild_makes_a_lost_index_anew(finished: RunFolder, capsys: pytes
     assert [run["run_id"] for run in one_object(out)["runs"]] == [finished.id]
     assert "was damaged" in err
     assert "1 runs read" in err
+
+
+# ---------------------------------------------------------------- cancel
+
+AT_WORK = """
+import sys, time
+from pathlib import Path
+from filelock import FileLock
+with FileLock(Path(sys.argv[1]) / ".lock"):
+    print("at work", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_cancel_ends_the_process_at_work_and_marks_the_run(
+    finished: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed(finished)
+    command = [sys.executable, "-c", AT_WORK, str(finished.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "at work\n"
+        assert call("cancel", finished.id, "--json") == 0
+        assert worker.wait(10) != 0
+    assert one_object(capsys.readouterr().out) == {"run_id": finished.id, "status": "cancelled"}
+    assert read_record(finished.record, Run).status == "cancelled"
+    assert call("runs", "--json") == 0
+    assert one_object(capsys.readouterr().out)["runs"][0]["status"] == "cancelled"
+
+
+def test_cancel_marks_a_run_that_nobody_works_on(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    killed(finished)
+    assert call("cancel") == 0
+    assert capsys.readouterr().out == f"Run {finished.id} is cancelled.\n"
+    assert call("cancel") == 2
+    assert "is cancelled already" in capsys.readouterr().err
+
+
+def test_a_run_that_is_done_cannot_be_cancelled(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("cancel", "latest") == 2
+    assert "is done already" in capsys.readouterr().err
+    assert read_record(finished.record, Run).status == "done"

@@ -10,6 +10,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -58,7 +59,16 @@ def check_competition(target: str, settings: Settings) -> Iterator[Finding]:
         return
     try:
         client = open_kaggle(settings)
-        competition = client.competition(parsed.slug)
+    except AutoKaggleError as error:
+        yield Finding("competition", "fail", error.message, error.next_step)
+        return
+    with closing(client):
+        yield from _check_on_kaggle(client, parsed.slug, settings)
+
+
+def _check_on_kaggle(client: KaggleClient, slug: str, settings: Settings) -> Iterator[Finding]:
+    try:
+        competition = client.competition(slug)
     except AutoKaggleError as error:
         yield Finding("competition", "fail", error.message, error.next_step)
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,10 +48,9 @@ def submissions(
     refuse_local(target)
     slug = parse_target(target).slug
     expected = _expected(settings, slug)
-    rows = [
-        {**sent_facts(sent), **expected.get(sent.ref, {"run_id": None, "cv": None})}
-        for sent in open_kaggle(settings).submissions(slug)
-    ]
+    with closing(open_kaggle(settings)) as client:
+        listed = client.submissions(slug)
+    rows = [{**sent_facts(sent), **expected.get(sent.ref, {"run_id": None, "cv": None})} for sent in listed]
     text = "\n".join(_row(row) for row in rows) or f"There is no submission to {slug} yet."
     program.answer(text, {"slug": slug, "submissions": rows})
 
@@ -60,7 +60,7 @@ def hand_in(program: Program, folder: RunFolder, settings: Settings, *, message:
 
     Raises:
         UsageError: the run has no submission, or its competition is a local folder.
-        NoValidSubmission: Kaggle could not score the file.
+        NoValidSubmission: the file is not what the competition wants, or Kaggle could not score it.
     """
     import msgspec
 
@@ -70,11 +70,10 @@ def hand_in(program: Program, folder: RunFolder, settings: Settings, *, message:
 
     run = read_run(folder)
     _check_can_be_handed_in(run, folder)
-    client = open_kaggle(settings)
-    limits = client.limits(run.slug)
-    if limits.left_today is not None:
-        program.tell(f"{limits.left_today} submissions to {run.slug} are left today.")
-    with shown_progress(program) as on_progress:
+    with closing(open_kaggle(settings)) as client, shown_progress(program) as on_progress:
+        limits = client.limits(run.slug)
+        if limits.left_today is not None:
+            program.tell(f"{limits.left_today} submissions to {run.slug} are left today.")
         sent = client.submit(run.slug, folder.submission, message or f"AutoKaggle {run.id}", on_progress)
         _record(folder, settings, sent)
         program.tell(f"Submission {sent.ref} is handed in.")
@@ -117,13 +116,20 @@ def sent_text(sent: SentSubmission) -> str:
 
 
 def _check_can_be_handed_in(run: Run, folder: RunFolder) -> None:
+    """Refuse here what Kaggle would refuse, or take and count."""
+    from autokaggle.skills.submission.checker import check_submission
     from autokaggle.storage.run_folders import is_at_work
 
     if is_at_work(folder):
         raise UsageError(f"Run {run.id} is still at work.", f"Wait for it: autokaggle status {run.id} --watch")
-    if not folder.submission.is_file():
+    if run.plan is None or not folder.submission.is_file():
         raise UsageError(f"Run {run.id} has no submission yet.", f"Go on with it: autokaggle resume {run.id}")
     refuse_local(run.target)
+    if problems := check_submission(folder.submission, run.plan, folder.tables):
+        raise NoValidSubmission(
+            f"{folder.submission} is not what {run.slug} wants: {' '.join(problems)}",
+            "Nothing was handed in. Put the file right, or make it anew with `autokaggle run`.",
+        )
 
 
 def _record(folder: RunFolder, settings: Settings, sent: SentSubmission) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,7 +63,8 @@ def _fetch(target: Target, folder: RunFolder, settings: Settings, on_progress: O
     from autokaggle.orchestrator.kaggle_account import open_kaggle
     from autokaggle.skills.competition.fetcher import fetch_competition
 
-    return fetch_competition(open_kaggle(settings), target.slug, folder, cache, on_progress)
+    with closing(open_kaggle(settings)) as client:
+        return fetch_competition(client, target.slug, folder, cache, on_progress)
 
 
 def _lines(found: DataProfile) -> list[str]:

@@ -39,7 +39,8 @@ def sandbox(
 ) -> None:
     """Run a script as a candidate runs.
 
-    The exit code is the script's; 124 says that a limit ended it.
+    It sees the files beside it and those in --input, and nothing else of yours. The exit code is the script's; 124 says
+    that a limit ended it.
     """
     import msgspec
 
@@ -51,6 +52,8 @@ def sandbox(
     python, script, arguments = _split(command)
     memory_bytes = None if memory is None else values.parse_size(memory, "--memory")
     limits = default_limits(wall_seconds=values.parse_duration(wall, "--wall"), memory_bytes=memory_bytes)
+    for flag, folder in (("--input", input_folder), ("--work", work), ("--environment", environment)):
+        _check_folder(folder, flag)
     isolation = probe_isolation(allow_unsandboxed)
     program.tell(f"isolation {isolation.level} ({isolation.backend})")
     with tempfile.TemporaryDirectory(prefix="autokaggle-sandbox-") as name:
@@ -58,10 +61,10 @@ def sandbox(
             scripts=(script.name,),
             arguments=arguments,
             code=script.parent,
-            input=_folder(input_folder, "--input"),
+            input=input_folder and input_folder.absolute(),
             output=(output or Path(name) / "output").absolute(),
-            work=_folder(work, "--work"),
-            environment=_folder(environment, "--environment"),
+            work=work and work.absolute(),
+            environment=environment and environment.absolute(),
             python=python,
             log=Path(name) / "log",
             limits=limits,
@@ -89,10 +92,9 @@ def _split(command: list[str]) -> tuple[Path | None, Path, tuple[str, ...]]:
     return python, script, tuple(rest[1:])
 
 
-def _folder(path: Path | None, flag: str) -> Path | None:
+def _check_folder(path: Path | None, flag: str) -> None:
     if path is not None and not path.is_dir():
         raise UsageError(f"{flag} {path} is no folder.", "Give a folder that exists.")
-    return None if path is None else path.absolute()
 
 
 @contextmanager

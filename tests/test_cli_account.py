@@ -1,0 +1,289 @@
+"""Commands that deal with Kaggle: `auth`, `submit`, `submissions`, `doctor` and `demo`, against a loopback Kaggle."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from autokaggle.config import Settings, load_settings
+from autokaggle.orchestrator.kaggle_account import open_kaggle
+from autokaggle.practice.accounts import DEMO_KEY, DEMO_TOKEN, DEMO_USERNAME
+from autokaggle.practice.kaggle_server import PracticeKaggle
+from autokaggle.records import Run
+from autokaggle.storage.artifacts import RunFolder
+from autokaggle.storage.records_file import read_record
+from tests.kaggle_servers import SLUG, write_competition
+from tests.scripted_lifecycle import ScriptedLifecycle, call, one_object
+
+SAMPLE = "id,survived\n" + "".join(f"{number},0\n" for number in range(60, 80))
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def kaggle(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeKaggle]:
+    root = tmp_path_factory.mktemp("kaggle")
+    write_competition(root)
+    write_competition(root, "not-joined", userHasEntered=False, deadline="2020-01-01T00:00:00Z")
+    with PracticeKaggle(root) as server:
+        monkeypatch.setenv("AUTOKAGGLE_KAGGLE_URL", server.url)
+        yield server
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAGGLE_API_TOKEN", DEMO_TOKEN)
+
+
+@pytest.fixture
+def finished(kaggle: PracticeKaggle, account: None, workplace: Path, capsys: pytest.CaptureFixture[str]) -> RunFolder:
+    assert call("run", SLUG, lifecycle=ScriptedLifecycle(sample=SAMPLE)) == 0
+    capsys.readouterr()
+    (folder,) = (workplace / "runs").iterdir()
+    return RunFolder(folder)
+
+
+def login(monkeypatch: pytest.MonkeyPatch, text: str, *flags: str) -> int:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    return call("auth", "login", *flags)
+
+
+# ---------------------------------------------------------------- auth
+
+
+@pytest.mark.parametrize(
+    ("given", "form"),
+    [
+        (DEMO_TOKEN, "access token"),
+        (f"{DEMO_USERNAME}:{DEMO_KEY}\n", "legacy key of practice"),
+        (json.dumps({"username": DEMO_USERNAME, "key": DEMO_KEY}, indent=1), "legacy key of practice"),
+    ],
+)
+def test_credentials_are_kept_used_and_forgotten(
+    given: str, form: str, kaggle: PracticeKaggle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert login(monkeypatch, given) == 0
+    assert call("auth", "status") == 0
+    assert call("submissions", SLUG) == 0
+    out, err = capsys.readouterr()
+    assert f"used: vault: {form}\n" in out
+    assert "There is no submission to tiny-titanic yet." in out
+    assert DEMO_KEY not in out + err
+    assert DEMO_TOKEN not in out + err
+    assert call("auth", "logout", "--json") == 0
+    assert one_object(capsys.readouterr().out) == {"removed": True, "left": []}
+    assert call("auth", "status") == 3
+
+
+def test_status_says_which_credentials_win(
+    account: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert login(monkeypatch, f"ann:{DEMO_KEY}") == 0
+    assert "KAGGLE_API_TOKEN come first" in capsys.readouterr().err
+    assert call("auth", "status", "--json") == 0
+    assert one_object(capsys.readouterr().out)["credentials"] == [
+        {"source": "KAGGLE_API_TOKEN", "form": "access token", "username": "", "used": True},
+        {"source": "vault", "form": "legacy key", "username": "ann", "used": False},
+    ]
+    assert call("auth", "logout") == 0
+    assert "Credentials elsewhere stay: KAGGLE_API_TOKEN" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", ["", "  \n", "two words", '{"username": "ann"}', "{broken"])
+def test_what_are_no_credentials_is_refused(
+    given: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert login(monkeypatch, given) == 3
+    assert not (Path.home() / ".local/share/autokaggle/vault").exists()
+    assert "kaggle.com/settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("submissions", SLUG), ("submit",), ("auth", "status"), ("profile", SLUG)])
+def test_without_credentials_a_person_is_told_how_to_get_them(
+    command: tuple[str, ...], kaggle: PracticeKaggle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("run", SLUG, lifecycle=ScriptedLifecycle(sample=SAMPLE)) == 0
+    assert call(*command) == 3
+    assert "https://www.kaggle.com/settings/api" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- submit and submissions
+
+
+def test_a_submission_is_handed_in_scored_and_listed_beside_what_was_expected(
+    finished: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("submit", "--wait", "--message", "first try", "--json") == 0
+    sent = one_object(capsys.readouterr().out)
+    assert (sent["run_id"], sent["status"], sent["public_score"]) == (finished.id, "complete", 0.46154)
+    assert "first try" in sent["description"]
+    (known,) = read_record(finished.record, Run).sent
+    assert (known.ref, known.public_score) == (sent["ref"], sent["public_score"])
+    assert call("submissions", SLUG, "--json") == 0
+    (row,) = one_object(capsys.readouterr().out)["submissions"]
+    assert (row["ref"], row["run_id"], row["cv"]) == (
+        sent["ref"],
+        finished.id,
+        {"mean": 0.8371, "low": 0.79, "high": 0.88},
+    )
+    assert call("submissions", SLUG) == 0
+    assert "public 0.46154, expected 0.83710 (0.79000 to 0.88000)" in capsys.readouterr().out
+
+
+def test_run_submit_shows_the_score(kaggle: PracticeKaggle, account: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("run", SLUG, "--submit", lifecycle=ScriptedLifecycle(sample=SAMPLE)) == 0
+    out = capsys.readouterr().out
+    assert out.index("Submission: ") < out.index("public score 0.46154")
+
+
+def test_a_refused_submission_does_not_hide_the_result(
+    kaggle: PracticeKaggle, account: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kaggle.faults.add("scoring_error", times=1)
+    assert call("run", SLUG, "--submit", "--json", lifecycle=ScriptedLifecycle(sample=SAMPLE)) == 6
+    found = one_object(capsys.readouterr().out)
+    assert (found["status"], found["cv"]["mean"], found["error"]["exit_code"]) == ("done", 0.8371, 6)
+    assert "could not score" in found["error"]["message"]
+
+
+@pytest.mark.parametrize("text", ["id,survived\n", SAMPLE.replace("79", "7"), SAMPLE.replace("survived", "died"), ""])
+def test_a_file_that_kaggle_would_refuse_is_not_handed_in(
+    text: str, finished: RunFolder, kaggle: PracticeKaggle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished.submission.write_text(text)
+    assert call("submit") == 6
+    assert "Nothing was handed in" in capsys.readouterr().err
+    assert kaggle.log.exchanges("CreateSubmission") == ()
+
+
+def test_a_run_at_work_or_without_submission_is_not_handed_in(
+    finished: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with FileLock(finished.lock):
+        assert call("submit") == 2
+    assert "still at work" in capsys.readouterr().err
+    finished.submission.unlink()
+    assert call("submit") == 2
+    assert f"autokaggle resume {finished.id}" in capsys.readouterr().err
+
+
+def test_nobody_takes_submissions_for_a_local_folder(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workplace / "mine").mkdir()
+    (workplace / "mine" / "train.csv").write_text("a\n1\n")
+    lifecycle = ScriptedLifecycle()
+    assert call("run", "./mine", "--submit", lifecycle=lifecycle) == 2
+    assert lifecycle.options == []
+    assert call("submissions", "./mine") == 2
+    assert call("run", "./mine", lifecycle=lifecycle) == 0
+    shutil.rmtree(workplace / "mine")
+    capsys.readouterr()
+    assert call("submit") == 2
+    assert "./mine is a local folder" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- doctor
+
+
+def findings(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    code = call("doctor", *arguments, "--json")
+    found = one_object(capsys.readouterr().out)
+    assert found["ok"] == (code == 0)
+    return code, {check["name"]: check for check in found["checks"]}
+
+
+def test_doctor_looks_at_everything_a_run_needs(account: None, capsys: pytest.CaptureFixture[str]) -> None:
+    _, found = findings(capsys)
+    expected = ("machine", "isolation", "environments", "disk", "index of runs", "Kaggle account", "language model")
+    assert tuple(found) == expected
+    assert "uv" in found["environments"]["detail"]
+    assert found["Kaggle account"]["detail"] == "access token from KAGGLE_API_TOKEN"
+    assert found["index of runs"]["status"] == "ok"
+
+
+def test_doctor_without_an_account_only_warns(capsys: pytest.CaptureFixture[str]) -> None:
+    _, found = findings(capsys)
+    assert found["Kaggle account"]["status"] == "warn"
+    assert "settings/api" in found["Kaggle account"]["next_step"]
+
+
+def test_doctor_checks_a_competition(kaggle: PracticeKaggle, account: None, capsys: pytest.CaptureFixture[str]) -> None:
+    _, found = findings(capsys, SLUG)
+    assert [found[name]["status"] for name in ("competition", "rules", "deadline", "submissions", "data")] == ["ok"] * 5
+    assert found["submissions"]["detail"] == "5 of 5 left today"
+    assert "5 files" in found["data"]["detail"]
+
+
+def test_doctor_says_where_to_accept_rules(
+    kaggle: PracticeKaggle, account: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found = findings(capsys, "https://www.kaggle.com/competitions/not-joined")
+    assert code == 3
+    assert found["rules"]["status"] == "fail"
+    assert "https://www.kaggle.com/competitions/not-joined/rules" in found["rules"]["next_step"]
+    assert found["deadline"]["status"] == "warn"
+
+
+@pytest.mark.parametrize("target", ["no-such-competition", "titanic"])
+def test_doctor_of_a_competition_that_cannot_be_reached_fails(
+    target: str, kaggle: PracticeKaggle, account: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found = findings(capsys, target)
+    assert (code, found["competition"]["status"]) == (3, "fail")
+
+
+def test_doctor_shows_lines_with_what_to_do(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workplace / "empty").mkdir()
+    assert call("doctor", "./empty") == 3
+    out = capsys.readouterr().out
+    assert "✓ machine: Python" in out
+    assert "! Kaggle account: No Kaggle credentials were found.\n    Open https" in out
+    assert "✗ data: " in out
+    assert "Put train.csv and test.csv into it." in out
+
+
+def test_doctor_reports_a_damaged_index(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = load_settings()
+    settings.home.mkdir(parents=True)
+    settings.state.write_bytes(b"damaged " * 1000)
+    code, found = findings(capsys)
+    assert (code, found["index of runs"]["status"]) == (3, "fail")
+    assert "runs --rebuild" in found["index of runs"]["next_step"]
+
+
+# ---------------------------------------------------------------- demo
+
+
+def test_the_demo_runs_against_its_own_kaggle_and_shows_the_score(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "KGAT_of_the_user_0123456789")
+    seen: list[Settings] = []
+
+    def publish_sample(folder: RunFolder, settings: Settings) -> None:
+        seen.append(settings)
+        client = open_kaggle(settings)
+        assert client.credentials.username == DEMO_USERNAME
+        assert client.competition("practice-airport-codes").user_has_entered
+
+    lifecycle = ScriptedLifecycle(before_end=publish_sample)
+    assert call("demo", "--time-budget", "10s", "--json", lifecycle=lifecycle) == 6
+    found = one_object(capsys.readouterr().out)
+    # The scripted run answers another competition; what matters here is that its file reached the practice server.
+    assert "could not score" in found["error"]["message"]
+    assert (found["status"], found["cv"]["mean"]) == ("done", 0.8371)
+    assert [options.target for options in lifecycle.options] == ["practice-airport-codes"]
+    assert lifecycle.options[0].time_budget_seconds == 10.0
+    assert not any("of_the_user" in value for value in seen[0].environment.values())
+    assert threading.active_count() == 1

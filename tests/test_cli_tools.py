@@ -1,0 +1,182 @@
+"""Commands that stand for themselves: `sandbox`, `profile` and `cache`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scripted_lifecycle import call, one_object
+
+SCRIPT = """
+import os, sys
+print("arguments", sys.argv[1:], "\\x1b[31mred")
+print(sorted(os.listdir(os.environ["AUTOKAGGLE_INPUT"])))
+open(os.environ["AUTOKAGGLE_OUTPUT"] + "/made.txt", "w").write("made")
+try:
+    open(os.path.expanduser(sys.argv[2]))
+except OSError:
+    print("kept out")
+sys.exit(7)
+"""
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def competition(workplace: Path) -> Path:
+    folder = workplace / "orchard"
+    folder.mkdir()
+    rows = [f"{number},{number % 7},{'ab'[number % 2]},{number % 2}" for number in range(200)]
+    (folder / "train.csv").write_text("id,size,colour,ripe\n" + "\n".join(rows[:150]) + "\n")
+    (folder / "test.csv").write_text("id,size,colour\n" + "\n".join(row[:-2] for row in rows[150:]) + "\n")
+    (folder / "sample_submission.csv").write_text("id,ripe\n" + "\n".join(f"{n},0" for n in range(150, 200)) + "\n")
+    return folder
+
+
+# ---------------------------------------------------------------- sandbox
+
+
+def process(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "autokaggle", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **more)
+
+
+@pytest.fixture
+def walls() -> None:
+    from autokaggle.skills.sandbox.isolation import probe_isolation
+
+    if probe_isolation(allow_unsandboxed=True).level == "none":
+        pytest.skip("nothing can isolate code on this machine")
+
+
+def test_a_script_runs_as_a_candidate_runs(walls: None, workplace: Path) -> None:
+    for name in ("code", "in"):
+        (workplace / name).mkdir()
+    (workplace / "code" / "script.py").write_text(SCRIPT)
+    (workplace / "in" / "data.csv").write_text("x\n")
+    (workplace / "secret").write_text("secret")
+    done = process(
+        "sandbox", "--input", "in", "--output", "out", "--memory", "512M", "--json", "--", "code/script.py", "--flag",
+        str(workplace / "secret"),
+    )  # fmt: skip
+    assert done.returncode == 7
+    assert done.stdout.splitlines() == [
+        f"arguments ['--flag', '{workplace}/secret'] \\x1b[31mred",
+        "['data.csv']",
+        "kept out",
+    ]
+    assert (workplace / "out" / "made.txt").read_text() == "made"
+    record = json.loads(done.stderr.splitlines()[-1])
+    assert (record["script"], record["exit_code"], record["limit"]) == ("script.py", 7, None)
+    assert record["isolation"]["level"] in ("strong", "partial")
+
+
+def test_a_limit_ends_the_script_and_is_named(walls: None, workplace: Path) -> None:
+    (workplace / "script.py").write_text("import time\nprint('waits', flush=True)\ntime.sleep(60)\n")
+    done = process("sandbox", "--wall", "1", "--", sys.executable, "script.py")
+    assert done.returncode == 124
+    assert done.stdout.startswith("waits\n")
+    assert "ended by the limit on wall" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--", "nothing.py"], "no script nothing.py"),
+        (["--", "python3"], "No script was given"),
+        (["--memory", "1", "--", "script.py"], "like 512M"),
+        (["--memory", "much", "--", "script.py"], "like 512M"),
+        (["--wall", "soon", "--", "script.py"], "like 90s"),
+        (["--input", "nowhere", "--", "script.py"], "--input nowhere is no folder"),
+        ([], "Missing argument"),
+    ],
+)
+def test_bad_words_are_refused(
+    arguments: list[str], said: str, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "script.py").write_text("")
+    assert call("sandbox", *arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- profile
+
+
+def test_profile_shows_target_task_and_columns(competition: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("profile", "./orchard") == 0
+    out = capsys.readouterr().out
+    assert "train 150 rows" in out
+    assert "target ripe" in out
+    assert "task binary classification" in out
+    for column in ("id", "size", "colour", "ripe"):
+        assert f"\n  {column}" in out
+
+
+def test_profile_as_json_is_the_whole_record_and_leaves_nothing_behind(
+    competition: Path, capsys: pytest.CaptureFixture[str], workplace: Path
+) -> None:
+    assert call("profile", "orchard", "--target-column", "size", "--json") == 0
+    found = one_object(capsys.readouterr().out)
+    assert found["target_columns"] == ["size"]
+    assert (found["train_rows"], found["test_rows"]) == (150, 50)
+    assert sorted(path.name for path in workplace.iterdir()) == ["orchard"]
+    assert list((Path.home() / ".local/share/autokaggle").glob("profile-*")) == []
+
+
+def test_profile_of_nothing_usable_says_why(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workplace / "orchard").mkdir()
+    assert call("profile", "./orchard") == 5
+    assert "holds no data files" in capsys.readouterr().err
+    assert call("profile", "./nowhere") == 2
+
+
+# ---------------------------------------------------------------- cache
+
+
+def test_the_cache_lists_what_it_holds_and_forgets_it(
+    competition: Path, capsys: pytest.CaptureFixture[str], tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from autokaggle.practice.accounts import DEMO_TOKEN
+    from autokaggle.practice.kaggle_server import PracticeKaggle
+    from tests.kaggle_servers import SLUG, write_competition
+
+    root = tmp_path_factory.mktemp("kaggle")
+    write_competition(root)
+    with PracticeKaggle(root) as kaggle:
+        monkeypatch.setenv("AUTOKAGGLE_KAGGLE_URL", kaggle.url)
+        monkeypatch.setenv("KAGGLE_API_TOKEN", DEMO_TOKEN)
+        assert call("profile", SLUG) == 0
+    capsys.readouterr()
+    assert call("cache", "list", "--json") == 0
+    (row,) = one_object(capsys.readouterr().out)["competitions"]
+    assert (row["slug"], row["files"]) == (SLUG, 5)
+    assert call("cache", "list") == 0
+    assert SLUG in capsys.readouterr().out
+    assert call("cache", "prune", SLUG) == 0
+    assert "1 competitions forgotten" in capsys.readouterr().out
+    assert call("cache", "list") == 0
+    assert "Nothing is in the cache" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [([], "--all"), (["titanic", "--all"], "--all"), (["nowhere"], "Not in the cache: nowhere")]
+)
+def test_pruning_wants_to_be_told_what(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("cache", "prune", *arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_completion_names_the_commands() -> None:
+    asked = {"_AUTOKAGGLE_COMPLETE": "complete_bash", "COMP_WORDS": "autokaggle st", "COMP_CWORD": "1"}
+    assert process(env={**os.environ, **asked}).stdout.split() == ["status"]
