@@ -74,6 +74,13 @@ def _check(job: Job) -> None:
             raise UsageError(f"There is no script {script} in {job.code}.", "Name a file of the code folder.")
     if job.input and not job.input.is_dir():
         raise UsageError(f"There is no input folder {job.input}.", "Name an existing folder.")
+    home = Path("~").expanduser()
+    for folder in (job.code, job.input):
+        if folder and home.is_relative_to(folder.resolve()):
+            raise UsageError(
+                f"{folder} holds the whole home folder, which generated code must not see.",
+                "Put the scripts, and the input, into folders of their own.",
+            )
     make_private_folder(job.output)
 
 

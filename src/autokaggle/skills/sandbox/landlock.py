@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the supervisor imports this file at every step, and should 
     from autokaggle.skills.sandbox.job import Layout
 
 LEAST_ABI = 4  # the first that can refuse TCP
+SIGNAL_ABI = 6  # the first that can keep signals and abstract sockets inside
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION_FLAG, _RULE_PATH_BENEATH = 1, 1
@@ -72,8 +73,8 @@ def restrict(rules: Mapping[str, Sequence[str]]) -> None:
     """
     libc, abi = _libc(), landlock_abi()
     handled = _ALL_FILE_ACCESS[min(max(abi, 4), 5)]
-    scoped = _SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS if abi >= 6 else 0
-    attributes = struct.pack("=QQQ", handled, _TCP_BIND_AND_CONNECT, scoped)[: 24 if abi >= 6 else 16]
+    scoped = _SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS if abi >= SIGNAL_ABI else 0
+    attributes = struct.pack("=QQQ", handled, _TCP_BIND_AND_CONNECT, scoped)[: 24 if abi >= SIGNAL_ABI else 16]
     ruleset = _checked(libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0))
     for access, paths in rules.items():
         for path in paths:
