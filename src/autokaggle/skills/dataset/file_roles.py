@@ -107,7 +107,7 @@ def _judge_sample(table: Table, tables: Sequence[Table]) -> tuple[float, str]:
         reasons.append("its name")
     others = [other for other in tables if other is not table]
     if len(table.columns) >= 2 and any(_has_same_ids(table, other) for other in others):
-        score += 0.4
+        score += 0.5
         reasons.append("it has the ids of another table, in the same order, and columns that table lacks")
     if len(table.columns) < 2:
         score -= 0.5

@@ -1,0 +1,216 @@
+"""Ids, targets, the submission's form and the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from autokaggle.errors import CompetitionUnusable
+from autokaggle.records import DataProfile
+from autokaggle.skills.dataset.data_profiler import profile_dataset
+from tests.csv_folder import Columns, write_csv
+
+ROWS, TEST_ROWS = 120, 40
+ANIMALS = ("cat", "dog", "owl")
+
+
+def competition(
+    folder: Path,
+    labels: Columns,
+    sample: Columns | None,
+    *,
+    pages: Mapping[str, str] | None = None,
+    wording: str = "",
+    target: Sequence[str] | str | None = None,
+    test_extra: Columns | None = None,
+) -> DataProfile:
+    """Profile a competition with the columns id, height, colour; ``labels`` are further train columns."""
+
+    def features(rows: int, first: int) -> Columns:
+        return {
+            "id": range(first, first + rows),
+            "height": [(n * 37 % 101) / 7 for n in range(rows)],
+            "colour": ["red" if n % 3 else "blue" for n in range(rows)],
+        }
+
+    write_csv(folder / "data/train.csv", {**features(ROWS, 0), **labels})
+    write_csv(folder / "data/test.csv", {**features(TEST_ROWS, 500), **(test_extra or {})})
+    if sample is not None:
+        write_csv(folder / "data/sample_submission.csv", {"id": range(500, 540), **sample})
+    return profile_dataset(folder / "data", folder / "tables", pages or {}, metric_wording=wording, target=target)
+
+
+def test_sample_submission_names_targets_in_its_order(tmp_path: Path) -> None:
+    labels = {"b": [n % 2 for n in range(ROWS)], "a": [n % 3 // 2 for n in range(ROWS)], "c": range(ROWS)}
+
+    found = competition(tmp_path, labels, {"b": [0.5] * 40, "a": [0.5] * 40})
+
+    assert found.target_columns == ("b", "a")
+    assert found.submission_columns == ("id", "b", "a")
+    assert (found.task_type, found.submission_kind) == ("multilabel_classification", "probability")
+    assert any("only train has 'c'" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ("animal_cat", "animal_owl", "animal_dog"),
+        ("cat", "dog", "owl"),
+        ("Class_cat", "Class_dog", "Class_owl"),
+        ("prob Cat", "prob Dog", "prob Owl"),
+    ],
+)
+def test_wide_probabilities_are_matched_to_labels(columns: tuple[str, ...], tmp_path: Path) -> None:
+    labels: Columns = {"animal": [ANIMALS[n % 3] for n in range(ROWS)], "weight": [n / 3 for n in range(ROWS)]}
+
+    found = competition(tmp_path, labels, dict.fromkeys(columns, [0.33] * 40))
+
+    assert found.target_columns == ("animal",)
+    assert found.submission_kind == "class_probability"
+    assert found.classes == {"animal": ANIMALS}
+    assert [found.submission_labels[column] for column in columns] == [
+        next(animal for animal in ANIMALS if animal in column.lower()) for column in columns
+    ]
+
+
+def test_lists_of_labels_are_told_from_single_ones(tmp_path: Path) -> None:
+    labels = {"animal": [ANIMALS[n % 3] for n in range(ROWS)]}
+
+    found = competition(tmp_path, labels, {"animal": ["cat owl dog"] * 40}, wording="MAP@3")
+
+    assert (found.target_columns, found.submission_kind) == (("animal",), "ranked_labels")
+    assert found.metric_suggestion.value == "map_at_k"
+
+
+def test_without_sample_the_target_is_what_test_lacks(tmp_path: Path) -> None:
+    found = competition(tmp_path, {"left": [n % 2 for n in range(ROWS)]}, None, wording="area under the ROC curve")
+
+    assert (found.target_columns, found.id_columns) == (("left",), ("id",))
+    assert found.submission_columns == ("id", "left")
+    assert found.submission_kind == "probability"
+    assert found.sample_submission is None
+
+
+def test_without_sample_the_pages_decide_between_columns(tmp_path: Path) -> None:
+    labels = {"price": [n * 1.5 for n in range(ROWS)], "profit": [n * 0.5 + 1 for n in range(ROWS)]}
+    pages = {"evaluation": "For each `id`, predict `price`."}
+
+    found = competition(tmp_path, labels, None, pages=pages)
+    unhelped = competition(tmp_path, labels, None)
+
+    assert found.target_columns == ("price",)
+    assert "the pages ask for it" in found.target_guess.evidence
+    assert unhelped.target_guess.confidence < found.target_guess.confidence
+
+
+def test_sample_column_under_another_name_still_finds_the_target(tmp_path: Path) -> None:
+    found = competition(tmp_path, {"duration": [n * 1.5 for n in range(ROWS)]}, {"prediction": [0] * 40})
+
+    assert found.target_columns == ("duration",)
+    assert found.submission_columns == ("id", "prediction")
+
+
+def test_an_empty_target_column_in_test_is_no_feature(tmp_path: Path) -> None:
+    labels = {"left": [n % 2 for n in range(ROWS)]}
+
+    found = competition(tmp_path, labels, {"left": [0] * 40}, test_extra={"left": [None] * 40})
+
+    assert (found.target_columns, found.id_columns) == (("left",), ("id",))
+
+
+def test_the_user_overrules_the_guess(tmp_path: Path) -> None:
+    labels = {"left": [n % 2 for n in range(ROWS)], "right": [n % 3 for n in range(ROWS)]}
+
+    found = competition(tmp_path, labels, {"left": [0] * 40}, target="right")
+
+    assert found.target_columns == ("right",)
+    assert found.target_guess.confidence == 1
+    assert found.submission_columns == ("id", "left")
+
+
+def test_an_unknown_target_is_refused_with_the_columns_to_choose_from(tmp_path: Path) -> None:
+    with pytest.raises(CompetitionUnusable) as caught:
+        competition(tmp_path, {"left": [n % 2 for n in range(ROWS)]}, None, target="rihgt")
+
+    assert "'rihgt'" in caught.value.message
+    assert "colour" in caught.value.next_step
+
+
+def test_no_target_at_all_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CompetitionUnusable, match="No target was found"):
+        competition(tmp_path, {}, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "wording", "task"),
+    [
+        ([n % 2 for n in range(ROWS)], "accuracy", "binary_classification"),
+        (["yes" if n % 2 else "no" for n in range(ROWS)], "", "binary_classification"),
+        ([ANIMALS[n % 3] for n in range(ROWS)], "", "multiclass_classification"),
+        ([n % 5 for n in range(ROWS)], "accuracy", "multiclass_classification"),
+        ([n % 5 for n in range(ROWS)], "quadratic weighted kappa", "ordinal"),
+        ([n % 5 for n in range(ROWS)], "root mean squared error", "regression"),
+        ([n * 1.37 for n in range(ROWS)], "", "regression"),
+        ([n * 1000 for n in range(ROWS)], "", "regression"),
+    ],
+)
+def test_task_follows_from_values_and_metric(values: Sequence[object], wording: str, task: str, tmp_path: Path) -> None:
+    found = competition(tmp_path, {"goal": values}, None, wording=wording)
+
+    assert found.task_type == task
+    assert bool(found.classes) == (task != "regression")
+
+
+def test_a_guess_between_classes_and_amounts_is_marked_as_unsure(tmp_path: Path) -> None:
+    found = competition(tmp_path, {"goal": [n % 5 for n in range(ROWS)]}, None)
+
+    assert found.task_guess.confidence < 0.6
+
+
+@pytest.mark.parametrize(
+    ("cells", "wording", "kind"),
+    [
+        ([0, 1] * 20, "accuracy", "label"),
+        ([0, 1] * 20, "area under the ROC curve", "probability"),
+        ([0.5] * 40, "", "probability"),
+        ([1.0] * 40, "log loss", "probability"),
+    ],
+)
+def test_what_a_cell_holds_follows_from_the_sample_then_the_metric(
+    cells: Sequence[object], wording: str, kind: str, tmp_path: Path
+) -> None:
+    found = competition(tmp_path, {"left": [n % 2 for n in range(ROWS)]}, {"left": cells}, wording=wording)
+
+    assert found.submission_kind == kind
+
+
+def test_labels_that_the_first_rows_do_not_show_still_count(tmp_path: Path) -> None:
+    """A file sorted by its target: the sample of first rows holds one value, all rows hold decimals."""
+    rows = 30_000
+    grades = ["A"] * 25_000 + ["B"] * 5_000
+    write_csv(tmp_path / "data/train.csv", {"id": range(rows), "x": range(rows), "grade": grades})
+    write_csv(tmp_path / "data/test.csv", {"id": range(rows, rows + 10), "x": range(10)})
+
+    assert profile_dataset(tmp_path / "data", tmp_path / "tables", {}).classes == {"grade": ("A", "B")}
+
+
+def test_amounts_behind_rows_that_look_like_labels_are_stored_as_numbers(tmp_path: Path) -> None:
+    rows = 30_000
+    amounts: list[object] = [n % 2 for n in range(25_000)] + [n / 8 for n in range(5_000)]
+    write_csv(tmp_path / "data/train.csv", {"id": range(rows), "x": range(rows), "amount": amounts})
+    write_csv(tmp_path / "data/test.csv", {"id": range(rows, rows + 10), "x": range(10)})
+
+    found = profile_dataset(tmp_path / "data", tmp_path / "tables", {})
+
+    assert found.task_type == "regression"
+    assert next(column.type for column in found.columns if column.name == "amount") == "DOUBLE"
+
+
+def test_a_target_with_one_value_and_gaps_is_profiled_with_warnings(tmp_path: Path) -> None:
+    found = competition(tmp_path, {"left": [None if n < 3 else 1 for n in range(ROWS)]}, {"left": [0] * 40})
+
+    assert found.classes == {"left": ("1",)}
+    assert any("one value in all rows" in warning for warning in found.warnings)
+    assert any("empty in 3 of 120 rows" in warning for warning in found.warnings)
