@@ -13,27 +13,39 @@ from autokaggle.records import MetricFinding, Record
 HTML_BLOCK = re.compile(r"</(?:p|div|h[1-6]|ul|ol|table|section|article)\s*>", re.I)
 MARKDOWN_BLOCK = re.compile(r"^(?:#{1,6} |[-*] |\d+\. |```|> |\|.*\|)", re.M)
 # Comments are invisible on the site; what a reader cannot see is not part of the page.
-COMMENT = re.compile(r"<!--.*?-->", re.S)
+COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
 INVISIBLE_ELEMENT = re.compile(r"<(script|style|iframe|noscript)\b.*?(?:</\1\s*>|\Z)", re.I | re.S)
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z*`_\[(])|\n\s*\n|\n(?=\s*(?:[-*#>|]|\d+\.)\s)")
 EVALUATION_NAMES = ("evaluation", "metric", "scoring", "judging")
 EVALUATION_HEADING = re.compile(r"^(#{1,6})\s*(?:\d+\.\s*)?[^\n]*\b(?:evaluation|scoring|metric)\b[^\n]*$", re.I | re.M)
-METRIC_SENTENCES = (
-    re.compile(
-        r"\b(?:submissions?|predictions?|entries|results?|models?|teams|performance|you)\b[^.\n]{0,60}?"
-        r"\b(?:are|is|will be|be)\s+(?:\w+ly\s+)?(?:scored|evaluated|judged|ranked|assessed|measured|graded)\s+"
-        r"(?:\w+ly\s+)?(?:on|using|by|with|based on|according to|against)\s+(?:the\s+|a\s+|an\s+)?(?P<metric>.+)",
-        re.I | re.S,
-    ),
-    re.compile(
-        r"\b(?:evaluation\s+)?metrics?\b[^.\n]{0,60}?\s(?:is|are|will be)\s+(?:the\s+)?(?P<metric>.+)", re.I | re.S
-    ),
-    re.compile(r"\b(?:minimi[sz]e|maximi[sz]e)\s+(?:the\s+)?(?P<metric>.+)", re.I | re.S),
-    re.compile(r"\bscored?\b[^.\n]{0,40}?\b(?:using|with|by|on)\s+(?:the\s+)?(?P<metric>.+)", re.I | re.S),
+JUDGED = r"(?:scored|evaluated|judged|ranked|assessed|measured|graded)"
+BY = r"(?:on|using|by|with|based on|according to|against)\s+(?:the\s+|a\s+|an\s+|their\s+)?"
+WHO = r"\b(?:submissions?|predictions?|entries|results?|models?|teams|performance|you)\b[^.\n]{0,60}?"
+# Most telling first; each leaves the metric, or a description of it, in its group.
+METRIC_SENTENCES = tuple(
+    re.compile(pattern, re.I | re.S)
+    for pattern in (
+        rf"{WHO}\b(?:are|is|will be|be)\s+(?:\w+ly\s+)?{JUDGED}\s+(?:\w+ly\s+)?{BY}(?P<metric>.+)",
+        r"\bmetrics?\b[^.\n]{0,60}?\s(?:is|are|will be)\s+(?:the\s+)?(?P<metric>.+)",
+        r"\b(?:known as|called|referred to as)\s+(?:the\s+)?(?P<metric>.+)",
+        r"\bwe\s+(?:will\s+)?(?:use|compute|calculate)\s+(?:the\s+)?(?P<metric>.+)",
+        r"\b(?:minimi[sz]e|maximi[sz]e)\s+(?:the\s+)?(?P<metric>.+)",
+        r"\bscored?\b[^.\n]{0,40}?\b(?:is|using|with|by|on)\s+(?:the\s+)?(?P<metric>.+)",
+    )
 )
+METRIC_WORD = re.compile(
+    r"error|loss|accurac|\bauc|\broc\b|\bf\W?\d|f-?score|f-?measure|f_?beta|kappa|precision|recall|correlation|"
+    r"coefficient|gini|rmse|rmsle|\bmae\b|\bmse\b|mape|\br\W?2\b|r²|deviance|distance|\biou\b|dice|\bmap\b|ndcg|"
+    r"likelihood|entropy|brier|jaccard|bleu|rouge|crps|pinball|quantile|concordance|c-index|\bmcc\b|score",
+    re.I,
+)
+LOGARITHM = re.compile(r"\blog(?:arithms?|s|ged)?\b(?!\W?loss)", re.I)
+METRIC_END = re.compile(r"\s(?:between|which|where|of the|for each|defined as|computed)\b|:\s+(?:the|a)\b")
 HIGHER = re.compile(r"\b(?:higher|larger|greater)\b[^.]{0,20}\bbetter\b|\bmaximi[sz]e\b", re.I)
 LOWER = re.compile(r"\b(?:lower|smaller)\b[^.]{0,20}\bbetter\b|\bminimi[sz]e\b", re.I)
 LONGEST_WORDING = 240
+LONGEST_EVIDENCE = 500
+LONGEST_PAGE = 500_000
 
 
 class Page(Record, frozen=True, kw_only=True):
@@ -64,7 +76,7 @@ def make_pages(found: Iterable[tuple[str, str, str]]) -> tuple[Page, ...]:
 
 def readable(content: str, mime_type: str = "") -> str:
     """Return the text as Markdown without what a reader of the site cannot see; "" for an empty page."""
-    shown = INVISIBLE_ELEMENT.sub("", COMMENT.sub("", content.replace("\r\n", "\n")))
+    shown = INVISIBLE_ELEMENT.sub("", COMMENT.sub("", content[:LONGEST_PAGE].replace("\r\n", "\n")))
     if is_html(shown, mime_type):
         from markdownify import markdownify
 
@@ -121,33 +133,40 @@ def find_metric(field: str, pages: Mapping[str, str]) -> MetricFinding:
             confidence=0.95,
             evidence=f"Kaggle's field evaluationMetric: {field.strip()[:LONGEST_WORDING]}",
         )
-    for pattern in METRIC_SENTENCES:
-        for sentence in sentences(text):
-            if found := pattern.search(sentence):
-                return MetricFinding(
-                    wording=_wording(sentence, found["metric"]),
-                    greater_is_better=direction,
-                    source="page",
-                    confidence=0.8,
-                    evidence=f"{key}: {sentence}",
-                )
+    for is_needed, confidence in ((METRIC_WORD, 0.8), (re.compile(""), 0.5)):
+        for pattern in METRIC_SENTENCES:
+            for sentence in sentences(text):
+                found = pattern.search(sentence)
+                wording = _wording(found["metric"]) if found else ""
+                if wording and is_needed.search(wording):
+                    return MetricFinding(
+                        wording=wording,
+                        greater_is_better=direction,
+                        source="page",
+                        confidence=confidence,
+                        evidence=f"{key}: {sentence[:LONGEST_EVIDENCE]}",
+                    )
     return MetricFinding()
 
 
 def sentences(text: str) -> list[str]:
     """Split Markdown into sentences, list items and headings, each on one line; code blocks are left out."""
     prose = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
+    prose = re.sub(r"^(#{1,6} .*)$", r"\1\n", prose, flags=re.M)
     found = (" ".join(part.split()) for part in SENTENCE_END.split(prose))
     return [part.lstrip("#>- ").removeprefix("* ") for part in found if re.search(r"\w", part)]
 
 
-def _wording(sentence: str, metric: str) -> str:
-    """What a host prints in bold, or as a link, is the metric's name."""
-    emphasised = re.search(r"\*\*(.+?)\*\*|\[([^\]]+)\]\(", sentence)
-    chosen = next((group for group in emphasised.groups() if group), metric) if emphasised else metric
-    plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", chosen)
-    plain = re.split(r"\s(?:between|which|where|of the|for each|defined as|computed)\b|:", plain)[0]
-    return plain.strip(" *_`.,;")[:LONGEST_WORDING]
+def _wording(metric: str) -> str:
+    """What a host prints in bold, or as a link, is the metric's name; but logarithms behind it change its meaning."""
+    unlinked = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"**\1**", metric)
+    emphasised = re.search(r"\*\*(.+?)\*\*", unlinked)
+    plain = unlinked.replace("**", "")
+    if emphasised and (LOGARITHM.search(emphasised[1]) or not LOGARITHM.search(plain)):
+        plain = emphasised[1]
+    if not LOGARITHM.search(plain):
+        plain = METRIC_END.split(plain)[0]
+    return re.split(r"\.(?:\s|$)", plain)[0].strip(" *_`.,;:")[:LONGEST_WORDING]
 
 
 def _direction(text: str) -> bool | None:

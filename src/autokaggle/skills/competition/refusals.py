@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import requests
 
 LONGEST_TEXT = 300
+LONGEST_BODY = 20_000
 RENEWAL = "GenerateAccessToken"
 DOWNLOADS = frozenset({"DownloadDataFiles", "DownloadDataFile"})
 PARTICIPATION = frozenset({"StartSubmissionUpload", "CreateSubmission", "ListSubmissions", "GetSubmissionLimits"})
@@ -50,7 +51,7 @@ def rules_page(slug: str) -> str:
 
 def error_text(response: requests.Response, secrets: Iterable[str] = ()) -> str:
     """Read the reason out of either JSON envelope, XML, HTML or plain text; "" when there is none."""
-    body = response.text[:100_000]
+    body = response.text[:LONGEST_BODY]
     found = ""
     try:
         content = json.loads(body)

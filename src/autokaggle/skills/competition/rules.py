@@ -20,30 +20,40 @@ NUMBER_WORDS = {word: number for number, word in enumerate(SMALL_NUMBERS, start=
 NUMBER = r"(?P<number>\d+|" + "|".join(NUMBER_WORDS) + r")\b"
 LONGEST_SENTENCE = 500
 
-FORBIDDEN = re.compile(
-    r"\b(?:not|no|never|cannot|can't|mustn't|prohibited|forbidden|disallowed|disabled|banned|without|off)\b", re.I
+CLAUSE_END = re.compile(r";|,?\s+(?:but|however|although|unless|except)\b")
+FORBIDS = re.compile(
+    r"\b(?:(?:may|must|can|should|shall|do|does|is|are|be)\s+not\s+(?:be\s+)?(?:allowed|permitted|used?|using|rely|include|"
+    r"incorporate|contain|have|enabled?)|not\s+(?:allowed|permitted)|cannot|can't|mustn't|prohibited|forbidden|disallowed|"
+    r"banned|disabled|(?:turned|switched)\s+off)\b",
+    re.I,
 )
-ALLOWED = re.compile(r"\b(?:allow\w*|permit\w*|may\s+use|can\s+use|welcome|enabled|free\s+to\s+use|on)\b", re.I)
-EXTERNAL_DATA = re.compile(r"\bexternal\s+data\w*|\bdata\s+other\s+than\s+the\s+competition\s+data", re.I)
-INTERNET = re.compile(r"\binternet(?:\s+access)?\b", re.I)
-INTERNET_SWITCH = re.compile(r"\b(?:access|disabled|enabled|turned|off|on|allowed|permitted)\b", re.I)
-HAND_LABELLING = re.compile(r"\bhand[\s-]?label\w*|\bmanual(?:ly)?\s+label\w*|\bhuman\s+prediction", re.I)
+ALLOWS = re.compile(
+    r"\b(?:allow(?:ed|s)?|permit(?:ted|s)?|may\s+(?:be\s+)?used?|can\s+(?:be\s+)?used?|welcome|enabled|free\s+to\s+use|"
+    r"(?:turned|switched)\s+on)\b",
+    re.I,
+)
+EXTERNAL_DATA = r"external\s+data\w*|data\s+other\s+than\s+the\s+competition\s+data"
+INTERNET = r"internet(?:\s+access)?"
+HAND_LABELLING = r"hand[\s-]?label\w*|manual(?:ly)?\s+label\w*|human\s+prediction\w*"
+A_DAY = r"(?:times\s+)?(?:(?:a|per|each|every)\s+day|daily)"
 DAILY = re.compile(
-    rf"{NUMBER}(?:\s*\(\d+\))?\s+(?:\w+\s+){{0,2}}?(?:submissions?|entries)\s+(?:a|per|each|every)\s+day"
-    rf"|(?:submit|submissions?|entries)\b[^.]{{0,40}}?\b(?:up\s+to|at\s+most|maximum\s+of)\s+(?P<second>\d+|\w+)"
-    r"(?:\s*\(\d+\))?\s+(?:\w+\s+){0,2}?(?:times\s+)?(?:a|per|each|every)\s+day",
+    rf"{NUMBER}(?:\s*\(\d+\))?\s+(?:\w+\s+){{0,2}}?(?:submissions?|entries)\s+{A_DAY}"
+    rf"|\b(?:submit|submissions?|entries)\b[^.]{{0,40}}?\b(?:up\s+to|at\s+most|maximum\s+of)\s+(?P<second>\w+)"
+    rf"(?:\s*\(\d+\))?\s+(?:\w+\s+){{0,2}}?{A_DAY}"
+    r"|\bdaily\s+(?:submissions?|entries|submission\s+limit)\s*(?:is|:|=)\s*(?P<third>\w+)",
     re.I,
 )
 TEAM = re.compile(
-    rf"\bteam\s+size\s+(?:limit\s+)?(?:is|of|are|:)\s*(?:limited\s+to\s+)?{NUMBER}"
-    r"|\bteams?\b[^.]{0,40}?\b(?:up\s+to|at\s+most|maximum\s+of|no\s+more\s+than|limited\s+to)\s+(?P<second>\d+|\w+)"
-    r"|\b(?:up\s+to|at\s+most|maximum\s+of)\s+(?P<third>\d+|\w+)(?:\s*\(\d+\))?\s+(?:team\s+)?members",
+    rf"\bteam\s+size\s*(?:limit\s*)?(?:is|of|are|:)\s*(?:limited\s+to\s+)?{NUMBER}"
+    r"|\bsize\s+of\s+(?:a|the|each)\s+team\s+(?:is|must\s+not\s+exceed)\s+(?P<second>\w+)"
+    r"|\bteams?\b[^.]{0,40}?\b(?:up\s+to|at\s+most|maximum\s+of|no\s+more\s+than|limited\s+to)\s+(?P<third>\w+)"
+    r"|\b(?:up\s+to|at\s+most|maximum\s+of)\s+(?P<fourth>\w+)(?:\s*\(\d+\))?\s+(?:team\s+)?members",
     re.I,
 )
-LICENCE_CONTEXT = re.compile(r"\bwinn\w*\b[^.]{0,200}\blicen[sc]|\blicen[sc]\w*[^.]{0,200}\bwinn\w*", re.I)
+LICENCE_CONTEXT = re.compile(r"\bwinn\w*\b[^\n]{0,300}\blicen[sc]|\blicen[sc]\w*[^\n]{0,300}\bwinn\w*", re.I)
 LICENCES = re.compile(
     r"\b(CC[ -]?BY(?:[ -](?:NC|SA|ND))*(?:[ -]?\d\.\d)?|CC0|Apache(?:[ -]License)?(?:,?\s+Version)?[ -]?2\.0|MIT|"
-    r"BSD(?:-\d-Clause)?|GPL\w*|non-exclusive|open[ -]source(?:\s+initiative)?(?:-approved)?)",
+    r"BSD(?:-\d-Clause)?|A?GPL\w*|non-exclusive|open[ -]source(?:\s+initiative)?(?:-approved)?)",
     re.I,
 )
 
@@ -78,7 +88,7 @@ def gates_from_fields(max_daily_submissions: int | None, max_team_size: int | No
 
 
 def merge_gates(exact: tuple[Gate, ...], read: tuple[Gate, ...]) -> tuple[Gate, ...]:
-    """Let exact gates replace read ones of the same name and value source; the sentence of agreeing prose stays."""
+    """Let exact gates replace read ones of the same name; where both agree, the sentence of the prose stays."""
     merged = {gate.name: gate for gate in read}
     for gate in exact:
         other = merged.get(gate.name)
@@ -95,38 +105,22 @@ def _in_reading_order(pages: Mapping[str, str]) -> list[str]:
     return sorted(pages, key=rank)
 
 
-def _permission(topic: re.Pattern[str]) -> Reader:
+def _permission(topic: str) -> Reader:
+    """Read whether the clause that names the topic allows or forbids it; neither gives no gate."""
+    named = re.compile(rf"\b(?:{topic})", re.I)
+    denied = re.compile(rf"\b(?:no|without)\s+(?:\w+\s+)?(?:{topic})", re.I)
+
     def read(sentence: str) -> GateValue | None:
-        if not topic.search(sentence):
-            return None
-        if FORBIDDEN.search(sentence):
-            return False
-        return True if ALLOWED.search(sentence) else None
+        for clause in CLAUSE_END.split(sentence):
+            if not named.search(clause):
+                continue
+            if FORBIDS.search(clause) or denied.search(clause):
+                return False
+            if ALLOWS.search(clause):
+                return True
+        return None
 
     return read
-
-
-def _external_data(sentence: str) -> GateValue | None:
-    """“At no cost” and “no more than publicly available” do not forbid."""
-    if not EXTERNAL_DATA.search(sentence):
-        return None
-    plain = re.sub(
-        r"\b(?:at\s+)?no\s+cost\b|\bnot\s+(?:limited|only)\b|\bwithout\s+(?:charge|cost|restriction)",
-        "",
-        sentence,
-        flags=re.I,
-    )
-    if FORBIDDEN.search(plain):
-        return False
-    return True if ALLOWED.search(plain) else None
-
-
-def _internet(sentence: str) -> GateValue | None:
-    if not INTERNET.search(sentence) or not INTERNET_SWITCH.search(sentence):
-        return None
-    if FORBIDDEN.search(sentence):
-        return False
-    return True if re.search(r"\b(?:enabled|allowed|permitted|turned\s+on)\b", sentence, re.I) else None
 
 
 def _count(pattern: re.Pattern[str]) -> Reader:
@@ -148,8 +142,8 @@ def _winner_licence(sentence: str) -> GateValue | None:
 
 
 READERS: dict[str, Reader] = {
-    "external_data": _external_data,
-    "internet": _internet,
+    "external_data": _permission(EXTERNAL_DATA),
+    "internet": _permission(INTERNET),
     "team_size": _count(TEAM),
     "daily_submissions": _count(DAILY),
     "winner_licence": _winner_licence,
