@@ -20,6 +20,7 @@ SAMPLE_WORDS = frozenset({"submission", "submissions", "submit", "sample", "samp
 OTHER_WORDS = frozenset({"extra", "supplement", "supplementary", "original", "old", "additional", "external", "meta"})
 # Train and test names alone give 1, shared columns .4: less than this is a guess in the dark.
 WEAKEST_PAIR = 0.6
+WEAKEST_SAMPLE = 0.5
 OVERRULE = "Check the files, or point at a folder that holds train.csv, test.csv and sample_submission.csv."
 
 
@@ -92,9 +93,11 @@ def _named_role(name: str) -> str | None:
 
 def _find_sample(tables: Sequence[Table]) -> tuple[Table | None, Guess]:
     judged = [(*_judge_sample(table, tables), table) for table in tables]
-    score, evidence, best = max(judged, key=lambda item: item[0], default=(0.0, "", None))
-    if best is None or score < 0.5:
+    # Test has the sample's ids too; the sample has fewer columns beside them.
+    order = sorted(judged, key=lambda item: (-item[0], len(item[2].columns)))
+    if not order or order[0][0] < WEAKEST_SAMPLE:
         return None, Guess(value="", confidence=0.0, evidence="")
+    score, evidence, best = order[0]
     return best, Guess(value="sample_submission", confidence=min(0.99, score), evidence=evidence)
 
 
@@ -117,11 +120,11 @@ def _judge_sample(table: Table, tables: Sequence[Table]) -> tuple[float, str]:
 def _has_same_ids(table: Table, other: Table) -> bool:
     """Tell whether ``table`` lists ``other``'s first column's values, beside columns that ``other`` lacks."""
     shared = [column for column in table.columns if column in other.columns]
-    if not shared or len(shared) == len(table.columns) or len(other.columns) < len(shared):
+    if not shared or len(shared) == len(table.columns):
         return False
     rows = min(table.sample_rows, other.sample_rows)
-    first = shared[0]
-    return rows > 0 and table.sample[first][:rows] == other.sample[first][:rows] and len(other.columns) >= 1
+    ids = table.sample[shared[0]][:rows]
+    return rows > 0 and ids == other.sample[shared[0]][:rows] and len(set(ids)) > 0.9 * rows
 
 
 def _ids_alone(sample: Table) -> Table:
