@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import platform
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -42,20 +41,27 @@ class Finding:
     next_step: str = ""
 
 
-def check_machine(settings: Settings) -> Iterator[Finding]:
-    """Look at everything that a run of any competition needs."""
+def check_machine(settings: Settings, *, offline: bool) -> Iterator[Finding]:
+    """Look at everything that a run of any competition needs; ``offline`` asks no package index."""
+    from autokaggle.skills.sandbox.diagnose import diagnose
+
+    for fact in diagnose(offline=offline):
+        yield Finding(fact.name, fact.status, fact.detail, fact.next_step)
     for name, check in MACHINE_CHECKS.items():
         yield _guarded(name, partial(check, settings))
 
 
-def check_competition(target: str, settings: Settings) -> Iterator[Finding]:
-    """Look at what a run of this competition needs."""
+def check_competition(target: str, settings: Settings, *, offline: bool) -> Iterator[Finding]:
+    """Look at what a run of this competition needs; ``offline`` does not ask Kaggle."""
     from autokaggle.orchestrator.kaggle_account import open_kaggle
     from autokaggle.skills.competition.address import parse_target
 
     parsed = parse_target(target)
     if parsed.folder is not None:
         yield _guarded("data", partial(_local_data, parsed.folder, settings))
+        return
+    if offline:
+        yield Finding("competition", "warn", "not looked at", "Leave out --offline to ask Kaggle.")
         return
     try:
         client = open_kaggle(settings)
@@ -88,7 +94,7 @@ def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
         return Finding(name, "fail", f"{error.strerror or error} ({error.filename}).")
 
 
-def _python(settings: Settings) -> Finding:
+def _machine(settings: Settings) -> Finding:
     from autokaggle.skills.sandbox.limits import available_cores, machine_memory_bytes
 
     memory = machine_memory_bytes()
@@ -96,27 +102,6 @@ def _python(settings: Settings) -> Finding:
     if memory < LITTLE_MEMORY_BYTES:
         return Finding("machine", "warn", detail, "Large competitions need more memory; candidates may be ended by it.")
     return Finding("machine", "ok", detail)
-
-
-def _isolation(settings: Settings) -> Finding:
-    from autokaggle.skills.sandbox.isolation import how_to_install, probe_isolation
-
-    found = probe_isolation(allow_unsandboxed=True)
-    detail = f"level {found.level}" + (f", by {found.backend}" if found.level != "none" else "")
-    if found.level == "strong":
-        return Finding("isolation", "ok", detail)
-    status: Status = "warn" if found.level == "partial" else "fail"
-    return Finding("isolation", status, f"{detail}. {found.reason}".strip(), how_to_install())
-
-
-def _environment_tool(settings: Settings) -> Finding:
-    from uv import find_uv_bin
-
-    try:
-        asked = subprocess.run([find_uv_bin(), "--version"], capture_output=True, text=True, timeout=20, check=True)
-    except (FileNotFoundError, subprocess.SubprocessError) as error:
-        return Finding("environments", "fail", f"uv does not run: {error}.", "Install the package `uv` again.")
-    return Finding("environments", "ok", asked.stdout.strip())
 
 
 def _disk(settings: Settings) -> Finding:
@@ -161,9 +146,7 @@ def _model(settings: Settings) -> Finding:
 
 
 MACHINE_CHECKS: dict[str, Callable[[Settings], Finding]] = {
-    "machine": _python,
-    "isolation": _isolation,
-    "environments": _environment_tool,
+    "machine": _machine,
     "disk": _disk,
     "index of runs": _index,
     "Kaggle account": _credentials,

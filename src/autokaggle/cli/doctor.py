@@ -20,6 +20,7 @@ MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")
 def doctor(
     context: typer.Context,
     target: Annotated[str | None, typer.Argument(help="Competition to look at as well.", show_default=False)] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no server.")] = False,
     runs_dir: RunsDir = None,
     json: Json = False,
 ) -> None:
@@ -34,7 +35,8 @@ def doctor(
     program: Program = context.obj
     settings = program.settings(runs_dir)
     found = []
-    for finding in chain(check_machine(settings), check_competition(target, settings) if target else ()):
+    competition = check_competition(target, settings, offline=offline) if target else ()
+    for finding in chain(check_machine(settings, offline=offline), competition):
         found.append(finding)
         if not program.json:
             _show(finding)
