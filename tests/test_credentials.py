@@ -14,7 +14,9 @@ from autokaggle.skills.competition.credentials import (
     Credentials,
     all_credentials,
     find_credentials,
-    read_credentials,
+    forget_credentials,
+    keep_credentials,
+    survey_credentials,
 )
 from autokaggle.storage.secrets_vault import SecretsVault
 
@@ -142,7 +144,7 @@ def test_an_oauth_sign_in_knows_when_to_renew(home: Path) -> None:
     assert signed_in("").must_renew(now)
     assert signed_in("nonsense").must_renew(now)
     assert signed_in("2026-01-01T13:00:00+00:00", token="").must_renew(now)
-    assert not read_credentials(TOKEN, "test").must_renew(now)
+    assert not find_credentials({"KAGGLE_API_TOKEN": TOKEN}, home).must_renew(now)
 
 
 def test_an_oauth_file_without_a_refresh_token_does_not_count(home: Path) -> None:
@@ -200,3 +202,36 @@ def test_secrets_stay_out_of_reprs_and_are_listed_for_redaction() -> None:
     found = Credentials("here", "legacy key", KEY, "tester", refresh_token="refresh-me")
     assert KEY not in repr(found) and "refresh-me" not in repr(found)
     assert set(found.secrets) == {KEY, "refresh-me", BASIC.removeprefix("Basic ")}
+
+
+def test_a_survey_names_every_place_also_the_broken_ones(home: Path) -> None:
+    (home / ".kaggle" / "kaggle.json").write_text("{not json")
+    (home / ".kaggle" / "access_token").write_text(TOKEN)
+    places = survey_credentials({"KAGGLE_API_TOKEN": "two words", "KAGGLE_USERNAME": "me"}, home)
+    assert [(place.name, place.credentials is not None) for place in places] == [
+        ("KAGGLE_API_TOKEN", False),
+        ("KAGGLE_USERNAME and KAGGLE_KEY", False),
+        ("~/.kaggle/access_token", True),
+        ("kaggle.json", False),
+    ]
+    assert all(bool(place.problem) is (place.credentials is None) for place in places)
+    assert TOKEN not in repr(places) and "two words" not in repr(places)
+    assert survey_credentials({}, home / "nobody") == ()
+
+
+@pytest.mark.parametrize("text", [TOKEN, f"tester:{KEY}", KAGGLE_JSON])
+def test_what_is_pasted_at_login_is_kept_until_logout(text: str, tmp_path: Path) -> None:
+    vault = SecretsVault(tmp_path, use_keyring=False)
+    kept = keep_credentials(f" {text}\n", vault)
+    found = find_credentials({}, tmp_path / "nobody", vault)
+    assert found == kept and found.source == "vault"
+    assert forget_credentials(vault) and not forget_credentials(vault)
+    with pytest.raises(ActionNeeded, match="No Kaggle credentials"):
+        find_credentials({}, tmp_path / "nobody", vault)
+
+
+def test_nothing_malformed_is_kept(tmp_path: Path) -> None:
+    vault = SecretsVault(tmp_path, use_keyring=False)
+    with pytest.raises(ActionNeeded, match="vault are malformed"):
+        keep_credentials("two words", vault)
+    assert not vault.file.exists()

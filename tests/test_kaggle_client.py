@@ -105,6 +105,14 @@ def test_bearer_and_basic_are_both_accepted(server: KaggleServer) -> None:
             assert client.competition(SLUG).slug == SLUG
 
 
+def test_an_account_is_tried_and_named(server: KaggleServer) -> None:
+    for credentials in (server.credentials, Credentials("file", "access token", server.token)):
+        with open_client(server, credentials) as client:
+            assert client.account() == server.credentials.username
+    with open_client(server, Credentials("file", "access token", "KGAT_wrong")) as client, pytest.raises(ActionNeeded):
+        client.account()
+
+
 def test_the_environment_of_the_process_does_not_count(server: KaggleServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAGGLE_API_TOKEN", "somebody:0123456789abcdef0123456789abcdef")
     monkeypatch.setenv("KAGGLE_USERNAME", "somebody")

@@ -131,6 +131,16 @@ class DatasetCache:
             part.unlink(missing_ok=True)
         return DataFile(name=name, bytes=size, sha256=digest.hexdigest())
 
+    def add_file(self, name: str, path: Path) -> DataFile:
+        """Store the content of the file at ``path`` as file ``name``; what is there already is only read."""
+        with path.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            known = DataFile(name=name, bytes=stream.tell(), sha256=sha256)
+            if self._is_whole(known):
+                return known
+            stream.seek(0)
+            return self.add(name, stream)
+
     def blob(self, sha256: str) -> Path:
         return self.folder / "blobs" / sha256[:2] / sha256
 

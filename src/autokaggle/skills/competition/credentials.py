@@ -10,7 +10,7 @@ import base64
 import datetime as dt
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,7 @@ HOW_TO_GET_THEM = (
     "or run `autokaggle auth login`."
 )
 TOKEN_PREFIX = "KGAT_"  # noqa: S105
+VAULT = "vault"
 VAULT_ENTRY = "kaggle"
 LONGEST_PATH = 255
 PATH_STARTS = ("/", "./", "../", "~")
@@ -65,6 +66,15 @@ class Credentials:
         return not self.secret or self.expires is None or self.expires - RENEW_BEFORE <= now
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where credentials were looked for: what was found, or what is wrong with it."""
+
+    name: str
+    credentials: Credentials | None = None
+    problem: str = ""
+
+
 def find_credentials(environment: Mapping[str, str], user_home: Path, vault: SecretsVault | None = None) -> Credentials:
     """Return the credentials that win: environment, then ``~/.kaggle``, then the vault.
 
@@ -79,29 +89,72 @@ def find_credentials(environment: Mapping[str, str], user_home: Path, vault: Sec
 def all_credentials(
     environment: Mapping[str, str], user_home: Path, vault: SecretsVault | None = None
 ) -> Iterator[Credentials]:
-    """Yield everything that could be signed in with, the winner first; lazily, so that later places cost nothing."""
-    if value := environment.get("KAGGLE_API_TOKEN", "").strip():
-        yield _from_text(value, "KAGGLE_API_TOKEN", user_home)
-    if (pair := _from_pair(environment, user_home)) is not None:
-        yield pair
-    for name in ("access_token", "access_token.txt"):
-        if text := _text_of(user_home / ".kaggle" / name):
-            yield _from_text(text, f"~/.kaggle/{name}", None)
-    if (legacy := _from_kaggle_json(environment, user_home)) is not None:
-        yield legacy
-    if (signed_in := _from_oauth_file(user_home / ".kaggle" / "credentials.json")) is not None:
-        yield signed_in
-    if vault is not None and (kept := vault.get(VAULT_ENTRY)):
-        yield _from_text(kept, "vault", None)
-
-
-def read_credentials(text: str, source: str) -> Credentials:
-    """Read what a person pastes: a token, ``username:key``, or the content of kaggle.json.
+    """Yield everything that could be signed in with, the winner first; lazily, so that later places cost nothing.
 
     Raises:
-        ActionNeeded: it is none of these.
+        ActionNeeded: the place that is next holds something malformed.
     """
-    return _from_text(text.strip(), source, None)
+    for _, read in _places(environment, user_home, vault):
+        if (found := read()) is not None:
+            yield found
+
+
+def survey_credentials(
+    environment: Mapping[str, str], user_home: Path, vault: SecretsVault | None = None
+) -> tuple[Place, ...]:
+    """Return every place that holds credentials, sound or malformed, in the order in which they win."""
+    surveyed = []
+    for name, read in _places(environment, user_home, vault):
+        try:
+            if (found := read()) is not None:
+                surveyed.append(Place(found.source, found))
+        except ActionNeeded as error:
+            surveyed.append(Place(name, problem=error.message))
+    return tuple(surveyed)
+
+
+def keep_credentials(text: str, vault: SecretsVault) -> Credentials:
+    """Keep in the vault what a person pasted: a token, ``username:key``, or the content of kaggle.json.
+
+    Raises:
+        ActionNeeded: it is none of these; nothing was kept.
+    """
+    found = _from_text(text.strip(), VAULT, None)
+    vault.put(VAULT_ENTRY, text.strip())
+    return found
+
+
+def forget_credentials(vault: SecretsVault) -> bool:
+    """Remove Kaggle's credentials from the vault; say whether there were any. Other places are the user's own."""
+    return vault.remove(VAULT_ENTRY)
+
+
+def _places(
+    environment: Mapping[str, str], user_home: Path, vault: SecretsVault | None
+) -> list[tuple[str, Callable[[], Credentials | None]]]:
+    folder = user_home / ".kaggle"
+
+    def variable() -> Credentials | None:
+        value = environment.get("KAGGLE_API_TOKEN", "").strip()
+        return _from_text(value, "KAGGLE_API_TOKEN", user_home) if value else None
+
+    def token_file(name: str) -> Credentials | None:
+        text = _text_of(folder / name)
+        return _from_text(text, f"~/.kaggle/{name}", None) if text else None
+
+    def kept() -> Credentials | None:
+        text = vault.get(VAULT_ENTRY) if vault is not None else None
+        return _from_text(text, VAULT, None) if text else None
+
+    return [
+        ("KAGGLE_API_TOKEN", variable),
+        ("KAGGLE_USERNAME and KAGGLE_KEY", lambda: _from_pair(environment, user_home)),
+        ("~/.kaggle/access_token", lambda: token_file("access_token")),
+        ("~/.kaggle/access_token.txt", lambda: token_file("access_token.txt")),
+        ("kaggle.json", lambda: _from_kaggle_json(environment, user_home)),
+        ("~/.kaggle/credentials.json", lambda: _from_oauth_file(folder / "credentials.json")),
+        (VAULT, kept),
+    ]
 
 
 def _from_text(value: str, source: str, user_home: Path | None) -> Credentials:

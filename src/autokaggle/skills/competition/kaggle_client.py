@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from autokaggle.errors import AutoKaggleError
 from autokaggle.records import Competition, MetricFinding, Record, SentSubmission, SubmissionLimits
 from autokaggle.skills.competition import sending
 from autokaggle.skills.competition.credentials import Credentials
@@ -71,6 +72,30 @@ class KaggleClient:
     def close(self) -> None:
         """Drop open connections; the client opens new ones when it is used again."""
         self._transport.close()
+
+    def account(self) -> str:
+        """Try the credentials and return whose they are; "" when they are good but Kaggle does not say whose.
+
+        Raises:
+            ActionNeeded: Kaggle does not accept them.
+        """
+        from kagglesdk.competitions.types.competition_api_service import ApiListCompetitionsRequest
+        from kagglesdk.security.services.oauth_service import OAuthClient
+        from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
+
+        trial = ApiListCompetitionsRequest()
+        trial.page_size = 1
+        self._api.list_competitions(trial)
+        known = self._transport.credentials
+        if known.form == "legacy key":
+            return known.username
+        request = IntrospectTokenRequest()
+        request.token = known.secret
+        try:
+            answer = OAuthClient(self._transport).introspect_token(request)
+        except AutoKaggleError:
+            return known.username
+        return str(answer.username) if answer.active else known.username
 
     # ---- what the competition is
 

@@ -7,6 +7,7 @@ itself wrote it.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from autokaggle.skills.competition.meter import Meter, OnProgress
 from autokaggle.skills.competition.pages import find_metric, find_page, make_pages
 from autokaggle.skills.competition.rules import compile_rules
 from autokaggle.storage.artifacts import RunFolder
-from autokaggle.storage.dataset_cache import DatasetCache
+from autokaggle.storage.dataset_cache import DatasetCache, Manifest
 from autokaggle.storage.records_file import read_record
 
 NEVER_READ = frozenset({"private", "pages"})
@@ -49,6 +50,8 @@ def read_local_folder(path: Path, folder: RunFolder, cache: DatasetCache, on_pro
     with cache.locked(ORIGIN, slug):
         cache.require_space(total)
         files = tuple(_add_all(sources, total, cache, on_progress))
+        fetched = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        cache.save(Manifest(slug=slug, origin=ORIGIN, fetched=fetched, files=files))
         cache.link(files, folder.data)
     pages = _pages(path / "pages")
     write_pages(folder, pages)
@@ -77,8 +80,7 @@ def _add_all(
 ) -> Iterator[DataFile]:
     meter = Meter("Reading the folder", on_progress, total)
     for name, path in sources:
-        with path.open("rb") as stream:
-            file = cache.add(name, stream)
+        file = cache.add_file(name, path)
         meter.add(file.bytes)
         yield file
 

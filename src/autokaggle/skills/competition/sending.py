@@ -132,10 +132,16 @@ def wait(ask: Callable[[], SentSubmission], timeout_seconds: float, on_progress:
     """Ask again and again, ever more slowly, until the submission is scored or the time is over."""
     started, pause = time.monotonic(), 1.0
     while True:
-        sent = ask()
+        failure, sent = None, None
+        try:
+            sent = ask()
+        except OutsideWorldError as error:  # the submission is in; an outage only delays its score
+            failure = error
         waited = time.monotonic() - started
-        if sent.status != "pending" or waited + pause > timeout_seconds:
+        if sent is not None and (sent.status != "pending" or waited + pause > timeout_seconds):
             return sent
+        if failure is not None and waited + pause > timeout_seconds:
+            raise failure
         on_progress(Progress(text="Waiting for the score", done=waited, total=timeout_seconds, unit="s"))
         time.sleep(pause)
         pause = min(pause * 1.5, SLOWEST_POLL_SECONDS)

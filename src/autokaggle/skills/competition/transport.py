@@ -62,8 +62,9 @@ class KaggleTransport:
         self._session.trust_env = not is_loopback(self.base_url)
 
     @property
-    def credentials_source(self) -> str:
-        return self._credentials.source
+    def credentials(self) -> Credentials:
+        """The credentials in use; an OAuth sign-in changes when it is renewed."""
+        return self._credentials
 
     def close(self) -> None:
         self._session.close()
@@ -114,7 +115,7 @@ class KaggleTransport:
             response = first
         if response.status_code < 400:
             return response
-        raise error_of(self._refusal(response, method, slug), self.credentials_source)
+        raise error_of(self._refusal(response, method, slug), self._credentials.source)
 
     def _attempt(self, url: str, method: str, body: Mapping[str, Any], signed: bool) -> requests.Response:
         """Post until there is an answer that another attempt would not change."""
