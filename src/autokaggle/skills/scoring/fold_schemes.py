@@ -84,7 +84,8 @@ def forward(times: Floats, test_times: Floats, folds: int) -> Integers:
         cuts = _horizon_cuts(first, last, float(later.max()), folds)
     else:
         cuts = np.quantile(known, np.arange(1, folds + 1) / (folds + 1))
-    blocks = np.searchsorted(cuts, np.nan_to_num(times, nan=-np.inf), side="right")
+    # A moment on a cut is the last one before it, as the last moment of train is the one before test.
+    blocks = np.searchsorted(cuts, np.nan_to_num(times, nan=-np.inf), side="left")
     _, dense = np.unique(blocks, return_inverse=True)
     return dense.astype(np.int64)
 
