@@ -11,11 +11,11 @@ import pytest
 
 from autokaggle.errors import ActionNeeded
 from autokaggle.skills.competition.credentials import (
+    VAULT_ENTRY,
     Credentials,
     all_credentials,
     find_credentials,
-    forget_credentials,
-    keep_credentials,
+    read_credentials,
     survey_credentials,
 )
 from autokaggle.storage.secrets_vault import SecretsVault
@@ -220,18 +220,13 @@ def test_a_survey_names_every_place_also_the_broken_ones(home: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [TOKEN, f"tester:{KEY}", KAGGLE_JSON])
-def test_what_is_pasted_at_login_is_kept_until_logout(text: str, tmp_path: Path) -> None:
+def test_what_is_pasted_can_be_kept_in_the_vault_as_it_is(text: str, tmp_path: Path) -> None:
     vault = SecretsVault(tmp_path, use_keyring=False)
-    kept = keep_credentials(f" {text}\n", vault)
-    found = find_credentials({}, tmp_path / "nobody", vault)
-    assert found == kept and found.source == "vault"
-    assert forget_credentials(vault) and not forget_credentials(vault)
-    with pytest.raises(ActionNeeded, match="No Kaggle credentials"):
-        find_credentials({}, tmp_path / "nobody", vault)
+    pasted = read_credentials(f" {text}\n", "vault")
+    vault.put(VAULT_ENTRY, text)
+    assert find_credentials({}, tmp_path / "nobody", vault) == pasted
 
 
-def test_nothing_malformed_is_kept(tmp_path: Path) -> None:
-    vault = SecretsVault(tmp_path, use_keyring=False)
-    with pytest.raises(ActionNeeded, match="vault are malformed"):
-        keep_credentials("two words", vault)
-    assert not vault.file.exists()
+def test_what_is_pasted_must_be_credentials() -> None:
+    with pytest.raises(ActionNeeded, match="in the paste are malformed"):
+        read_credentials("two words", "the paste")

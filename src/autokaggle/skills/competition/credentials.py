@@ -113,20 +113,13 @@ def survey_credentials(
     return tuple(surveyed)
 
 
-def keep_credentials(text: str, vault: SecretsVault) -> Credentials:
-    """Keep in the vault what a person pasted: a token, ``username:key``, or the content of kaggle.json.
+def read_credentials(text: str, source: str) -> Credentials:
+    """Read what a person pastes: a token, ``username:key``, or the content of kaggle.json.
 
     Raises:
-        ActionNeeded: it is none of these; nothing was kept.
+        ActionNeeded: it is none of these.
     """
-    found = _from_text(text.strip(), VAULT, None)
-    vault.put(VAULT_ENTRY, text.strip())
-    return found
-
-
-def forget_credentials(vault: SecretsVault) -> bool:
-    """Remove Kaggle's credentials from the vault; say whether there were any. Other places are the user's own."""
-    return vault.remove(VAULT_ENTRY)
+    return _from_text(text.strip(), source, None)
 
 
 def _places(
