@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import platform
+import re
 import signal
 import sys
 import threading
@@ -21,6 +22,7 @@ from autokaggle.errors import AutoKaggleError, RunInterrupted, UsageError
 from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.journal import Journal, Listener, silent, utc_now
+from autokaggle.orchestrator.kaggle_account import open_kaggle
 from autokaggle.orchestrator.stages import STAGES, Stage
 from autokaggle.plugins.manager import Plugins
 from autokaggle.records import Isolation, Run, RunOptions, RunStatus, StageRecord
@@ -34,13 +36,16 @@ def start_run(options: RunOptions, settings: Settings) -> RunFolder:
 
     Raises:
         UsageError: the target or an option makes no sense.
-        ActionNeeded: generated code could not be isolated here, and running it without isolation was not allowed.
+        ActionNeeded: there are no Kaggle credentials; or generated code could not be isolated here, and running it
+            without isolation was not allowed.
     """
     from autokaggle.skills.competition import address
 
     target = address.parse_target(options.target)
     Plugins().template("tabular" if options.template == "auto" else options.template)
     _check_metric(options.metric)
+    if target.folder is None and not options.offline:
+        open_kaggle(settings)  # without credentials nothing is begun
     isolation = _isolation(options, settings)
     moment = dt.datetime.now(dt.UTC)
     make_private_folder(settings.runs_dir.absolute())
@@ -164,7 +169,9 @@ def _check_metric(metric: str | None) -> None:
     from autokaggle.skills.scoring import metrics
 
     if metric not in metrics.METRICS:
-        raise UsageError(f"There is no metric {metric!r}.", f"Known metrics: {', '.join(sorted(metrics.METRICS))}.")
+        # Those at a cut-off differ in its number alone.
+        names = sorted({re.sub(r"_at_\d+$", "_at_K", name) for name in metrics.METRICS})
+        raise UsageError(f"There is no metric {metric!r}.", f"Known metrics: {', '.join(names)}.")
 
 
 def _isolation(options: RunOptions, settings: Settings) -> Isolation | None:
