@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import numpy as np
 
 from autokaggle.skills.dataset.column_facts import Facts, measure
 from autokaggle.skills.dataset.column_types import infer
 from autokaggle.skills.dataset.tables import Table, connect, open_table, write_parquet
 
-Columns = Mapping[str, Sequence[object]]
+Columns = Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]
 
 
 def write_csv(path: Path, columns: Columns) -> Path:

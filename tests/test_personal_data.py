@@ -30,3 +30,62 @@ def test_precision_and_recall_on_the_labelled_strings() -> None:
     assert len(personal) + len(other) >= 300
     assert found / (found + len(wrong)) >= 0.97
     assert found / len(personal) >= 0.9
+
+
+def test_masking_leaves_the_rest_of_the_text() -> None:
+    masked = mask("Ask Jane at jane@example.com or +1 212 555 0142, not before 2024-01-31.")
+
+    assert masked == "Ask Jane at <email> or <phone>, not before 2024-01-31."
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "found"),
+    [
+        ("ssn", ["000-13-1772", "000-88-2908"], "national_id"),
+        ("Credit Card", ["4111111732740827", "4111118571851102"], "card"),
+        ("iban", ["DE00828314070223685094", "DE00083273611927373692"], "iban"),
+        ("phoneNumber", ["555 0131", "555 0181"], "phone"),
+        ("birth_date", ["1955-04-23", "1952-04-27"], "birth_date"),
+        ("HomeAddress", ["12 Elm", "14 Oak"], "address"),
+        ("Name", ["Braund, Mr. Owen Harris", "Heikkinen, Miss. Laina"], "name"),
+        ("surname", ["Roe", "Poe"], "name"),
+        ("contact", ["a@example.com", "b@example.com"], "email"),
+        ("remarks", ["mail a@example.com", "mail b@example.com"], "email"),
+    ],
+)
+def test_a_column_is_judged_by_its_name_and_shape_even_when_check_digits_fail(
+    name: str, values: list[str], found: str
+) -> None:
+    assert scan_column(name, values)[0] == found
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("Street", ["Pave", "Grvl"]),
+        ("Name", ["airport", "harbour"]),
+        ("city_name", ["New York", "San Diego"]),
+        ("file_name", ["Some Photo", "Other Photo"]),
+        ("Cabin", ["C85", "B96 B98"]),
+        ("Ticket", ["A/5 21171", "PC 17599", "113803"]),
+        ("date", ["2024-01-31", "2024-02-01"]),
+        ("mobile_home", ["yes", "no"]),
+        ("flight_id", ["400326", "400327"]),
+        ("text", ["Forest fire near La Ronge Sask. Canada", "Just happened a terrible car crash"]),
+    ],
+)
+def test_ordinary_columns_are_left_alone(name: str, values: list[str]) -> None:
+    assert scan_column(name, values) == ()
+
+
+def test_prose_with_a_few_addresses_is_personal_but_a_category_is_not() -> None:
+    rows = [f"some words without anything number {n}" for n in range(400)]
+
+    assert scan_column("comment", [*rows, *(f"write to p{n}@example.com" for n in range(4))], True) == ("email",)
+    assert scan_column("comment", [*rows, "write to p@example.com"], True) == ()
+
+
+def test_a_value_without_visible_pieces_is_masked_whole() -> None:
+    assert mask_value("Jane Roe", ("name",)) == "<name>"
+    assert mask_value("000-65-7888", ("national_id", "phone")) == "<national_id>"
+    assert mask_value("mail jane@example.com today", ("email",)) == "mail <email> today"

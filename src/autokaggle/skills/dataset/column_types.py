@@ -83,11 +83,11 @@ class ColumnType:
 def infer(values: Iterable[str | None], *, exact: bool = False) -> ColumnType:
     """Choose the type that fits all sample values; VARCHAR when none does or nothing is there."""
     counts = Counter(value for value in values if value is not None)
+    if exact:
+        return _exact_type([value for value in counts if value])
     known = [value for value in counts if value not in MISSING_NUMBERS]
     if not known:
-        return ColumnType("VARCHAR", exact=exact)
-    if exact:
-        return _exact_type(known)
+        return ColumnType("VARCHAR")
     trimmed = [value.strip() for value in known]
     chosen = _plain_type(trimmed)
     if chosen.name == "VARCHAR":
@@ -108,9 +108,9 @@ def widen(kind: ColumnType) -> ColumnType:
 
 
 def _exact_type(known: list[str]) -> ColumnType:
-    if all(_INTEGER.fullmatch(value) for value in known):
+    if known and all(map(_INTEGER.fullmatch, known)):
         return ColumnType("BIGINT", exact=True)
-    if all(_ISO_TIME.fullmatch(value) and len(value) == 19 and value[10] == " " for value in known):
+    if known and all(_ISO_TIME.fullmatch(value) and len(value) == 19 and value[10] == " " for value in known):
         return ColumnType("TIMESTAMP", exact=True)
     return ColumnType("VARCHAR", exact=True)
 

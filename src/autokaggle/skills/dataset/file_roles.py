@@ -108,7 +108,7 @@ def _judge_sample(table: Table, tables: Sequence[Table]) -> tuple[float, str]:
     if words & SAMPLE_WORDS and not words & {"train"}:
         score += 0.6 if words & {"submission", "submissions", "submit", "samplesubmission"} else 0.3
         reasons.append("its name")
-    others = [other for other in tables if other is not table]
+    others = [other for other in tables if other is not table and (score or len(other.columns) >= len(table.columns))]
     if len(table.columns) >= 2 and any(_has_same_ids(table, other) for other in others):
         score += 0.5
         reasons.append("it has the ids of another table, in the same order, and columns that table lacks")
