@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autokaggle.records import Candidate, Competition, DataProfile, Decisions, Metrics, Run
 from autokaggle.storage.records_file import write_atomically
@@ -40,6 +41,7 @@ def write_report(material: ReportMaterial, path: Path) -> None:
     )
     engine.filters["number"] = number
     engine.filters["percent"] = lambda share: f"{share:.0%}"
+    engine.filters["plain"] = plain
     engine.filters["words"] = lambda name: str(name).replace("_", " ")
     page = engine.get_template(TEMPLATE).render(
         material=material,
@@ -52,6 +54,15 @@ def write_report(material: ReportMaterial, path: Path) -> None:
 def number(value: float | None) -> str:
     """Write a score with five significant digits, "-" for none."""
     return "-" if value is None else f"{value:.5g}"
+
+
+def plain(value: Any) -> str:
+    """Write a decided value for people: "a, b" for lists, "scheme stratified, folds 5" for mappings."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {plain(item)}" for key, item in value.items() if item is not None)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(plain(item) for item in value) or "-"
+    return str(value)
 
 
 def _best_first(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -1,0 +1,135 @@
+"""The report: one file without network that holds the facts, with hostile text shown as text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from autokaggle.records import (
+    Candidate,
+    Competition,
+    DataProfile,
+    Decision,
+    Decisions,
+    Guess,
+    Member,
+    Metrics,
+    Proposal,
+    Run,
+    RunOptions,
+    Score,
+    SplitHints,
+    StageRecord,
+    SubmissionFacts,
+)
+from autokaggle.skills.report.report_writer import ReportMaterial, number, plain, write_report
+
+SURE = Guess(value="sold", confidence=1.0, evidence="named so")
+
+
+def scored(name: str, mean: float) -> Candidate:
+    score = Score(
+        metric="rmse", greater_is_better=False, mean=mean, std=0.1, folds=(mean,), low=mean - 1, high=mean + 1
+    )
+    return Candidate(id=name, proposal=Proposal(title=f"model {name}", family="linear"), status="scored", score=score)
+
+
+def material(title: str = "Orchard", metrics: bool = True) -> ReportMaterial:
+    run = Run(
+        id="orchard-20260801-101500-3f2a",
+        slug="orchard",
+        target="orchard",
+        options=RunOptions(target="orchard"),
+        status="running",
+        created="2026-08-01T10:15:00Z",
+        stages=(
+            StageRecord(name="fetch", status="done", started="2026-08-01T10:15:00Z", seconds=1.5, message="3 files"),
+        ),
+    )
+    profile = DataProfile(
+        files=(),
+        columns=(),
+        train="train.parquet",
+        test="test.parquet",
+        train_rows=100,
+        test_rows=50,
+        target_columns=("sold",),
+        target_guess=SURE,
+        id_columns=("id",),
+        id_guess=SURE,
+        submission_columns=("id", "sold"),
+        submission_kind="value",
+        task_type="regression",
+        task_guess=SURE,
+        metric_suggestion=SURE,
+        split=SplitHints(),
+        warnings=("40 rows occur twice",),
+    )
+    result = Metrics(
+        metric="rmse",
+        greater_is_better=False,
+        cv={"mean": 1.2345678, "std": 0.1, "folds": [1.2, 1.3], "low": 1.1, "high": 1.4, "constant": 9.9},
+        candidates=3,
+        ensemble=(Member(candidate="c002", weight=0.75),),
+        submission=SubmissionFacts(rows=50, sha256="ab" * 32),
+        seconds={"fetch": 1.5},
+        isolation="strong",
+    )
+    decisions = Decisions(decisions=(Decision(key="families", value=["linear"], by="flag", why="given"),))
+    failed = Candidate(id="c003", proposal=Proposal(title="odd", family="odd"), status="failed", reason="exit code 1")
+    candidates = (scored("c001", 2.0), scored("c002", 1.0), failed)
+    return ReportMaterial(
+        run, Competition(slug="orchard", title=title), profile, decisions, candidates, result if metrics else None
+    )
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    write_report(material(), tmp_path / "report.html")
+    return (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_the_page_says_what_to_expect_and_of_what_it_is_made(page: str) -> None:
+    for fact in (
+        "1.2346",
+        "lower is better",
+        "1.1 to 1.4",
+        "A constant answer scores 9.9",
+        "75%",
+        "40 rows occur twice",
+    ):
+        assert fact in page
+
+
+def test_the_best_candidate_comes_first_and_the_failed_last(page: str) -> None:
+    places = [page.index(f"<td>{name}</td>") for name in ("c002", "c001", "c003")]
+    assert places == sorted(places)
+
+
+def test_the_page_loads_nothing(page: str) -> None:
+    assert re.findall(r"(?:src|href)\s*=|@import|url\(", page) == []
+
+
+def test_hostile_text_is_shown_as_text(tmp_path: Path) -> None:
+    write_report(material(title="<script>alert(1)</script>{{ 7*7 }}"), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "<script>" not in page
+    assert "{{ 7*7 }}" in page
+
+
+def test_a_run_without_submission_says_so(tmp_path: Path) -> None:
+    write_report(material(metrics=False), tmp_path / "report.html")
+    assert "The run has no submission." in (tmp_path / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.123456789, "0.12346"), (123456.7, "1.2346e+05"), (None, "-")])
+def test_numbers_have_five_digits(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_decided_values_read_like_words() -> None:
+    assert plain({"scheme": "group", "column": None, "folds": 5}) == "scheme group, folds 5"
+    assert plain(["a", "b"]) == "a, b"
+    assert plain([]) == "-"
