@@ -39,6 +39,13 @@ TRAIN_ROWS, TEST_ROWS = 240, 60
 STRANGE_NAMES = ("", "line\nbreak", "quote\"'s", "😀 {json: [1]}", "class", "a: b #c")
 FAST = {"model": {"parameters": {"rounds": 30, "patience": 10, "learning_rate": 0.2}}, "threads": 2}
 
+ONE_INTERPRETER = """
+import runpy, sys
+sys.path[0] = sys.argv[1]
+for script in ("train.py", "validate.py", "predict.py"):
+    runpy.run_path(f"{sys.argv[1]}/{script}", run_name="__main__")
+"""
+
 
 @dataclass(frozen=True)
 class SmallCompetition:
@@ -51,7 +58,7 @@ class SmallCompetition:
     task: TaskType
     metric: str
     metric_input: MetricInput
-    classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scheme: str = "kfold"
     folds: int = 3
     repeats: int = 1
@@ -85,7 +92,7 @@ class SmallCompetition:
             submission_kind="value",
             task_type=self.task,
             task_guess=SURE,
-            classes=self.classes,
+            classes=dict(self.classes),
             metric_suggestion=SURE,
             split=SplitHints(),
         )
@@ -107,12 +114,12 @@ class SmallCompetition:
             greater_is_better=self.greater_is_better,
         )
 
-    def write_tables(self, run: RunFolder) -> None:
-        """Write what the profile and plan stages leave under ``input/``."""
+    def write_input(self, run: RunFolder) -> None:
+        """Write what the profile and plan stages leave under ``input/`` for the scripts."""
         self.train.to_parquet(run.tables / "train.parquet", index=False)
         self.test.to_parquet(run.tables / "test.parquet", index=False)
         self.sample().to_parquet(run.tables / "sample_submission.parquet", index=False)
-        write_folds(run.folds, len(self.train), self.folds, self.repeats)
+        write_folds(run.folds, len(self.train), self.folds, self.repeats, in_order=self.scheme == "time")
 
     def sample(self) -> pd.DataFrame:
         """The sample submission: test's ids in the opposite order."""
@@ -120,10 +127,12 @@ class SmallCompetition:
         return pd.DataFrame({"id": ids, **dict.fromkeys(self.targets, "0")})
 
 
-def write_folds(path: Path, rows: int, folds: int, repeats: int = 1) -> None:
+def write_folds(path: Path, rows: int, folds: int, repeats: int = 1, in_order: bool = False) -> None:
+    """Write folds at random, or as blocks of rows one after another."""
     parts = []
     for repeat in range(repeats):
-        fold = np.random.default_rng(repeat).permutation(rows) % folds
+        fold = np.arange(rows) * folds // rows
+        fold = fold if in_order else np.random.default_rng(repeat).permutation(fold)
         parts.append(pd.DataFrame({"repeat": repeat, "row": np.arange(rows), "fold": fold}))
     table = pd.concat(parts).astype({"repeat": "int32", "row": "int64", "fold": "int32"})
     pq.write_table(pa.Table.from_pandas(table, preserve_index=False), path)
@@ -167,13 +176,17 @@ def mixed_tables(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, C
 
 
 def prepare(
-    competition: SmallCompetition, folder: Path, config: Mapping[str, Any] | None = None, family: str = "lightgbm"
+    competition: SmallCompetition,
+    folder: Path,
+    config: Mapping[str, Any] | None = None,
+    family: str = "lightgbm",
+    files: Mapping[str, str] | None = None,
 ) -> CandidateFolder:
     """Make a run folder with one candidate that has not run yet."""
     run = RunFolder.create(folder, "orchard-20260801-101500-3f2a")
-    competition.write_tables(run)
+    competition.write_input(run)
     candidate = run.candidate("c001")
-    proposal = Proposal(title="a test", family=family, config={**FAST, **(config or {})})
+    proposal = Proposal(title="a test", family=family, config={**FAST, **(config or {})}, files=dict(files or {}))
     write_candidate(proposal, competition.plan(), competition.profile(), candidate)
     return candidate
 
@@ -191,10 +204,14 @@ def run_script(folder: Path, script: str, **variables: str) -> subprocess.Comple
 
 
 def run_all(candidate: CandidateFolder, **variables: str) -> str:
-    """Run the three scripts, each in a process of its own; return what they print."""
-    said = []
-    for script in ("train.py", "validate.py", "predict.py"):
-        result = run_script(candidate.path, script, **variables)
-        assert result.returncode == 0, result.stderr
-        said.append(result.stdout)
-    return "".join(said)
+    """Run the three scripts one after another in one interpreter, as the host does; return what they print."""
+    result = subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "-c", ONE_INTERPRETER, str(candidate.code)],
+        cwd=candidate.path,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
-from tests.small_competition import TRAIN_ROWS, SmallCompetition, mixed_tables, prepare, run_all, run_script
+from autokaggle.storage.artifacts import CandidateFolder
+from tests.small_competition import (
+    STRANGE_NAMES,
+    TRAIN_ROWS,
+    SmallCompetition,
+    mixed_tables,
+    prepare,
+    run_all,
+    run_script,
+)
+
+TEMPLATES = Path(__file__).resolve().parents[1] / "src" / "autokaggle" / "templates"
 
 
-def regression(metric: str = "rmse", **changes: object) -> SmallCompetition:
+def regression(metric: str = "rmse") -> SmallCompetition:
     train, test, kinds, signal = mixed_tables()
     train["weight"] = np.exp(signal)
-    return SmallCompetition(train, test, kinds, ("weight",), "regression", metric, "value", **changes)  # type: ignore[arg-type]
+    return SmallCompetition(train, test, kinds, ("weight",), "regression", metric, "value")
 
 
 def binary() -> SmallCompetition:
@@ -24,32 +40,220 @@ def binary() -> SmallCompetition:
     return SmallCompetition(train, test, kinds, ("ripe",), "binary_classification", "accuracy", "label", classes)
 
 
-def output(folder: Path, name: str) -> pd.DataFrame:
-    return pd.read_parquet(folder / "output" / name)
+def multiclass() -> SmallCompetition:
+    train, test, kinds, signal = mixed_tables()
+    train["sort"] = pd.Series(np.array(["row", "a", "A"], dtype=object)[np.digitize(signal, [0, 1])], dtype="str")
+    classes = {"sort": ("A", "a", "row")}
+    return SmallCompetition(train, test, kinds, ("sort",), "multiclass_classification", "accuracy", "label", classes)
+
+
+def ordinal() -> SmallCompetition:
+    train, test, kinds, signal = mixed_tables()
+    train["grade"] = pd.Series(np.digitize(signal, [-1, 0, 1, 2]) + 3).astype("str")
+    classes = {"grade": ("3", "4", "5", "6", "7")}
+    metric = "quadratic_weighted_kappa"
+    return SmallCompetition(train, test, kinds, ("grade",), "ordinal", metric, "label", classes)
+
+
+def output(candidate: CandidateFolder, name: str) -> pd.DataFrame:
+    return pd.read_parquet(candidate.output / name)
 
 
 def test_three_scripts_by_hand_keep_the_contract(tmp_path: Path) -> None:
     competition = binary()
     candidate = prepare(competition, tmp_path)
-    run_all(candidate)
-    oof, test = output(candidate.path, "oof.parquet"), output(candidate.path, "test_predictions.parquet")
+    for script in ("train.py", "validate.py", "predict.py"):
+        result = run_script(candidate.path, script)
+        assert result.returncode == 0, result.stderr
+    oof, test = output(candidate, "oof.parquet"), output(candidate, "test_predictions.parquet")
     assert list(oof.columns) == list(test.columns) == ["row", "ripe"]
     assert oof["row"].tolist() == list(range(TRAIN_ROWS))
     assert test["row"].tolist() == list(range(len(competition.test)))
+    assert oof["row"].dtype == "int64"
+    assert oof["ripe"].dtype == "float64"
     assert oof["ripe"].between(0, 1).all()
-    assert oof["row"].dtype == "int64" and oof["ripe"].dtype == "float64"
     assert ((oof["ripe"] > 0.5) == (competition.train["ripe"] == "True")).mean() > 0.75
     assert not (candidate.output / "submission.csv").exists()
 
 
-def test_predictions_of_a_log_target_come_back_on_its_own_scale(tmp_path: Path) -> None:
+def test_one_interpreter_gives_what_three_give(tmp_path: Path) -> None:
+    apart, together = prepare(binary(), tmp_path / "a"), prepare(binary(), tmp_path / "b")
+    for script in ("train.py", "validate.py", "predict.py"):
+        run_script(apart.path, script)
+    run_all(together, AUTOKAGGLE_THREADS="1")
+    for name in ("oof.parquet", "test_predictions.parquet"):
+        pd.testing.assert_frame_equal(output(apart, name), output(together, name), check_exact=True)
+
+
+def test_a_log_target_comes_back_on_its_own_scale(tmp_path: Path) -> None:
     competition = regression("rmsle")
     candidate = prepare(competition, tmp_path)
-    assert "target_transform: log1p" in candidate.config.read_text()
+    assert "target_transform: log1p" in candidate.config.read_text("utf-8")
     run_all(candidate)
-    oof = output(candidate.path, "oof.parquet")
+    oof = output(candidate, "oof.parquet")
     assert np.corrcoef(np.log1p(oof["weight"]), np.log1p(competition.train["weight"]))[0, 1] > 0.7
     assert oof["weight"].max() < 2 * competition.train["weight"].max()
+
+
+def test_several_classes_give_a_probability_each_in_their_order(tmp_path: Path) -> None:
+    competition = multiclass()
+    candidate = prepare(competition, tmp_path)
+    run_all(candidate)
+    table = output(candidate, "oof.parquet")
+    assert list(table.columns) == ["row", "A", "a (2)", "row (3)"]  # DuckDB's names do not tell a from A
+    probabilities = table.iloc[:, 1:].to_numpy()
+    assert np.allclose(probabilities.sum(axis=1), 1)
+    labels = np.array(competition.classes["sort"])[probabilities.argmax(axis=1)]
+    assert (labels == competition.train["sort"].to_numpy()).mean() > 0.6
+
+
+def test_an_ordinal_target_gives_numbers_on_the_scale_of_its_labels(tmp_path: Path) -> None:
+    competition = ordinal()
+    candidate = prepare(competition, tmp_path)
+    run_all(candidate)
+    grades = output(candidate, "oof.parquet")["grade"]
+    assert grades.between(2, 8).all()
+    assert np.corrcoef(grades, competition.train["grade"].astype(float))[0, 1] > 0.7
+
+
+def test_several_targets_get_a_model_each(tmp_path: Path) -> None:
+    competition = binary()
+    train = competition.train.assign(soft=np.where(competition.train["size"].fillna(0) > 0, "1", "0"))
+    classes = {**competition.classes, "soft": ("0", "1")}
+    both = replace(
+        competition,
+        train=train,
+        targets=("ripe", "soft"),
+        task="multilabel_classification",
+        classes=classes,
+        metric="roc_auc",
+        metric_input="probability",
+    )
+    candidate = prepare(both, tmp_path)
+    run_all(candidate)
+    oof = output(candidate, "oof.parquet")
+    assert list(oof.columns) == ["row", "ripe", "soft"]
+    assert ((oof["soft"] > 0.5) == (train["soft"] == "1")).mean() > 0.8
+
+
+@pytest.mark.parametrize("family", ["linear", "extra_trees"])
+@pytest.mark.parametrize("make", [regression, binary, multiclass], ids=["values", "binary", "multiclass"])
+def test_every_family_serves_every_task(tmp_path: Path, family: str, make: object) -> None:
+    competition = make()  # type: ignore[operator]
+    candidate = prepare(competition, tmp_path, {"model": {"parameters": {"rounds": 40}}}, family)
+    run_all(candidate)
+    for name in ("oof.parquet", "test_predictions.parquet"):
+        assert np.isfinite(output(candidate, name).to_numpy()).all()
+
+
+@pytest.mark.parametrize("family", ["xgboost", "catboost"])
+@pytest.mark.parametrize("make", [regression, binary, multiclass], ids=["values", "binary", "multiclass"])
+def test_heavy_families_serve_every_task(tmp_path: Path, family: str, make: object) -> None:
+    pytest.importorskip(family, reason=f"{family} is installed into a run's environment only when a plan asks for it")
+    competition = make()  # type: ignore[operator]
+    parameters = {"rounds": 40, "patience": 10, "eta": 0.1} if family == "xgboost" else {"rounds": 40}
+    candidate = prepare(competition, tmp_path, {"model": {"parameters": parameters}}, family)
+    run_all(candidate)
+    assert np.isfinite(output(candidate, "oof.parquet").to_numpy()).all()
+
+
+def test_forward_folds_never_predict_the_first_and_train_a_last_model_on_all_rows(tmp_path: Path) -> None:
+    competition = replace(regression(), scheme="time", folds=4)
+    candidate = prepare(competition, tmp_path)
+    said = run_all(candidate)
+    assert output(candidate, "oof.parquet")["row"].tolist() == list(range(TRAIN_ROWS // 4, TRAIN_ROWS))
+    assert "fold 0" not in said
+    assert "weight, all rows" in said
+
+
+def test_repeats_are_averaged(tmp_path: Path) -> None:
+    once, twice = prepare(regression(), tmp_path / "a"), prepare(replace(regression(), repeats=2), tmp_path / "b")
+    said = run_all(once), run_all(twice)
+    assert (said[0].count("fold"), said[1].count("fold")) == (3, 6)
+    assert len(output(twice, "oof.parquet")) == TRAIN_ROWS
+    assert not output(once, "oof.parquet")["weight"].equals(output(twice, "oof.parquet")["weight"])
+
+
+def test_a_sealed_fold_is_predicted_without_its_labels(tmp_path: Path) -> None:
+    candidate = prepare(binary(), tmp_path)
+    tables = candidate.path.parents[1] / "input" / "tables"
+    folds = pd.read_parquet(tables.parent / "folds.parquet")
+    sealed = folds.loc[folds["fold"] == 1, "row"].to_numpy()
+    train = pd.read_parquet(tables / "train.parquet")
+    labels = train["ripe"].copy()
+    train.loc[sealed, "ripe"] = None
+    train.to_parquet(tables / "train.parquet")
+    run_all(candidate, AUTOKAGGLE_FOLD="1")
+    oof = output(candidate, "oof.parquet")
+    assert oof["row"].tolist() == sorted(sealed.tolist())
+    assert ((oof["ripe"] > 0.5) == (labels[oof["row"]] == "True").to_numpy()).mean() > 0.7
+    assert len(output(candidate, "test_predictions.parquet")) == 60
+
+
+def test_fits_stop_at_the_deadline_and_the_next_run_does_the_same(tmp_path: Path) -> None:
+    longer = replace(binary(), train=pd.concat([binary().train] * 40, ignore_index=True))
+    endless = {"rounds": 100_000, "patience": 100_000, "learning_rate": 0.0001}
+    candidate = prepare(longer, tmp_path, {"model": {"parameters": endless}})
+    deadline = time.time() + 6
+    said = run_all(candidate, AUTOKAGGLE_DEADLINE=str(deadline))
+    assert time.time() < deadline + 1
+    assert said.count("time over") == 3
+    first = output(candidate, "oof.parquet")
+    (candidate.output / "limits.json").replace(candidate.code / "limits.json")
+    assert "time over" not in run_all(candidate)
+    pd.testing.assert_frame_equal(first, output(candidate, "oof.parquet"), check_exact=True)
+
+
+def test_columns_that_test_lacks_are_never_used(tmp_path: Path) -> None:
+    candidate = prepare(binary(), tmp_path)
+    columns = yaml.safe_load(candidate.config.read_text("utf-8"))["columns"]
+    assert not {"only in train", "only in test", "ripe", "always"} & set(columns)
+    assert set(STRANGE_NAMES) <= set(columns)
+
+
+@pytest.mark.parametrize("names", ["usual names", "odd names"])
+def test_csv_files_serve_where_the_parsed_tables_are_absent(tmp_path: Path, names: str) -> None:
+    competition = binary()
+    candidate = prepare(competition, tmp_path)
+    run_all(candidate)
+    expected = output(candidate, "test_predictions.parquet")
+    run = candidate.path.parents[1]
+    for path in (run / "input" / "tables").iterdir():
+        path.unlink()
+    data = run / "input" / "data" / "deeper"
+    data.mkdir(parents=True)
+    usual = names == "usual names"
+    competition.train.to_csv(data / ("train.csv" if usual else "a.csv"), index=False)
+    competition.test.to_csv(data / ("test.csv" if usual else "b.csv.gz"), index=False)
+    run_all(candidate)
+    pd.testing.assert_frame_equal(expected, output(candidate, "test_predictions.parquet"), rtol=1e-3)
+
+
+def test_submission_has_the_samples_ids_in_the_samples_order(tmp_path: Path) -> None:
+    competition = binary()
+    part = {"target": "ripe", "inputs": [0], "outputs": ["ripe"], "method": "threshold", "threshold": 0.5}
+    rule = {"version": 1, "parts": [{**part, "labels": ["False", "True"]}]}
+    candidate = prepare(competition, tmp_path, {"decision": rule})
+    run_all(candidate)
+    submission = pd.read_csv(candidate.output / "submission.csv", dtype=str)
+    assert submission["id"].tolist() == competition.sample()["id"].tolist()
+    by_id = dict(zip(competition.test["id"], output(candidate, "test_predictions.parquet")["ripe"], strict=True))
+    assert all((label == "True") == (by_id[key] >= 0.5) for key, label in submission.to_numpy().tolist())
+
+
+def test_features_written_for_the_competition_learn_inside_each_fold(tmp_path: Path) -> None:
+    written = (
+        "def fit(train):\n"
+        "    print('fitted on', len(train), 'ripe' in train)\n"
+        "    return {'middle': train['size'].median()}\n"
+        "def transform(table, state):\n"
+        "    assert 'ripe' not in table\n"
+        "    return table[['size']].fillna(state['middle']).assign(code=table['crate'].str[0].astype('category'))\n"
+    )
+    candidate = prepare(binary(), tmp_path, files={"features.py": written})
+    said = run_all(candidate)
+    assert said.count("fitted on 160 True") == 3
+    assert np.isfinite(output(candidate, "oof.parquet").to_numpy()).all()
 
 
 def test_scripts_without_a_model_say_what_to_do(tmp_path: Path) -> None:
@@ -59,10 +263,24 @@ def test_scripts_without_a_model_say_what_to_do(tmp_path: Path) -> None:
     assert "run train.py first" in result.stderr
 
 
-@pytest.mark.parametrize("kind", ["same rows", "other rows"])
-def test_a_second_run_gives_the_same_predictions(tmp_path: Path, kind: str) -> None:
-    first, second = prepare(binary(), tmp_path / "a"), prepare(binary(), tmp_path / "b")
-    run_all(first)
-    run_all(second, AUTOKAGGLE_THREADS="1" if kind == "other rows" else "2")
-    name = "test_predictions.parquet"
-    pd.testing.assert_frame_equal(output(first.path, name), output(second.path, name), check_exact=True)
+def test_scripts_without_input_say_where_they_looked(tmp_path: Path) -> None:
+    candidate = prepare(binary(), tmp_path)
+    (candidate.path.parents[1] / "input").rename(tmp_path / "elsewhere")
+    result = run_script(candidate.path, "train.py")
+    assert result.returncode == 1
+    assert "Set AUTOKAGGLE_INPUT" in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("template", ["tabular", "ensemble"])
+def test_templates_are_typed(template: str, tmp_path: Path) -> None:
+    folder = TEMPLATES / template
+    command = [sys.executable, "-m", "mypy", "--config-file=", "--strict", "--explicit-package-bases"]
+    command += ["--python-version=3.11", "--disable-error-code=import-untyped", "--disable-error-code=import-not-found"]
+    result = subprocess.run(
+        [*command, f"--cache-dir={tmp_path}", str(folder)],
+        env={"MYPYPATH": f"{folder}:{TEMPLATES / 'tabular'}", "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout

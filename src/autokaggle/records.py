@@ -336,11 +336,15 @@ class Member(Record, frozen=True, kw_only=True):
 
 
 class Ensemble(Record, frozen=True, kw_only=True):
-    """The published combination; ``rule`` turns blended predictions into submission values."""
+    """The published combination; ``rule`` turns blended predictions into submission values.
+
+    ``blend`` is the scale on which the weighted mean is taken (``templates/ensemble/blend.py``).
+    """
 
     version: int = 1
     method: Literal["single", "greedy", "mean", "stacker"]
     members: tuple[Member, ...]
+    blend: Literal["values", "log1p", "logits", "ranks"] = "values"
     score: Score
     rule: dict[str, Any]
     correlation: tuple[tuple[float, ...], ...] = ()

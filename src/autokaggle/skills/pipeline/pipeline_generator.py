@@ -1,129 +1,166 @@
 """Code from proposals; this file copies a template, writes its configuration, and publishes the winner.
 
-It runs nothing and trusts nothing that the code will print.
+It runs nothing, and never loads a fitted model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import os
+import pickle
+import shutil
+from collections.abc import Iterator
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from autokaggle.errors import UsageError
-from autokaggle.records import DataProfile, Plan, Proposal
-from autokaggle.skills.pipeline.objective import choose_objective
-from autokaggle.storage.artifacts import CandidateFolder
+from autokaggle.errors import AutoKaggleError, UsageError
+from autokaggle.records import DataProfile, Ensemble, Plan, Proposal
+from autokaggle.skills.pipeline.candidate_config import candidate_config, config_text, ensemble_config
+from autokaggle.storage.artifacts import CandidateFolder, RunFolder
 from autokaggle.storage.records_file import make_private_folder, write_atomically
 
-HEADER = """\
-# What this pipeline does. Every script beside it reads this file and, but for the input folder, nothing else:
-# change a value, then run the scripts again as README.md says.
-"""
 FAMILY_FILE = "model_"
+# What a blend shares with a pipeline of tables: finding files, and making the submission.
+SHARED_WITH_ENSEMBLE = ("files.py", "decision.py", "submission.py")
+PREDICTIONS = ("oof.parquet", "test_predictions.parquet")
+MODEL = "model.joblib"
+LIMITS = "limits.json"
 
 
-def write_candidate(proposal: Proposal, plan: Plan, profile: DataProfile, folder: CandidateFolder) -> None:
+def write_candidate(
+    proposal: Proposal, plan: Plan, profile: DataProfile, folder: CandidateFolder, template: Path | None = None
+) -> None:
     """Write ``code/``: the template's files, those of the proposal over them, and ``config.yaml``.
+
+    ``template`` is the folder of a template, that of the plan's built-in one when None.
 
     Raises:
         UsageError: no such template ships, or the proposal names a file outside ``code/``.
     """
-    config = make_config(proposal, plan, profile)
+    config = candidate_config(proposal, plan, profile)
+    source = template or template_folder(plan.template)
     make_private_folder(folder.code)
-    for name, text in template_files(plan.template, config["model"]["family"]):
-        write_atomically(folder.code / name, text)
+    for path in _template_files(source, str(config["model"]["family"])):
+        write_atomically(folder.code / path.name, path.read_bytes())
     for name, text in proposal.files.items():
-        if "/" in name or "\\" in name or name.startswith("."):
+        if not name or Path(name).name != name or name.startswith("."):
             raise UsageError(f"A candidate's file cannot be named {name!r}.", "Use a plain file name.")
         write_atomically(folder.code / name, text)
     write_atomically(folder.config, config_text(config))
 
 
-def template_files(template: str, family: str | None = None) -> Iterator[tuple[str, str]]:
-    """Yield name and text of the files of a template; of the families of models only the one in use."""
-    package = resources.files("autokaggle.templates")
-    source = package.joinpath(template)
-    if not template.isidentifier() or not source.is_dir():
-        known = ", ".join(sorted(entry.name for entry in package.iterdir() if entry.is_dir() and entry.name[0] != "_"))
-        raise UsageError(f"There is no template {template!r}.", f"These ship: {known}.")
-    for entry in sorted(source.iterdir(), key=lambda entry: entry.name):
-        name = entry.name
-        if not name.endswith((".py", ".md")) or name == "__init__.py":
+def publish(ensemble: Ensemble, plan: Plan, run: RunFolder) -> None:
+    """Make the run's ``code/`` and ``output/`` from the ensemble's members; what was published before is replaced.
+
+    One member is published flat, with the decision rule in its ``config.yaml``. Several become sub-folders of
+    ``code/members`` and ``output/members``, blended by scripts at the top.
+    """
+    code = run.code.with_name(".code.new")
+    shutil.rmtree(code, ignore_errors=True)
+    make_private_folder(code)
+    shutil.rmtree(run.output / "members", ignore_errors=True)
+    candidates = [run.candidate(member.candidate) for member in ensemble.members]
+    if len(candidates) == 1:
+        _copy_code(candidates[0], code)
+        write_atomically(code / "config.yaml", config_text({**_config(candidates[0]), "decision": ensemble.rule}))
+        _link_outputs(candidates[0], run.output)
+    else:
+        for name in SHARED_WITH_ENSEMBLE:
+            write_atomically(code / name, (template_folder("tabular") / name).read_bytes())
+        for path in _template_files(template_folder("ensemble")):
+            write_atomically(code / path.name, path.read_bytes())
+        for candidate in candidates:
+            _copy_code(candidate, make_private_folder(code / "members" / candidate.id))
+            _link_outputs(candidate, make_private_folder(run.output / "members" / candidate.id))
+        config = ensemble_config(ensemble, plan, _config(candidates[0]))
+        write_atomically(code / "config.yaml", config_text(config))
+        _blend_outputs(ensemble, plan, candidates, run.output)
+    _replace_folder(run.code, code)
+
+
+def code_hash(code: Path) -> str:
+    """Return a SHA-256 of the names and contents of a code folder's files."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in code.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(code).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def template_folder(name: str) -> Path:
+    """Return the folder of a template that ships.
+
+    Raises:
+        UsageError: there is no such template.
+    """
+    shipped = Path(str(resources.files("autokaggle.templates")))
+    folders = {path.name: path for path in sorted(shipped.iterdir()) if path.is_dir() and path.name[0].isalpha()}
+    if name not in folders:
+        raise UsageError(f"There is no template {name!r}.", f"These ship: {', '.join(folders)}.")
+    return folders[name]
+
+
+def _template_files(folder: Path, family: str | None = None) -> Iterator[Path]:
+    """Yield the files to copy; of the files ``model_*.py`` only that of the family in use."""
+    for path in sorted(folder.iterdir()):
+        if path.suffix not in (".py", ".md") or path.name == "__init__.py":
             continue
-        if family is None or not name.startswith(FAMILY_FILE) or name == f"{FAMILY_FILE}{family}.py":
-            yield name, entry.read_text("utf-8")
+        if family is None or not path.name.startswith(FAMILY_FILE) or path.stem == f"{FAMILY_FILE}{family}":
+            yield path
 
 
-def make_config(proposal: Proposal, plan: Plan, profile: DataProfile) -> dict[str, Any]:
-    """Return all that the scripts need to know, with the proposal's own settings over the plan's."""
-    objective = choose_objective(plan, profile)
-    base: dict[str, Any] = {
-        "version": 1,
-        "title": proposal.title,
-        "hypothesis": proposal.hypothesis,
-        "competition": plan.slug,
-        "task": plan.task_type,
-        "metric": plan.metric,
-        "objective": objective.loss,
-        "target_transform": objective.target_transform,
-        "class_weights": objective.class_weights,
-        "model": {"family": proposal.family, "parameters": {}},
-        "features": {"learn_from": "fold" if "features.py" in proposal.files else "all_rows"},
-        "validation": {"kind": "forward" if plan.validation.scheme == "time" else "kfold"},
-        "seed": plan.seed,
-        "tables": _tables(plan, profile),
-        "csv": _csv(profile),
-        "id_columns": list(plan.id_columns),
-        "target_columns": list(plan.target_columns),
-        "classes": {target: list(labels) for target, labels in plan.classes.items()},
-        "prediction_columns": list(plan.prediction_columns),
-        "columns": _columns(plan, profile),
-        "submission": {
-            "columns": list(plan.submission.columns),
-            "id_columns": list(plan.submission.id_columns),
-            "ids_from": "test" if plan.submission.ids_from == plan.test_table else "sample_submission",
-        },
-    }
-    return merge(base, proposal.config)
+def _config(candidate: CandidateFolder) -> dict[str, Any]:
+    content = yaml.safe_load(candidate.config.read_text("utf-8"))
+    if not isinstance(content, dict):
+        raise AutoKaggleError(f"{candidate.config} is damaged.", "Start a new run; nothing else was touched.")
+    return content
 
 
-def config_text(config: Mapping[str, Any]) -> str:
-    """Return ``config.yaml``; any column name, however strange, reads back as it was."""
-    return HEADER + yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=110)
+def _copy_code(candidate: CandidateFolder, code: Path) -> None:
+    """Copy the candidate's files, with the rounds at which the clock ended its fits: a later run does the same."""
+    limits = candidate.output / LIMITS
+    for path in [*sorted(candidate.code.iterdir()), *([limits] if limits.is_file() else [])]:
+        if path.is_file():
+            write_atomically(code / path.name, path.read_bytes())
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with the values of ``over``; mappings inside are merged in turn."""
-    merged = dict(base)
-    for key, value in over.items():
-        mine = merged.get(key)
-        merged[key] = merge(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
-    return merged
+def _link_outputs(candidate: CandidateFolder, output: Path) -> None:
+    for name in (*PREDICTIONS, MODEL):
+        if (source := candidate.output / name).is_file():
+            _link(source, output / name)
 
 
-def _tables(plan: Plan, profile: DataProfile) -> dict[str, str]:
-    tables = {"train": plan.train_table, "test": plan.test_table}
-    if profile.sample_submission:
-        tables["sample_submission"] = profile.sample_submission
-    return tables
+def _link(source: Path, target: Path) -> None:
+    """Put the file there under a second name, or copy it where the file system has no hard links."""
+    part = target.with_name(f".{target.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        os.link(source, part)
+    except OSError:
+        shutil.copyfile(source, part)
+    part.replace(target)
 
 
-def _csv(profile: DataProfile) -> dict[str, Any]:
-    """Say where the original files are and how they are written, for reading them without the parsed tables."""
-    files = {file.role: file for file in profile.files if file.role in ("train", "test", "sample_submission")}
-    found: dict[str, Any] = {role: file.name for role, file in files.items()}
-    if train := files.get("train"):
-        found |= {"delimiter": train.delimiter or ",", "encoding": train.encoding or "utf-8"}
-    return found
+def _blend_outputs(ensemble: Ensemble, plan: Plan, candidates: list[CandidateFolder], output: Path) -> None:
+    """Write what the published scripts would: blended predictions, and a model file that names the members."""
+    from autokaggle.skills.pipeline.blended_files import write_blend
+
+    weights = [member.weight for member in ensemble.members]
+    for name in PREDICTIONS:
+        paths = [candidate.output / name for candidate in candidates]
+        write_blend(paths, weights, ensemble.blend, plan.prediction_columns, output / name)
+    members = [{"model": f"members/{member.candidate}/{MODEL}", "weight": member.weight} for member in ensemble.members]
+    write_atomically(output / MODEL, pickle.dumps({"version": 1, "blend": ensemble.blend, "members": members}))
 
 
-def _columns(plan: Plan, profile: DataProfile) -> dict[str, str]:
-    """Return the kind of each column that train and test share; only these may be used."""
-    left_out = {*plan.target_columns, *plan.drop_columns}
-    return {
-        column.name: column.kind
-        for column in profile.columns
-        if column.in_train and column.in_test and column.name not in left_out
-    }
+def _replace_folder(folder: Path, new: Path) -> None:
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -21,8 +21,8 @@ BASE_REQUIREMENTS = (
     "pyyaml>=6.0",
     "scikit-learn>=1.7",
 )
+# Imports, reading tables, making features of a small table.
 START_SECONDS = 1.5
-"""Imports, reading tables, making features of a small table."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import threading
 import time
 
 # Validating, predicting and writing need time after the last fit.
-RESERVE_SHARE = 0.12
+RESERVE_SHARE = 0.15
 RESERVE_SECONDS = 0.5
 
 

@@ -6,7 +6,9 @@ type that its column has in the data. Read once per process: the scripts may run
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ USUAL_NAMES = {
     "test": ("test", "testing", "test_set"),
     "sample_submission": ("sample_submission", "samplesubmission", "sample", "submission_format"),
 }
+# What pandas calls a column whose header is empty.
+NAMELESS = re.compile(r"Unnamed: \d+")
 
 
 @cache
@@ -75,10 +79,20 @@ def load_folds() -> pd.DataFrame:
 
 def write_predictions(name: str, rows: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> None:
     """Write ``row`` and one column per prediction; ``values`` is (n_rows, n_prediction_columns)."""
-    columns: dict[str, Any] = {"row": pa.array(rows, pa.int64())}
-    for position, column in enumerate(config()["prediction_columns"]):
-        columns[column] = pa.array(np.ascontiguousarray(values[:, position]), pa.float64())
-    pq.write_table(pa.table(columns), output_folder() / name)
+    columns = [pa.array(rows, pa.int64())]
+    columns += [pa.array(np.ascontiguousarray(column), pa.float64()) for column in values.T]
+    pq.write_table(pa.table(columns, names=["row", *config()["prediction_columns"]]), output_folder() / name)
+
+
+def read_limits() -> dict[str, int]:
+    """Return after how many rounds the clock ended fits when this pipeline first ran; ``limits.json`` holds them."""
+    path = HERE / "limits.json"
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def write_limits(limits: dict[str, int]) -> None:
+    """Write the rounds at which the clock ended fits: beside the code, the file makes the next run do the same."""
+    (output_folder() / "limits.json").write_text(json.dumps(limits, ensure_ascii=False, indent=1), "utf-8")
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:
@@ -132,7 +146,7 @@ def _read_csv(path: Path, everything_as_text: bool = False, nrows: int | None = 
         keep_default_na=not everything_as_text,
         nrows=nrows,
     )
-    return table
+    return table.rename(columns=lambda name: "" if NAMELESS.fullmatch(name) else name)
 
 
 def _csv() -> dict[str, Any]:

@@ -7,6 +7,8 @@ reads ``model.joblib``.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +51,7 @@ class FoldModel:
     model: models.Model
 
     def predict(self, role: str, rows: Rows | None = None) -> Floats:
-        """Predict rows of train or test (all when None), in the space in which the model learned."""
+        """Predict rows of train or test (all when None), on the scale on which the model learned."""
         return self.model.predict(matrix(encoded_table(self.preparation, role), self.target_encoder, rows))
 
 
@@ -60,14 +62,23 @@ class Fitted:
     models: tuple[FoldModel, ...]
     version: int = 1
 
-    def for_scoring(self, target: int) -> list[FoldModel]:
-        """The models that left out a fold."""
-        return [model for model in self.models if model.target == target and model.split is not None]
+    def predict_scored(self, target: int) -> list[tuple[Rows, Floats]]:
+        """Predict one target for the train rows that each model may be judged on: rows and scores of each."""
+        own = [model for model in self.models if model.target == target and model.split is not None]
+        rows = [model.split.scored_rows for model in own if model.split]
+        return list(zip(rows, _side_by_side(own, "train", rows), strict=True))
 
-    def for_test(self, target: int) -> list[FoldModel]:
-        """The models that trained on all rows where there are such, else those of the folds."""
+    def predict_test(self, target: int) -> list[Floats]:
+        """Predict one target for test, by the models that trained on all rows if there are such, else by all."""
         own = [model for model in self.models if model.target == target]
-        return [model for model in own if model.split is None] or own
+        chosen = [model for model in own if model.split is None] or own
+        return _side_by_side(chosen, "test", [None] * len(chosen))
+
+
+def _side_by_side(models: Sequence[FoldModel], role: str, rows: Sequence[Rows | None]) -> list[Floats]:
+    encoded_table(models[0].preparation, role)  # once, before the threads that share it
+    with ThreadPoolExecutor(files.threads()) as pool:
+        return list(pool.map(lambda model, chosen: model.predict(role, chosen), models, rows))
 
 
 _kept: list[Fitted] = []
@@ -91,7 +102,7 @@ def load() -> Fitted:
     return fitted
 
 
-def matrix(encoded: Encoded, encoder: target_encoding.TargetEncoder, rows: Rows | None) -> Matrix:
+def matrix(encoded: Encoded, encoder: target_encoding.TargetEncoder, rows: Rows | None = None) -> Matrix:
     """Return the rows (all when None) with their encoded keys behind."""
     values, keys = (encoded.values, encoded.keys) if rows is None else (encoded.values[rows], encoded.keys[rows])
     return np.concatenate([values, encoder.encode(keys)], axis=1)

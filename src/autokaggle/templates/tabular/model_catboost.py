@@ -10,7 +10,7 @@ import pandas as pd
 from catboost import CatBoost, Pool
 
 from encoding import Matrix
-from models import Floats, Task
+from models import Floats, Rows, Task
 from stopping import Stopping
 
 DEFAULTS: dict[str, Any] = {
@@ -38,6 +38,7 @@ class CatBoostModel:
     classes: int
     note: str
     rounds: int
+    cut_at: int
 
     def predict(self, x: Matrix) -> Floats:
         pool = Pool(_frame(x, self.category_columns), cat_features=self.category_columns)
@@ -51,14 +52,12 @@ def fit(task: Task) -> CatBoostModel:
     """Boost until the watched rows stop gaining, the rounds are done, or the time is over."""
     parameters = {**DEFAULTS, **task.parameters}
     rounds, patience = int(parameters.pop("rounds")), int(parameters.pop("patience"))
-    if task.classes:
-        loss = "Logloss" if task.classes == 2 else "MultiClass"
-    else:
-        loss = VALUES[task.objective]
+    loss = _loss(task)
     model = CatBoost(
         {
             **parameters,
             "loss_function": loss,
+            **({"classes_count": task.classes} if task.classes > 2 else {}),
             "iterations": rounds,
             "random_seed": task.seed,
             "thread_count": 1,
@@ -67,14 +66,17 @@ def fit(task: Task) -> CatBoostModel:
         }
     )
     columns = task.category_columns
-    watched = None
-    if task.watched is not None:
-        watched = Pool(_frame(task.watched[0], columns), task.watched[1], cat_features=columns)
+    train, watched = _pool(task.rows, columns), _pool(task.watched, columns) if task.watched else None
     after_round = _AfterRound(Stopping(patience if watched else rounds, task.end), loss)
-    train = Pool(_frame(task.x, columns), task.y, weight=task.weights, cat_features=columns)
     model.fit(train, eval_set=watched, use_best_model=False, callbacks=[after_round])
     stopping = after_round.stopping
-    return CatBoostModel(model, columns, task.classes, stopping.note, stopping.best_round)
+    return CatBoostModel(model, columns, task.classes, stopping.note, stopping.best_round, stopping.cut_at)
+
+
+def _loss(task: Task) -> str:
+    if not task.classes:
+        return VALUES[task.objective]
+    return "Logloss" if task.classes == 2 else "MultiClass"
 
 
 class _AfterRound:
@@ -86,6 +88,10 @@ class _AfterRound:
     def after_iteration(self, info: Any) -> bool:
         losses = info.metrics.get("validation", {}).get(self.loss)
         return not self.stopping.is_over(losses[-1] if losses else None)
+
+
+def _pool(rows: Rows, category_columns: list[int]) -> Pool:
+    return Pool(_frame(rows.x, category_columns), rows.y, weight=rows.weights, cat_features=category_columns)
 
 
 def _frame(x: Matrix, category_columns: list[int]) -> pd.DataFrame:

@@ -48,6 +48,7 @@ class LightGBM:
     booster: lightgbm.Booster
     note: str
     rounds: int
+    cut_at: int
 
     def predict(self, x: Matrix) -> Floats:
         scores = np.asarray(self.booster.predict(x, num_threads=1), dtype=np.float64)
@@ -69,17 +70,23 @@ def fit(task: Task) -> LightGBM:
     }
     if task.classes > 2:
         parameters["num_class"] = task.classes
-    train = lightgbm.Dataset(
-        task.x, task.y, weight=task.weights, categorical_feature=task.category_columns, free_raw_data=True
-    )
-    watched = [] if task.watched is None else [train.create_valid(*task.watched)]
+    rows = task.rows
+    train = lightgbm.Dataset(rows.x, rows.y, weight=rows.weights, categorical_feature=task.category_columns)
+    watched = []
+    if task.watched:
+        watched = [train.create_valid(task.watched.x, task.watched.y, weight=task.watched.weights)]
     stopping = Stopping(patience if watched else rounds, task.end)
     booster = lightgbm.train(
-        parameters, train, rounds, valid_sets=watched, callbacks=[lambda state: _after_round(state, stopping)]
+        parameters,
+        train,
+        rounds,
+        valid_sets=watched,
+        callbacks=[lambda state: _after_round(state, stopping)],
+        keep_training_booster=True,  # else the model is written to text and read back at once
     )
     booster.best_iteration = stopping.best_round
     booster.free_dataset()
-    return LightGBM(booster, stopping.note, stopping.best_round)
+    return LightGBM(booster, stopping.note, stopping.best_round, stopping.cut_at)
 
 
 def _objective(task: Task) -> str:

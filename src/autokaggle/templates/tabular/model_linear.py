@@ -12,11 +12,11 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 import clock
 import dense
 from encoding import Matrix
-from models import Floats, Task
+from models import Floats, Task, scores_of_classes
 
 PENALTIES = np.logspace(-1, 3, 13)
 STEPS_PER_LOOK = 50
-DEFAULTS = {"C": 0.3, "steps": 500}
+DEFAULTS = {"C": 0.3, "rounds": 500}
 
 # Steps are taken in portions, to look at the clock between them: a portion that does not converge is no news.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
@@ -28,34 +28,38 @@ class Linear:
 
     encoder: dense.Dense
     fitted: LogisticRegression | RidgeCV
+    classes: int
     note: str
+    cut_at: int = 0
     rounds: int = 0
 
     def predict(self, x: Matrix) -> Floats:
         seen = self.encoder.encode(x)
         if isinstance(self.fitted, RidgeCV):
             return np.asarray(self.fitted.predict(seen), dtype=np.float64).reshape(len(x), 1)
-        probabilities = np.asarray(self.fitted.predict_proba(seen), dtype=np.float64)
-        return probabilities if probabilities.shape[1] > 2 else probabilities[:, 1:]
+        return scores_of_classes(self.fitted.predict_proba(seen), self.fitted.classes_, self.classes)
 
 
 def fit(task: Task) -> Linear:
     """Fit with the penalty of best leave-one-out error (values) or a fixed one (classes)."""
-    encoder = dense.fit(task.x, task.category_columns)
-    x = encoder.encode(task.x)
+    encoder = dense.fit(task.rows.x, task.category_columns)
+    x = encoder.encode(task.rows.x)
     if not task.classes:
-        ridge = RidgeCV(alphas=PENALTIES).fit(x, task.y, sample_weight=task.weights)
-        return Linear(encoder, ridge, f"{x.shape[1]} columns, penalty {ridge.alpha_:.3g}")
-    logistic, steps = _logistic(task, x)
-    return Linear(encoder, logistic, f"{x.shape[1]} columns, {steps} steps")
+        ridge = RidgeCV(alphas=PENALTIES).fit(x, task.rows.y, sample_weight=task.rows.weights)
+        return Linear(encoder, ridge, 0, f"{x.shape[1]} columns, penalty {ridge.alpha_:.3g}")
+    return _logistic(task, encoder, x)
 
 
-def _logistic(task: Task, x: Matrix) -> tuple[LogisticRegression, int]:
+def _logistic(task: Task, encoder: dense.Dense, x: Matrix) -> Linear:
     parameters = {**DEFAULTS, **task.parameters}
-    model = LogisticRegression(C=parameters["C"], max_iter=STEPS_PER_LOOK, warm_start=True)
-    steps = 0
-    while True:
-        model.fit(x, task.y, sample_weight=task.weights)
-        steps += int(model.n_iter_.max())
-        if model.n_iter_.max() < STEPS_PER_LOOK or steps >= parameters["steps"] or clock.is_over(task.end):
-            return model, steps
+    model = LogisticRegression(C=parameters["C"], warm_start=True)
+    steps, cut_at = 0, 0
+    while not cut_at and steps < parameters["rounds"]:
+        model.max_iter = min(STEPS_PER_LOOK, parameters["rounds"] - steps)
+        model.fit(x, task.rows.y, sample_weight=task.rows.weights)
+        done = int(model.n_iter_.max())
+        steps += done
+        if done < model.max_iter:
+            break
+        cut_at = steps if clock.is_over(task.end) else 0
+    return Linear(encoder, model, task.classes, f"{x.shape[1]} columns, {steps} steps", cut_at)

@@ -9,7 +9,7 @@ import numpy as np
 import xgboost
 
 from encoding import Matrix
-from models import Floats, Task
+from models import Floats, Rows, Task
 from stopping import Stopping
 
 DEFAULTS: dict[str, Any] = {
@@ -33,6 +33,7 @@ class XGBoost:
     kinds: list[str]
     note: str
     rounds: int
+    cut_at: int
 
     def predict(self, x: Matrix) -> Floats:
         matrix = xgboost.DMatrix(x, feature_types=self.kinds, enable_categorical=True, nthread=1)
@@ -49,12 +50,13 @@ def fit(task: Task) -> XGBoost:
     parameters["tree_method"] = "hist"
     if task.classes > 2:
         parameters["num_class"] = task.classes
-    kinds = ["c" if position in task.category_columns else "q" for position in range(task.x.shape[1])]
-    train = _matrix(task.x, task.y, kinds, task.weights)
-    watched = [] if task.watched is None else [(_matrix(*task.watched, kinds), "watched")]
+    kinds = ["c" if position in task.category_columns else "q" for position in range(task.rows.x.shape[1])]
+    train = _matrix(task.rows, kinds)
+    watched = [(_matrix(task.watched, kinds), "watched")] if task.watched else []
     after_round = _AfterRound(Stopping(patience if watched else rounds, task.end), metric)
     booster = xgboost.train(parameters, train, rounds, evals=watched, callbacks=[after_round], verbose_eval=False)
-    return XGBoost(booster, kinds, after_round.stopping.note, after_round.stopping.best_round)
+    stopping = after_round.stopping
+    return XGBoost(booster, kinds, stopping.note, stopping.best_round, stopping.cut_at)
 
 
 class _AfterRound(xgboost.callback.TrainingCallback):  # type: ignore[misc]
@@ -69,8 +71,8 @@ class _AfterRound(xgboost.callback.TrainingCallback):  # type: ignore[misc]
         return self.stopping.is_over(losses[-1] if losses else None)
 
 
-def _matrix(x: Matrix, y: Floats, kinds: list[str], weights: Floats | None = None) -> xgboost.DMatrix:
-    return xgboost.DMatrix(x, y, weight=weights, feature_types=kinds, enable_categorical=True, nthread=1)
+def _matrix(rows: Rows, kinds: list[str]) -> xgboost.DMatrix:
+    return xgboost.DMatrix(rows.x, rows.y, weight=rows.weights, feature_types=kinds, enable_categorical=True, nthread=1)
 
 
 def _objective(task: Task) -> tuple[str, str]:

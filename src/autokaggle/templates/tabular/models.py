@@ -29,31 +29,43 @@ WATCHING = {"lightgbm", "xgboost", "catboost"}
 
 
 @dataclass(frozen=True)
-class Task:
-    """What to fit.
-
-    ``y`` holds values, or class positions. ``watched`` are rows with targets that do not train, on which boosting
-    sees when to stop. ``classes`` is 0 for values. ``end`` is the moment (seconds since 1970) at which a fit must
-    stop with what it has.
-    """
+class Rows:
+    """Rows of the matrix with what is to be learned: values, or class positions."""
 
     x: Matrix
     y: Floats
-    watched: tuple[Matrix, Floats] | None
+    weights: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to fit.
+
+    ``watched`` are rows that do not train, on which boosting sees when to stop. ``classes`` is 0 for values. ``end``
+    is the moment (seconds since 1970) at which a fit must stop with what it has.
+    """
+
+    rows: Rows
+    watched: Rows | None
     objective: str
     classes: int
     category_columns: list[int]
     seed: int
     end: float
-    weights: Floats | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
 
 
 class Model(Protocol):
-    """A fitted model; ``note`` says in a few words how the fit went, ``rounds`` how many trees it kept (0: no such)."""
+    """A fitted model.
+
+    ``note`` says in a few words how the fit went, ``rounds`` how many rounds of boosting it keeps (0: it does not
+    boost), ``cut_at`` after how many rounds the clock ended the fit (0: it did not). The same fit with that many
+    rounds and no clock gives the same model.
+    """
 
     note: str
     rounds: int
+    cut_at: int
 
     def predict(self, x: Matrix) -> Floats:
         """Return (n_rows, outputs): values, probabilities of the last of two classes, or of each class."""
@@ -68,3 +80,10 @@ def fit(family: str, task: Task) -> Model:
     """
     fit_family: Callable[[Task], Model] = importlib.import_module(FAMILIES[family]).fit
     return fit_family(task)
+
+
+def scores_of_classes(probabilities: Floats, found: npt.NDArray[Any], classes: int) -> Floats:
+    """Return scores from scikit-learn's probabilities, whose columns are the classes ``found`` among the rows."""
+    whole = np.zeros((len(probabilities), classes))
+    whole[:, np.asarray(found, dtype=np.int64)] = probabilities
+    return whole if classes > 2 else whole[:, 1:]

@@ -15,7 +15,7 @@ def main() -> None:
     pipeline = fitted.load()
     blocks = []
     for position, target in enumerate(read_targets(files.config())):
-        scores = np.mean([model.predict("test") for model in pipeline.for_test(position)], axis=0)
+        scores = np.mean(pipeline.predict_test(position), axis=0)
         blocks.append(to_predictions(target, scores))
     values: Floats = np.concatenate(blocks, axis=1)
     files.write_predictions("test_predictions.parquet", np.arange(len(values)), values)

@@ -9,9 +9,6 @@ import math
 
 import clock
 
-# Asking the clock costs less than a round, but rounds of a small table are very quick.
-ROUNDS_PER_LOOK = 5
-
 
 class Stopping:
     """Tell after each round whether to go on; ``best_round`` counts from 1."""
@@ -30,9 +27,13 @@ class Stopping:
         if loss is None or loss < self.best_loss:
             self.best_round = self.rounds
             self.best_loss = self.best_loss if loss is None else loss
-        if self.rounds % ROUNDS_PER_LOOK == 0 and clock.is_over(self.end):
-            self.out_of_time = True
+        self.out_of_time = clock.is_over(self.end)
         return self.out_of_time or self.rounds - self.best_round >= self.patience
+
+    @property
+    def cut_at(self) -> int:
+        """How many rounds were done when the time was over, 0 when it was not."""
+        return self.rounds if self.out_of_time else 0
 
     @property
     def note(self) -> str:

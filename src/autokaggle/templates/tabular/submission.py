@@ -11,8 +11,7 @@ from typing import Any
 import pandas as pd
 
 import files
-from decision import decide
-from targets import Floats
+from decision import Floats, decide
 
 
 def write(values: Floats, rule: dict[str, Any]) -> None:

@@ -19,32 +19,44 @@ Floats = npt.NDArray[np.float64]
 class Target:
     """One column to predict. ``classes`` are its labels in order, empty for values.
 
-    ``objective`` is what a model minimises: log_loss, squared_error or absolute_error.
+    ``objective`` is what a model minimises: log_loss, squared_error or absolute_error. ``outputs`` is the number of
+    its prediction columns: one, or one per class.
     """
 
     name: str
     classes: tuple[str, ...]
     objective: str
     transform: str
+    balanced: bool
+    outputs: int
 
     @property
-    def outputs(self) -> int:
-        """How many prediction columns it has: one, or one per class from three classes on."""
-        return len(self.classes) if self.objective == "log_loss" and len(self.classes) > 2 else 1
+    def class_count(self) -> int:
+        """How many classes a model tells apart, 0 when it learns values."""
+        return len(self.classes) if self.objective == "log_loss" else 0
+
+    @property
+    def scores(self) -> int:
+        """How many scores a model gives: of two classes only the last one's."""
+        return self.class_count if self.class_count > 2 else 1
 
 
 def read_targets(config: dict[str, Any]) -> list[Target]:
     """Return the targets in the order of their prediction columns."""
-    classes = config.get("classes", {})
-    return [
-        Target(
-            name=name,
-            classes=tuple(classes.get(name, ())),
-            objective=config["objective"],
-            transform=config.get("target_transform", "none"),
+    found = []
+    for name in config["target_columns"]:
+        classes = tuple(config.get("classes", {}).get(name, ()))
+        found.append(
+            Target(
+                name=name,
+                classes=classes,
+                objective=config["objective"],
+                transform=config.get("target_transform", "none"),
+                balanced=config.get("class_weights") == "balanced",
+                outputs=len(classes) if config["task"] == "multiclass_classification" else 1,
+            )
         )
-        for name in config["target_columns"]
-    ]
+    return found
 
 
 def to_numbers(target: Target, column: pd.Series) -> Floats:
@@ -62,10 +74,21 @@ def to_numbers(target: Target, column: pd.Series) -> Floats:
 
 
 def to_predictions(target: Target, scores: Floats) -> Floats:
-    """Undo the transform; ``scores`` is (n_rows, outputs) as the models give them."""
+    """Undo the transform; ``scores`` is (n_rows, target.scores) as the models give them."""
+    if target.outputs == 2:
+        return np.column_stack([1 - scores, scores])
     if target.transform == "log1p":
         return np.expm1(scores)
     return np.exp(scores) if target.transform == "log" else scores
+
+
+def row_weights(target: Target, y: Floats) -> Floats | None:
+    """Return weights by which each class counts the same in all, None where rows count the same."""
+    if not target.balanced or not target.class_count:
+        return None
+    rows = np.bincount(y.astype(np.int64), minlength=target.class_count)
+    weights: Floats = len(y) / (np.count_nonzero(rows) * np.maximum(rows, 1))[y.astype(np.int64)]
+    return weights
 
 
 def label_scale(classes: tuple[str, ...]) -> Floats:

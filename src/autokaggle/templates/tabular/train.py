@@ -16,7 +16,7 @@ import target_encoding
 from clock import FitClock
 from fitted import FoldModel, Preparation
 from folds import Rows, Split
-from targets import Floats, Target, read_targets, to_numbers
+from targets import Floats, Target, read_targets, row_weights, to_numbers
 
 # Where the labels of the scored rows are sealed, boosting watches this share of its own rows instead.
 WATCHED_SHARE = 0.12
@@ -32,6 +32,8 @@ def main() -> None:
     if folds.is_forward() and folds.sealed_fold() is None:
         found += [training.fit_all_rows(position, found) for position in range(len(training.targets))]
     fitted.save(fitted.Fitted(tuple(found)))
+    cut = {training.name_of(each.target, each.split): each.model.cut_at for each in found if each.model.cut_at}
+    files.write_limits(cut)
 
 
 class Training:
@@ -45,6 +47,7 @@ class Training:
         self.parameters = dict(config["model"].get("parameters", {}))
         train = files.load_table("train")
         self.labels = [to_numbers(target, train[target.name]) for target in self.targets]
+        self.limits = files.read_limits()
         self.clock = FitClock(splits * len(self.targets), files.threads())
         self.shared = None if config["features"]["learn_from"] == "fold" else _prepare_from_all_rows()
 
@@ -54,10 +57,7 @@ class Training:
         fit_rows, watched_rows = _labelled(split.fit_rows, y), _labelled(split.scored_rows, y)
         if not len(watched_rows) and self.family in models.WATCHING:
             fit_rows, watched_rows = _set_aside(fit_rows, self.seed)
-        made = self._fit(position, split, fit_rows, watched_rows, self.parameters)
-        line = f"{self.targets[position].name}, repeat {split.repeat}, fold {split.fold}: {made.model.note}\n"
-        print(line, end="", flush=True)
-        return made
+        return self._fit(position, split, fit_rows, watched_rows, self.parameters)
 
     def fit_all_rows(self, position: int, fold_models: list[FoldModel]) -> FoldModel:
         """Fit a model for test on all rows, with as many rounds as the last fold needed, scaled to the rows."""
@@ -76,19 +76,35 @@ class Training:
         preparation = self.shared or _prepare_from_fold(fit_rows)
         encoded = fitted.encoded_table(preparation, "train")
         encoder, crosswise = target_encoding.fit(encoded.keys[fit_rows], _outcomes(target, y[fit_rows]), self.seed)
-        watched = (fitted.matrix(encoded, encoder, watched_rows), y[watched_rows]) if len(watched_rows) else None
+        watched = None
+        if len(watched_rows):
+            seen = fitted.matrix(encoded, encoder, watched_rows)
+            watched = models.Rows(seen, y[watched_rows], row_weights(target, y[watched_rows]))
+        name = self.name_of(position, split)
+        if name in self.limits:
+            parameters = {**parameters, "rounds": self.limits[name]}
         task = models.Task(
-            x=np.concatenate([encoded.values[fit_rows], crosswise], axis=1),
-            y=y[fit_rows],
+            rows=models.Rows(
+                np.concatenate([encoded.values[fit_rows], crosswise], axis=1),
+                y[fit_rows],
+                row_weights(target, y[fit_rows]),
+            ),
             watched=watched,
             objective=target.objective,
-            classes=len(target.classes) if target.objective == "log_loss" else 0,
+            classes=target.class_count,
             category_columns=preparation.encoding.category_columns,
             seed=self.seed,
             end=self.clock.next_end(),
             parameters=parameters,
         )
-        return FoldModel(position, split, preparation, encoder, models.fit(self.family, task))
+        model = models.fit(self.family, task)
+        print(f"{name}: {model.note}\n", end="", flush=True)
+        return FoldModel(position, split, preparation, encoder, model)
+
+    def name_of(self, position: int, split: Split | None) -> str:
+        """Name a fit in the log and in ``limits.json``."""
+        place = f"repeat {split.repeat}, fold {split.fold}" if split else "all rows"
+        return f"{self.targets[position].name}, {place}"
 
 
 def _prepare_from_all_rows() -> Preparation:
@@ -120,10 +136,10 @@ def _set_aside(rows: Rows, seed: int) -> tuple[Rows, Rows]:
 
 
 def _outcomes(target: Target, y: Floats) -> Floats:
-    """Return (n_rows, outputs): the target, or an indicator for each of several classes."""
-    if target.outputs == 1:
+    """Return (n_rows, scores): the target, or an indicator for each of several classes."""
+    if target.scores == 1:
         return y[:, None]
-    return np.equal(y[:, None], np.arange(target.outputs)).astype(np.float64)
+    return np.equal(y[:, None], np.arange(target.scores)).astype(np.float64)
 
 
 if __name__ == "__main__":

@@ -19,12 +19,11 @@ def main() -> None:
     blocks = []
     seen = np.zeros(rows_of_train, dtype=np.int64)
     for position, target in enumerate(read_targets(files.config())):
-        scores: Floats = np.zeros((rows_of_train, target.outputs))
+        scores: Floats = np.zeros((rows_of_train, target.scores))
         seen[:] = 0
-        for model in pipeline.for_scoring(position):
-            assert model.split is not None
-            scores[model.split.scored_rows] += model.predict("train", model.split.scored_rows)
-            seen[model.split.scored_rows] += 1
+        for rows, found in pipeline.predict_scored(position):
+            scores[rows] += found
+            seen[rows] += 1
         blocks.append(to_predictions(target, scores[seen > 0] / seen[seen > 0, None]))
     files.write_predictions("oof.parquet", np.flatnonzero(seen), np.concatenate(blocks, axis=1))
 
