@@ -28,6 +28,7 @@ from autokaggle.records import (
     Run,
     RunOptions,
     RunStatus,
+    SentSubmission,
     StageRecord,
     SubmissionFacts,
     SubmissionFormat,
@@ -50,6 +51,7 @@ class ScriptedLifecycle:
 
     trouble: BaseException | None = None
     options: list[RunOptions] = field(default_factory=list)
+    sent: tuple[SentSubmission, ...] = ()
     sample: str = "id,survived\n1,0\n"
     before_end: Callable[[RunFolder, Settings], None] = lambda folder, settings: None
 
@@ -88,7 +90,7 @@ class ScriptedLifecycle:
             self._publish(folder)
             self.before_end(folder, settings)
             stages = (StageRecord(name="search", status="done", started=utc_now(), seconds=4.5),)
-            run = self._save(folder, settings, options, "done", stages=stages)
+            run = self._save(folder, settings, options, "done", stages=stages, sent=self.sent)
             journal.tell("run_finished", status="done", submission=str(folder.submission))
         return run
 

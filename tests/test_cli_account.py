@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from autokaggle.config import Settings, load_settings
 from autokaggle.orchestrator.kaggle_account import open_kaggle
 from autokaggle.practice.accounts import DEMO_KEY, DEMO_TOKEN, DEMO_USERNAME
 from autokaggle.practice.kaggle_server import PracticeKaggle
-from autokaggle.records import Run
+from autokaggle.records import Run, SentSubmission
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from tests.kaggle_servers import SLUG, write_competition
@@ -67,8 +68,8 @@ def login(monkeypatch: pytest.MonkeyPatch, text: str, *flags: str) -> int:
     ("given", "form"),
     [
         (DEMO_TOKEN, "access token"),
-        (f"{DEMO_USERNAME}:{DEMO_KEY}\n", "legacy key of practice"),
-        (json.dumps({"username": DEMO_USERNAME, "key": DEMO_KEY}, indent=1), "legacy key of practice"),
+        (f"{DEMO_USERNAME}:{DEMO_KEY}\n", "legacy key"),
+        (json.dumps({"username": DEMO_USERNAME, "key": DEMO_KEY}, indent=1), "legacy key"),
     ],
 )
 def test_credentials_are_kept_used_and_forgotten(
@@ -78,7 +79,7 @@ def test_credentials_are_kept_used_and_forgotten(
     assert call("auth", "status") == 0
     assert call("submissions", SLUG) == 0
     out, err = capsys.readouterr()
-    assert f"used: vault: {form}\n" in out
+    assert f"used: vault: {form} of practice\n" in out
     assert "There is no submission to tiny-titanic yet." in out
     assert DEMO_KEY not in out + err
     assert DEMO_TOKEN not in out + err
@@ -87,18 +88,48 @@ def test_credentials_are_kept_used_and_forgotten(
     assert call("auth", "status") == 3
 
 
+def test_credentials_that_kaggle_refuses_are_not_kept(
+    kaggle: PracticeKaggle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert login(monkeypatch, "ann:0123456789abcdef0123456789abcdef") == 3
+    assert call("auth", "status") == 3
+    assert "No Kaggle credentials were found" in capsys.readouterr().err
+
+
 def test_status_says_which_credentials_win(
     account: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert login(monkeypatch, f"ann:{DEMO_KEY}") == 0
+    assert login(monkeypatch, f"ann:{DEMO_KEY}", "--offline") == 0
     assert "KAGGLE_API_TOKEN come first" in capsys.readouterr().err
-    assert call("auth", "status", "--json") == 0
+    assert call("auth", "status", "--offline", "--json") == 0
     assert one_object(capsys.readouterr().out)["credentials"] == [
-        {"source": "KAGGLE_API_TOKEN", "form": "access token", "username": "", "used": True},
-        {"source": "vault", "form": "legacy key", "username": "ann", "used": False},
+        {"source": "KAGGLE_API_TOKEN", "form": "access token", "account": "", "problem": ""},
+        {"source": "vault", "form": "legacy key", "account": "ann", "problem": ""},
     ]
     assert call("auth", "logout") == 0
     assert "Credentials elsewhere stay: KAGGLE_API_TOKEN" in capsys.readouterr().out
+
+
+def test_status_names_malformed_credentials(
+    account: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (Path.home() / ".kaggle").mkdir()
+    (Path.home() / ".kaggle" / "kaggle.json").write_text("{broken")
+    assert call("auth", "status", "--offline") == 0
+    assert "not used: ~/.kaggle/kaggle.json holds JSON that cannot be read." in capsys.readouterr().out
+    monkeypatch.delenv("KAGGLE_API_TOKEN")
+    assert call("auth", "status") == 3
+    assert "~/.kaggle/kaggle.json holds JSON" in capsys.readouterr().err
+
+
+def test_status_goes_on_when_kaggle_cannot_be_asked(
+    kaggle: PracticeKaggle, account: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kaggle.faults.add("server_error", match="ListCompetitions", times=9, status=503)
+    assert call("auth", "status") == 0
+    out, err = capsys.readouterr()
+    assert out == "used: KAGGLE_API_TOKEN: access token\n"
+    assert "could not be tried" in err
 
 
 @pytest.mark.parametrize("given", ["", "  \n", "two words", '{"username": "ann"}', "{broken"])
@@ -142,20 +173,35 @@ def test_a_submission_is_handed_in_scored_and_listed_beside_what_was_expected(
     assert "public 0.46154, expected 0.83710 (0.79000 to 0.88000)" in capsys.readouterr().out
 
 
-def test_run_submit_shows_the_score(kaggle: PracticeKaggle, account: None, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("run", SLUG, "--submit", lifecycle=ScriptedLifecycle(sample=SAMPLE)) == 0
+def test_run_submit_shows_the_score(capsys: pytest.CaptureFixture[str]) -> None:
+    scored = SentSubmission(ref=7, description="x", status="complete", public_score=0.75, rank=3, teams=90)
+    lifecycle = ScriptedLifecycle(sent=(scored,))
+    assert call("run", SLUG, "--submit", lifecycle=lifecycle) == 0
+    assert lifecycle.options[0].submit
     out = capsys.readouterr().out
-    assert out.index("Submission: ") < out.index("public score 0.46154")
+    assert out.index("Submission: ") < out.index("Submission 7: public score 0.75000, rank 3 of 90")
+    assert call("run", SLUG, "--submit", "--json", lifecycle=lifecycle) == 0
+    assert one_object(capsys.readouterr().out)["sent"]["public_score"] == 0.75
 
 
-def test_a_refused_submission_does_not_hide_the_result(
-    kaggle: PracticeKaggle, account: None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    kaggle.faults.add("scoring_error", times=1)
-    assert call("run", SLUG, "--submit", "--json", lifecycle=ScriptedLifecycle(sample=SAMPLE)) == 6
+def test_a_refused_submission_does_not_hide_the_result(capsys: pytest.CaptureFixture[str]) -> None:
+    lifecycle = ScriptedLifecycle(sent=(SentSubmission(ref=7, description="x", status="error", error="Bad ids."),))
+    assert call("run", SLUG, "--submit", lifecycle=lifecycle) == 6
+    out, err = capsys.readouterr()
+    assert "accuracy 0.83710" in out
+    assert "Kaggle could not score submission 7: Bad ids.\n" in err
+    assert call("run", SLUG, "--submit", "--json", lifecycle=lifecycle) == 6
     found = one_object(capsys.readouterr().out)
     assert (found["status"], found["cv"]["mean"], found["error"]["exit_code"]) == ("done", 0.8371, 6)
-    assert "could not score" in found["error"]["message"]
+
+
+def test_submit_says_why_kaggle_could_not_score(
+    finished: RunFolder, kaggle: PracticeKaggle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kaggle.faults.add("scoring_error", times=1)
+    assert call("submit", "--wait") == 6
+    assert "Kaggle could not score submission" in capsys.readouterr().err
+    assert [sent.status for sent in read_record(finished.record, Run).sent] == ["error"]
 
 
 @pytest.mark.parametrize("text", ["id,survived\n", SAMPLE.replace("79", "7"), SAMPLE.replace("survived", "died"), ""])
@@ -279,25 +325,22 @@ def test_doctor_reports_a_damaged_index(no_index: None, capsys: pytest.CaptureFi
 # ---------------------------------------------------------------- demo
 
 
-def test_the_demo_runs_against_its_own_kaggle_and_shows_the_score(
+def test_the_demo_runs_against_its_own_kaggle_as_its_own_account(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KAGGLE_API_TOKEN", "KGAT_of_the_user_0123456789")
     seen: list[Settings] = []
 
-    def publish_sample(folder: RunFolder, settings: Settings) -> None:
+    def look(folder: RunFolder, settings: Settings) -> None:
         seen.append(settings)
-        client = open_kaggle(settings)
-        assert client.credentials.username == DEMO_USERNAME
-        assert client.competition("practice-airport-codes").user_has_entered
+        with closing(open_kaggle(settings)) as client:
+            assert client.credentials.username == DEMO_USERNAME
+            assert client.competition("practice-airport-codes").user_has_entered
 
-    lifecycle = ScriptedLifecycle(before_end=publish_sample)
-    assert call("demo", "--time-budget", "10s", "--json", lifecycle=lifecycle) == 6
-    found = one_object(capsys.readouterr().out)
-    # The scripted run answers another competition; what matters here is that its file reached the practice server.
-    assert "could not score" in found["error"]["message"]
-    assert (found["status"], found["cv"]["mean"]) == ("done", 0.8371)
-    assert [options.target for options in lifecycle.options] == ["practice-airport-codes"]
-    assert lifecycle.options[0].time_budget_seconds == 10.0
+    lifecycle = ScriptedLifecycle(before_end=look)
+    assert call("demo", "--time-budget", "10s", "--json", lifecycle=lifecycle) == 0
+    assert one_object(capsys.readouterr().out)["status"] == "done"
+    (options,) = lifecycle.options
+    assert (options.target, options.time_budget_seconds, options.submit) == ("practice-airport-codes", 10.0, True)
     assert not any("of_the_user" in value for value in seen[0].environment.values())
     assert threading.active_count() == 1

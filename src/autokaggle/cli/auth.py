@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from autokaggle.cli.program import Json, Program
-from autokaggle.errors import ActionNeeded
+from autokaggle.errors import ActionNeeded, OutsideWorldError
 
 if TYPE_CHECKING:
-    from autokaggle.skills.competition.credentials import Credentials
+    from autokaggle.skills.competition.credentials import Credentials, Place
     from autokaggle.storage.secrets_vault import SecretsVault
+
+VAULT = "vault"
+
+Offline = Annotated[bool, typer.Option("--offline", help="Do not try them with Kaggle.")]
 
 app = typer.Typer(help="Kaggle credentials.", rich_markup_mode=None)
 
 
 @app.command()
-def login(context: typer.Context, json: Json = False) -> None:
+def login(context: typer.Context, offline: Offline = False, json: Json = False) -> None:
     """Keep Kaggle credentials in the vault.
 
     Asks for them without showing them, or reads them from stdin: a token, `username:key`, or what kaggle.json holds.
+    Kaggle is asked first, and credentials that it refuses are not kept.
     """
     from autokaggle.skills.competition.credentials import TOKEN_PAGE, VAULT_ENTRY, read_credentials
 
@@ -36,30 +42,35 @@ def login(context: typer.Context, json: Json = False) -> None:
         given = sys.stdin.read().strip()
     if not given:
         raise ActionNeeded("No credentials were given.", f"Make a token at {TOKEN_PAGE} and try again.")
-    credentials = read_credentials(given, "what was given")
-    vault = _vault(program)
+    kept, vault = read_credentials(given, "what was given"), _vault(program)
+    account = kept.username if offline else _account(program, kept)
     vault.put(VAULT_ENTRY, given)
-    winner = _all(program)[0]
-    if winner.source != "vault":
-        program.warn(f"The credentials from {winner.source} come first: remove them for those in the vault to count.")
-    facts = {"form": credentials.form, "username": credentials.username, "vault": str(vault.file)}
-    program.answer(f"Kept: {_say(credentials)}, in {vault.file}.", facts)
+    winner = _survey(program)[0]
+    if winner.name != VAULT:
+        program.warn(f"The credentials from {winner.name} come first: remove them for those in the vault to count.")
+    facts = {"form": kept.form, "account": account, "vault": str(vault.file)}
+    program.answer(f"Kept: {_say(kept, account)}, in {vault.file}.", facts)
 
 
 @app.command()
-def status(context: typer.Context, json: Json = False) -> None:
-    """Show which credentials are used."""
+def status(context: typer.Context, offline: Offline = False, json: Json = False) -> None:
+    """Show which credentials are used, and whose they are."""
     from autokaggle.skills.competition.credentials import HOW_TO_GET_THEM
 
     program: Program = context.obj
-    found = _all(program)
+    found = _survey(program)
     if not found:
         raise ActionNeeded("No Kaggle credentials were found.", HOW_TO_GET_THEM)
-    lines = [f"used: {found[0].source}: {_say(found[0])}"]
-    lines += [f"not used: {other.source}: {_say(other)}" for other in found[1:]]
-    rows = [
-        {"source": one.source, "form": one.form, "username": one.username, "used": one is found[0]} for one in found
+    first = found[0].credentials
+    if first is None:
+        raise ActionNeeded(found[0].problem, HOW_TO_GET_THEM)
+    account = first.username if offline else _account(program, first)
+    lines = [
+        f"used: {found[0].name}: {_say(first, account)}",
+        *(f"not used: {_say_place(place)}" for place in found[1:]),
     ]
+    rows = [_facts(place) for place in found]
+    rows[0]["account"] = account
     program.answer("\n".join(lines), {"credentials": rows})
 
 
@@ -70,7 +81,7 @@ def logout(context: typer.Context, json: Json = False) -> None:
 
     program: Program = context.obj
     was_there = _vault(program).remove(VAULT_ENTRY)
-    left = [one.source for one in _all(program)]
+    left = [place.name for place in _survey(program)]
     said = "The vault has forgotten them." if was_there else "The vault held none."
     if left:
         said += f" Credentials elsewhere stay: {', '.join(left)}."
@@ -83,13 +94,46 @@ def _vault(program: Program) -> SecretsVault:
     return SecretsVault(program.settings().home)
 
 
-def _all(program: Program) -> list[Credentials]:
-    from autokaggle.skills.competition.credentials import all_credentials
+def _survey(program: Program) -> tuple[Place, ...]:
+    from autokaggle.skills.competition.credentials import survey_credentials
 
-    return list(all_credentials(program.settings().environment, Path.home(), _vault(program)))
+    return survey_credentials(program.settings().environment, Path.home(), _vault(program))
 
 
-def _say(credentials: Credentials) -> str:
+def _account(program: Program, credentials: Credentials) -> str:
+    """Try the credentials with Kaggle and return whose they are; where Kaggle cannot be asked, what they say.
+
+    Raises:
+        ActionNeeded: Kaggle refuses them.
+    """
+    from autokaggle.skills.competition.kaggle_client import KaggleClient
+    from autokaggle.skills.competition.retries import RetryPolicy
+
+    patience = RetryPolicy(attempts=2)
+    try:
+        with closing(KaggleClient(program.settings().kaggle_url, credentials, retry=patience)) as client:
+            return client.account() or credentials.username
+    except OutsideWorldError as error:
+        program.warn(f"They could not be tried: {error.message}")
+        return credentials.username
+
+
+def _facts(place: Place) -> dict[str, Any]:
+    known = place.credentials
+    return {
+        "source": place.name,
+        "form": known.form if known else None,
+        "account": known.username if known else "",
+        "problem": place.problem,
+    }
+
+
+def _say_place(place: Place) -> str:
+    known = place.credentials
+    return f"{place.name}: {_say(known, known.username)}" if known else place.problem
+
+
+def _say(credentials: Credentials, account: str) -> str:
     from autokaggle.cli.text import harmless
 
-    return credentials.form + (f" of {harmless(credentials.username)}" if credentials.username else "")
+    return credentials.form + (f" of {harmless(account)}" if account else "")

@@ -40,13 +40,18 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="autokaggle-demo-") as name:
         slug = make_demo_competition(Path(name))
         options = RunOptions(
-            target=slug, time_budget_seconds=budget, seed=seed, chat=False, allow_unsandboxed=allow_unsandboxed
+            target=slug,
+            time_budget_seconds=budget,
+            seed=seed,
+            chat=False,
+            submit=True,
+            message="demo",
+            allow_unsandboxed=allow_unsandboxed,
         )
         with PracticeKaggle(Path(name)) as kaggle:
             settings = demo_settings(program.settings(runs_dir), kaggle.url)
             program.folder = program.runs().start_run(options, settings)
-            done = carry_out(program, program.folder, settings)
-            give_result(program, program.folder, settings, done, submit=True)
+            give_result(program, program.folder, carry_out(program, program.folder, settings))
 
 
 def demo_settings(settings: Settings, url: str) -> Settings:

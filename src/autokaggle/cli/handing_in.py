@@ -81,9 +81,7 @@ def hand_in(program: Program, folder: RunFolder, settings: Settings, *, message:
             scored = client.wait_for_score(run.slug, sent.ref, on_progress=on_progress)
             sent = msgspec.structs.replace(scored, description=scored.description or sent.description)
             _record(folder, settings, sent)
-    if sent.status == "error":
-        reason = sent.error or "Kaggle gives no reason"
-        raise NoValidSubmission(f"Kaggle could not score submission {sent.ref}: {reason}.", f"See {folder.submission}.")
+    check_was_scored(sent, folder)
     return sent
 
 
@@ -95,6 +93,15 @@ def refuse_local(target: str) -> None:
 
     if target.startswith(PATH_STARTS) or parse_target(target).folder is not None:
         raise UsageError(f"{target} is a local folder: nobody takes submissions for it.", "Give a URL or a slug.")
+
+
+def check_was_scored(sent: SentSubmission, folder: RunFolder) -> None:
+    """Raises:
+    NoValidSubmission: Kaggle refused the file after it had taken it.
+    """
+    if sent.status == "error":
+        reason = sent.error.rstrip(".") or "it gives no reason"
+        raise NoValidSubmission(f"Kaggle could not score submission {sent.ref}: {reason}.", f"See {folder.submission}")
 
 
 def sent_facts(sent: SentSubmission) -> dict[str, Any]:
@@ -109,6 +116,8 @@ def sent_text(sent: SentSubmission) -> str:
     """Say in a line how a submission stands."""
     from autokaggle.cli.text import number
 
+    if sent.status == "error":
+        return f"Submission {sent.ref} was refused."
     if sent.public_score is None:
         return f"Submission {sent.ref} is handed in; its score is not there yet."
     rank = f", rank {sent.rank} of {sent.teams}" if sent.rank and sent.teams else ""

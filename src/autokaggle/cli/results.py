@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from autokaggle.cli import text
 from autokaggle.records import Metrics, Run
 from autokaggle.storage.artifacts import RunFolder
@@ -33,7 +35,7 @@ def run_facts(run: Run, folder: RunFolder) -> dict[str, Any]:
         "seconds": {"total": round(sum(stages.values()), 3), "by_stage": stages},
         "isolation": run.isolation.level if run.isolation else None,
         "cost": run.cost_usd,
-        "sent": None,
+        "sent": msgspec.to_builtins(run.sent[-1]) if run.sent else None,
     }
 
 

@@ -102,8 +102,7 @@ def run(
     if settings.model and model is None:
         program.warn("AUTOKAGGLE_MODEL is set, but no language model takes part yet: the built-in strategist decides.")
     program.folder = program.runs().start_run(options, settings)
-    done = carry_out(program, program.folder, settings)
-    give_result(program, program.folder, settings, done, submit=submit)
+    give_result(program, program.folder, carry_out(program, program.folder, settings))
 
 
 def resume(
@@ -118,8 +117,7 @@ def resume(
     """
     program: Program = context.obj
     folder, settings = program.find_run(run, runs_dir), program.settings(runs_dir)
-    done = carry_out(program, folder, settings)
-    give_result(program, folder, settings, done, submit=done.options.submit and not done.sent)
+    give_result(program, folder, carry_out(program, folder, settings))
 
 
 def carry_out(program: Program, folder: RunFolder, settings: Settings) -> Run:
@@ -130,20 +128,21 @@ def carry_out(program: Program, folder: RunFolder, settings: Settings) -> Run:
         return program.runs().carry_out(folder, settings, screen)
 
 
-def give_result(program: Program, folder: RunFolder, settings: Settings, run: Run, *, submit: bool) -> None:
-    """Tell what came out, and hand it in if that was asked for: a refusal then does not hide the result."""
+def give_result(program: Program, folder: RunFolder, run: Run) -> None:
+    """Tell what came out, and how the submission stands if one was handed in.
+
+    Raises:
+        NoValidSubmission: Kaggle could not score it; the result is told all the same.
+    """
+    from autokaggle.cli.handing_in import check_was_scored, sent_text
     from autokaggle.cli.results import run_facts, run_text
 
+    sent = run.sent[-1] if run.sent else None
     program.facts = run_facts(run, folder)
     if not program.json:
-        print(run_text(program.facts), flush=True)
-    if submit:
-        from autokaggle.cli.handing_in import hand_in, sent_facts, sent_text
-
-        sent = hand_in(program, folder, settings, message=run.options.message, wait=True)
-        program.facts["sent"] = sent_facts(sent)
-        if not program.json:
-            print(sent_text(sent))
+        print("\n".join([run_text(program.facts), *([sent_text(sent)] if sent else [])]), flush=True)
+    if sent:
+        check_was_scored(sent, folder)
     if program.json:
         write_json(program.facts)
 
