@@ -124,8 +124,7 @@ def serve(kind: str, request: pytest.FixtureRequest, root: Path, **options: Any)
             yield _practice(kaggle)
     else:
         names = {"scoring_seconds": "scoring_delay", "link_seconds": "signed_url_seconds"}
-        path = request.getfixturevalue("shared_folder") / "tools" / "kaggle_emulator.py"
-        module = _loaded(path)
+        module = _loaded(request.getfixturevalue("shared_folder") / "tools" / "kaggle_emulator.py")
         named = {names.get(name, name): value for name, value in options.items()}
         with module.running_emulator(root, options=module.Options(**named)) as emulator:
             yield _reference(emulator)
