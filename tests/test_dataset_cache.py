@@ -151,15 +151,16 @@ def test_a_disk_that_is_too_small_is_refused_before_harm(cache: DatasetCache) ->
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 def test_a_disk_that_fills_up_is_explained(cache: DatasetCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    real_open = Path.open
+    open_really = os.open
 
-    def full(path: Path, mode: str = "r", *arguments: object, **options: object) -> object:
-        if path.suffix == ".part" and "x" in mode:
-            path.touch()
-            return real_open(Path("/dev/full"), "wb", buffering=0)
-        return real_open(path, mode, *arguments, **options)  # type: ignore[call-overload]
+    def open_full(path: Path, *arguments: int) -> int:
+        descriptor = open_really(path, *arguments)
+        if Path(path).suffix != ".part":
+            return descriptor
+        os.close(descriptor)
+        return open_really("/dev/full", os.O_WRONLY)
 
-    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(os, "open", open_full)
     with pytest.raises(ActionNeeded, match=r"disk of .* is full"):
         add(cache, a="x")
     assert list(cache.folder.glob("blobs/.*")) == []

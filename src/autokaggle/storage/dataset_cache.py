@@ -119,17 +119,19 @@ class DatasetCache:
         part = make_private_folder(self.folder / "blobs") / f".{os.getpid()}-{secrets.token_hex(6)}.part"
         digest, size = hashlib.sha256(), 0
         try:
-            with full_disk_explained(self.folder), part.open("xb") as target:
+            with full_disk_explained(self.folder), _new_read_only(part) as target:
                 while chunk := stream.read(CHUNK_BYTES):
                     size += len(chunk)
                     if limit is not None and size > limit:
                         raise ValueError(f"{name} is longer than the {limit:,} bytes that were declared")
                     digest.update(chunk)
                     target.write(chunk)
-            self._seal(part, digest.hexdigest())
-        finally:
+            file = DataFile(name=name, bytes=size, sha256=digest.hexdigest())
+            self._seal(part, file)
+        except BaseException:
             part.unlink(missing_ok=True)
-        return DataFile(name=name, bytes=size, sha256=digest.hexdigest())
+            raise
+        return file
 
     def add_file(self, name: str, path: Path) -> DataFile:
         """Store the content of the file at ``path`` as file ``name``; what is there already is only read."""
@@ -142,7 +144,7 @@ class DatasetCache:
             return self.add(name, stream)
 
     def blob(self, sha256: str) -> Path:
-        return self.folder / "blobs" / sha256[:2] / sha256
+        return self.folder / f"blobs/{sha256[:2]}/{sha256}"
 
     def link(self, files: Iterable[DataFile], folder: Path) -> None:
         """Give ``folder`` exactly these files, read-only; sub-folders are made as the names ask.
@@ -219,14 +221,13 @@ class DatasetCache:
             path.unlink()
         return whole
 
-    def _seal(self, part: Path, sha256: str) -> None:
-        path = self.blob(sha256)
-        size = part.stat().st_size
-        if self._is_whole(DataFile(name="", bytes=size, sha256=sha256)):
+    def _seal(self, part: Path, file: DataFile) -> None:
+        if self._is_whole(file):
+            part.unlink()
             return
-        make_private_folder(path.parent)
-        part.chmod(READ_ONLY)
         os.utime(part, ns=(SEALED_TIME_NS, SEALED_TIME_NS))
+        path = self.blob(file.sha256)
+        make_private_folder(path.parent)
         part.replace(path)
 
     def _link(self, blob: Path, target: Path) -> None:
@@ -257,6 +258,11 @@ class DatasetCache:
             yield
         finally:
             os.close(descriptor)
+
+
+def _new_read_only(path: Path) -> IO[bytes]:
+    """Open a file that only this descriptor may write, ever."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, READ_ONLY), "wb", buffering=0)
 
 
 def _read(path: Path) -> Manifest | None:

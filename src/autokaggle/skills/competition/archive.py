@@ -6,6 +6,7 @@ disk or beyond belief, and an entry that holds more than it declared.
 
 from __future__ import annotations
 
+import re
 import stat
 import zipfile
 import zlib
@@ -21,6 +22,8 @@ MOST_ENTRIES = 2_000_000
 HIGHEST_RATIO = 300
 RATIO_COUNTS_FROM_BYTES = 1 << 30
 ENCRYPTED = 0x1
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+LONGEST_NAME_BYTES, LONGEST_PART_BYTES = 1000, 255
 KNOWN_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 
 
@@ -90,14 +93,14 @@ def name_problem(name: str) -> str:
         return "is no relative path"
     if ".." in parts:
         return "leaves its folder"
-    if any(ord(char) < 32 or ord(char) == 127 for char in name):
+    if CONTROL.search(name):
         return "holds control characters"
-    if len(name.encode("utf-8", "replace")) > 1000 or any(len(part.encode("utf-8", "replace")) > 255 for part in parts):
-        return "is too long"
     try:
-        name.encode("utf-8")
+        encoded = name.encode("utf-8")
     except UnicodeEncodeError:
         return "is no text"
+    if len(encoded) > LONGEST_NAME_BYTES or max(len(part) for part in encoded.split(b"/")) > LONGEST_PART_BYTES:
+        return "is too long"
     return ""
 
 
@@ -108,8 +111,9 @@ def _plain(entry: zipfile.ZipInfo) -> str:
 
 def _entry_problem(entry: zipfile.ZipInfo) -> str:
     # ZipInfo cuts a name at a NUL byte: what is checked must be what the archive says.
-    if problem := name_problem(entry.orig_filename) or name_problem(entry.filename):
-        return problem
+    for name in {entry.orig_filename, entry.filename}:
+        if problem := name_problem(name):
+            return problem
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device, not a file"
