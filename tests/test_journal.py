@@ -48,7 +48,12 @@ def test_hostile_text_stays_on_one_line_without_control_characters(folder: RunFo
 
 def test_lines_of_many_threads_do_not_mix(folder: RunFolder) -> None:
     journal = Journal(folder)
-    threads = [threading.Thread(target=lambda: [journal.tell("info", "x" * 500) for _ in range(50)]) for _ in range(8)]
+
+    def tell_often() -> None:
+        for _ in range(50):
+            journal.tell("info", "x" * 500)
+
+    threads = [threading.Thread(target=tell_often) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

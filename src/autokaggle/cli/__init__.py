@@ -18,6 +18,8 @@ def main(arguments: list[str] | None = None, program: Program | None = None) -> 
     from autokaggle.cli.failures import report_failure
     from autokaggle.cli.program import Program
 
+    # Whatever is written, by us, by libraries or by candidates, is the user's alone.
+    os.umask(0o077)
     given = sys.argv[1:] if arguments is None else list(arguments)
     end = given.index("--") if "--" in given else len(given)
     ours = given[:end]

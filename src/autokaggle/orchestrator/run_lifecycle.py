@@ -27,7 +27,7 @@ from autokaggle.orchestrator.stages import STAGES, Stage
 from autokaggle.plugins.manager import Plugins
 from autokaggle.records import Isolation, Run, RunOptions, RunStatus, StageRecord
 from autokaggle.storage.artifacts import RunFolder, new_run_id
-from autokaggle.storage.records_file import make_private_folder, read_record
+from autokaggle.storage.records_file import PRIVATE_FILE, make_private_folder, read_record
 from autokaggle.storage.state_store import StateStore, open_state_store
 
 
@@ -204,7 +204,7 @@ def _hold(folder: RunFolder) -> Iterator[None]:
     """Hold the run's lock, which the system frees when the process ends in any way."""
     from filelock import FileLock, Timeout
 
-    lock = FileLock(folder.lock)
+    lock = FileLock(folder.lock, mode=PRIVATE_FILE)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:

@@ -68,8 +68,12 @@ def _validation(profile: DataProfile, options: RunOptions) -> Decision:
         return Decision(key="validation", value=value, by="flag", why="given with --validation")
     hint = profile.split
     value = {"scheme": hint.scheme, "column": hint.column, "folds": folds, "repeats": 1}
-    by = "flag" if options.folds else "strategist"
-    return Decision(key="validation", value=value, by=by, why=hint.reason or "nothing speaks against random folds")
+    return Decision(
+        key="validation",
+        value=value,
+        by="flag" if options.folds else "strategist",
+        why=hint.reason or "nothing speaks against random folds",
+    )
 
 
 def _families(options: RunOptions) -> Decision:
