@@ -172,6 +172,7 @@ def test_handing_in_is_never_repeated_by_the_transport(
         "<html><head><title>The reason</title></head><body><h1>Sorry</h1></body></html>",
         "The reason",
         '"The reason"',
+        '{"error": "The reason"}',
     ],
 )
 def test_the_reason_is_found_in_every_envelope(body: str, kaggle: Scripted, transport: KaggleTransport) -> None:
@@ -183,8 +184,9 @@ def test_the_reason_is_found_in_every_envelope(body: str, kaggle: Scripted, tran
 @pytest.mark.parametrize("body", ["", "[]", "null", '{"error": null}', '{"error": {"message": null}}', "\x00\xff"])
 def test_a_refusal_without_a_reason_is_still_explained(body: str, kaggle: Scripted, transport: KaggleTransport) -> None:
     kaggle.answers = [(403, {}, body)]
-    with pytest.raises(CompetitionUnusable, match="private, or the name is misspelt"):
+    with pytest.raises(CompetitionUnusable, match="private, or the name is misspelt") as raised:
         get_competition(transport)
+    assert "None" not in str(raised.value)
 
 
 def test_texts_from_outside_are_tamed_and_never_show_the_token(kaggle: Scripted, transport: KaggleTransport) -> None:

@@ -59,8 +59,9 @@ def error_text(response: requests.Response, secrets: Iterable[str] = ()) -> str:
         title = re.search(r"<(?:title|Message|Code)>([^<]+)<", body)
         found = title.group(1) if title else TAGS.sub(" ", body)
     else:
-        inner = content.get("error", content) if isinstance(content, dict) else content
-        found = str(inner.get("message", "")) if isinstance(inner, dict) else str(inner)
+        inner = (content.get("error") or content) if isinstance(content, dict) else content
+        reason = inner.get("message") if isinstance(inner, dict) else inner
+        found = reason if isinstance(reason, str) else ""
     return clean_text(found, secrets)
 
 
