@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ from autokaggle.storage.artifacts import RunFolder
 from tests.scripted_lifecycle import ScriptedLifecycle, call, one_object
 
 HELP_SECONDS, STATUS_SECONDS = 0.25, 0.35
-# A machine that is busy with other tests is slower than the goal, which the benchmark measures alone.
-PATIENCE = 4
+# Processors that are shared with other tests are slower than those that the goals are meant for.
+PATIENCE = 2
 
 
 @pytest.fixture(autouse=True)
@@ -287,20 +287,21 @@ def process(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **more)
 
 
-def seconds_of(*arguments: str) -> float:
-    """Return the best of three, after one that fills the caches."""
+def cpu_seconds_of(*arguments: str) -> float:
+    """Return the best of three, after one that fills the caches; processor time, since the machine may be busy."""
     taken = []
     for _ in range(4):
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert process(*arguments).returncode == 0
-        taken.append(time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
     return min(taken[1:])
 
 
 def test_help_and_status_come_at_once(finished: RunFolder) -> None:
-    assert seconds_of("--help") < HELP_SECONDS * PATIENCE
-    assert seconds_of("run", "--help") < HELP_SECONDS * PATIENCE
-    assert seconds_of("status") < STATUS_SECONDS * PATIENCE
+    assert cpu_seconds_of("--help") < HELP_SECONDS * PATIENCE
+    assert cpu_seconds_of("run", "--help") < HELP_SECONDS * PATIENCE
+    assert cpu_seconds_of("status") < STATUS_SECONDS * PATIENCE
 
 
 @pytest.mark.parametrize("command", ["--help", "status", "runs", "logs"])

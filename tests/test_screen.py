@@ -110,6 +110,18 @@ def test_resuming_forgets_what_was_cut_short() -> None:
     assert view.best is not None
 
 
+def test_the_time_left_counts_from_the_end_of_the_download_without_being_told() -> None:
+    view = RunView().apply_all(events()[:4])
+    assert view.left(START + 12) == 590.0
+
+
+def test_a_resumed_run_has_the_time_that_was_left() -> None:
+    again = at(500, "run_started", run_id="house-1", isolation="strong", backend="bubblewrap", budget_seconds=600.0)
+    view = RunView().apply_all([*events(), again])
+    assert view.left(START + 510) == 565.0
+    assert view.stages["fetch"].mark == "done"
+
+
 def test_the_record_says_what_events_do_not() -> None:
     run = Run(
         id="house-1", slug="house", target="house", options=RunOptions(target="house", time_budget_seconds=60.0),
@@ -333,7 +345,12 @@ def test_a_dumb_terminal_gets_lines() -> None:
 def test_the_live_picture_survives_events_from_another_thread() -> None:
     stream = io.StringIO()
     with LiveScreen(stream) as screen:
-        tellers = [threading.Thread(target=lambda: [screen(event) for event in events()]) for _ in range(4)]
+
+        def tell() -> None:
+            for event in events():
+                screen(event)
+
+        tellers = [threading.Thread(target=tell) for _ in range(4)]
         for teller in tellers:
             teller.start()
         for teller in tellers:

@@ -44,7 +44,7 @@ def status(
     while watch and _goes_on(folder):
         time.sleep(SECONDS_BETWEEN_LOOKS)
     record = read_run(folder)
-    view = _view(folder, record)
+    view = view_of(folder)
     if program.json:
         from autokaggle.cli.results import run_facts
 
@@ -70,6 +70,17 @@ def logs(
         print(log_line(line), flush=follow)
 
 
+def view_of(folder: RunFolder) -> RunView:
+    """Make the picture from events.jsonl, corrected by the run's record, which knows how the run stands now."""
+    from autokaggle.cli.run_view import RunView
+    from autokaggle.storage.run_folders import read_run
+    from autokaggle.storage.tail import Tail, decode_events
+
+    view = RunView().apply_all(decode_events(Tail(folder.events).new_lines()))
+    view.correct(read_run(folder))
+    return view
+
+
 def view_facts(view: RunView) -> dict[str, Any]:
     """Return what `status --json` knows beyond the run's result."""
     from dataclasses import asdict
@@ -85,16 +96,6 @@ def view_facts(view: RunView) -> dict[str, Any]:
         "candidates": [asdict(candidate) for candidate in view.candidates.values()],
         "warnings": view.warnings,
     }
-
-
-def _view(folder: RunFolder, record: Run) -> RunView:
-    """Make the picture from events.jsonl, corrected by the run's record, which knows how the run stands now."""
-    from autokaggle.cli.run_view import RunView
-    from autokaggle.storage.tail import Tail, decode_events
-
-    view = RunView().apply_all(decode_events(Tail(folder.events).new_lines()))
-    view.correct(record)
-    return view
 
 
 def _draw(view: RunView, record: Run) -> None:

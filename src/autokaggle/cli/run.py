@@ -122,9 +122,10 @@ def resume(
 
 def carry_out(program: Program, folder: RunFolder, settings: Settings) -> Run:
     """Carry out what is left of a run while the screen shows it."""
+    from autokaggle.cli.following import view_of
     from autokaggle.cli.screen import open_screen
 
-    with open_screen(sys.stderr, quiet=program.quiet) as screen:
+    with open_screen(sys.stderr, view_of(folder), quiet=program.quiet) as screen:
         return program.runs().carry_out(folder, settings, screen)
 
 

@@ -112,6 +112,9 @@ class RunView:
         self.backend = harmless(str(fields.get("backend", "")))
         self.budget_seconds = fields.get("budget_seconds")
         self.status, self.started, self.finished = "running", moment, None
+        if self.budget_left is not None and moment is not None:
+            # A resumed run has what the process before it left; nothing ran down in between.
+            self.budget_left = (self.budget_left[0], moment)
         # A resumed run starts the stage that was cut short over again.
         for stage in self.stages.values():
             if stage.mark in ("running", "failed"):
@@ -127,6 +130,9 @@ class RunView:
     def _on_stage_finished(self, event: Event, fields: dict[str, Any], moment: float | None) -> None:
         stage = self.stages.setdefault(str(fields.get("stage", "")), StageView(str(fields.get("stage", ""))))
         stage.mark, stage.seconds, stage.message = "done", fields.get("seconds"), harmless(event.message)
+        if stage.name == "fetch" and self.budget_seconds is not None and moment is not None:
+            # The time budget starts when the download ends.
+            self.budget_left = (self.budget_seconds, moment)
         self.progress = {}
 
     def _on_progress(self, event: Event, fields: dict[str, Any], moment: float | None) -> None:

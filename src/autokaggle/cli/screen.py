@@ -38,11 +38,12 @@ class Screen(Protocol):
     def __call__(self, event: Event) -> None: ...
 
 
-def open_screen(stream: TextIO, *, quiet: bool = False) -> Screen:
-    """Choose the display that fits the call and the terminal."""
+def open_screen(stream: TextIO, view: RunView | None = None, *, quiet: bool = False) -> Screen:
+    """Choose the display that fits the call and the terminal; ``view`` is what is known of the run already."""
+    view = view or RunView()
     if quiet:
-        return PlainScreen(stream, only="warning")
-    return LiveScreen(stream) if is_terminal(stream) else PlainScreen(stream)
+        return PlainScreen(stream, view, only="warning")
+    return LiveScreen(stream, view) if is_terminal(stream) else PlainScreen(stream, view)
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -53,8 +54,14 @@ def is_terminal(stream: TextIO) -> bool:
 class PlainScreen:
     """One line an event, with the time of day; for logs and pipes."""
 
-    def __init__(self, stream: TextIO, only: str = "", clock: Callable[[], float] = time.monotonic) -> None:
-        self.view = RunView()
+    def __init__(
+        self,
+        stream: TextIO,
+        view: RunView | None = None,
+        only: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.view = view or RunView()
         self._stream = stream
         self._only = only
         self._clock = clock
@@ -93,12 +100,12 @@ class PlainScreen:
 class LiveScreen:
     """The picture of the run, redrawn in place; warnings stay above it."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, view: RunView | None = None) -> None:
         from rich.console import Console
         from rich.live import Live
         from rich.spinner import Spinner
 
-        self.view = RunView()
+        self.view = view or RunView()
         self._spinner = Spinner("dots", style="cyan")
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
         self._live = Live(
