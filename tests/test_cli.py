@@ -117,12 +117,12 @@ def test_flags_become_options(lifecycle: ScriptedLifecycle) -> None:
         (["--time-budget", "nan"], "like 90s, 10m, 1h30m"),
         (["--time-budget", "0"], "between 1s and 30d"),
         (["--time-budget", "31d"], "between 1s and 30d"),
-        (["--gpu", "maybe"], "auto, on, off"),
+        (["--gpu", "maybe"], "'auto', 'on', 'off'"),
         (["--validation", "group"], "group:COLUMN"),
         (["--validation", "kfold:x"], "group:COLUMN"),
-        (["--folds", "1"], "2 or more"),
-        (["--max-candidates", "0"], "1 or more"),
-        (["--seed", "-1"], "0 or more"),
+        (["--folds", "1"], "not in the range x>=2"),
+        (["--max-candidates", "0"], "not in the range x>=1"),
+        (["--seed", "-1"], "not in the range x>=0"),
         (["--seed", "one"], "valid integer"),
         (["--nonsense"], "No such option"),
         (["a", "b"], "unexpected extra argument"),
@@ -261,7 +261,7 @@ def test_a_refused_command_line_is_answered_as_json_when_asked(capsys: pytest.Ca
     assert call("run", "--json") == 2
     found = one_object(capsys.readouterr().out)
     assert found["error"]["exit_code"] == 2
-    assert "target" in found["error"]["message"]
+    assert "TARGET" in found["error"]["message"]
 
 
 def test_settings_without_sense_are_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -177,6 +177,12 @@ def test_pruning_wants_to_be_told_what(arguments: list[str], said: str, capsys: 
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_gives_a_script_for_each_shell(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("completion", shell) == 0
+    assert f"_AUTOKAGGLE_COMPLETE={shell}_complete" in capsys.readouterr().out
+
+
 def test_completion_names_the_commands() -> None:
-    asked = {"_AUTOKAGGLE_COMPLETE": "complete_bash", "COMP_WORDS": "autokaggle st", "COMP_CWORD": "1"}
-    assert process(env={**os.environ, **asked}).stdout.split() == ["status"]
+    asked = {"_AUTOKAGGLE_COMPLETE": "bash_complete", "COMP_WORDS": "autokaggle st", "COMP_CWORD": "1"}
+    assert process(env={**os.environ, **asked}).stdout.split() == ["plain,status"]

@@ -1,88 +1,75 @@
 """The commands and their names; this file registers them and runs one command line.
 
-Modules of commands import nothing but Typer at their top: ``--help`` must not pay for what it does not use.
+Modules of commands import nothing heavy at their top: ``--help`` must not pay for what it does not use.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Annotated
 
-import typer
-from typer.main import get_command
+import click
 
 from autokaggle import __version__
-from autokaggle.cli import (
-    auth,
-    cache,
-    cancel,
+from autokaggle.cli.auth import auth
+from autokaggle.cli.cache import cache
+from autokaggle.cli.cancel import cancel
+from autokaggle.cli.completion import completion
+from autokaggle.cli.demo import demo
+from autokaggle.cli.doctor import doctor
+from autokaggle.cli.following import logs, status
+from autokaggle.cli.handing_in import submissions, submit
+from autokaggle.cli.listing import runs
+from autokaggle.cli.profile import profile
+from autokaggle.cli.program import COMPLETION_VARIABLE, NAME, Program
+from autokaggle.cli.run import resume, run
+from autokaggle.cli.sandbox import sandbox
+
+# In the order of their use, which the help keeps.
+COMMANDS: tuple[click.Command, ...] = (
+    run,
     demo,
     doctor,
-    following,
-    handing_in,
-    listing,
+    status,
+    logs,
+    runs,
+    resume,
+    cancel,
+    submit,
+    submissions,
     profile,
-    run,
     sandbox,
+    auth,
+    cache,
+    completion,
 )
-from autokaggle.cli.program import Program
 
-NAME = "autokaggle"
-COMPLETION_VARIABLE = "_AUTOKAGGLE_COMPLETE"
 
-app = typer.Typer(
-    name=NAME,
-    help="Paste a Kaggle competition link, get a submission that is valid, strong, reproducible and explained.",
-    epilog="RUN is a run id, an unambiguous prefix of one, `latest`, or a run folder.",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+class InOrder(click.Group):
+    """A group whose help lists the commands as they were registered, not by the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    NAME,
+    cls=InOrder,
+    commands={command.name or "": command for command in COMMANDS},
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="RUN is a run id, an unambiguous prefix of one, `latest`, or a run folder.",
 )
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        print(f"{NAME} {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _everywhere(
-    version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show the result and warnings only. Works anywhere.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error. Works anywhere.")] = False,
-) -> None:
-    # Quiet and debug are taken out of the command line before it comes here; they are declared for the help.
-    pass
-
-
-COMMANDS = (
-    run.run,
-    demo.demo,
-    doctor.doctor,
-    following.status,
-    following.logs,
-    listing.runs,
-    run.resume,
-    cancel.cancel,
-    handing_in.submit,
-    handing_in.submissions,
-    profile.profile,
-    sandbox.sandbox,
-)
-for command in COMMANDS:
-    app.command()(command)
-app.add_typer(auth.app, name="auth")
-app.add_typer(cache.app, name="cache")
+@click.version_option(__version__, prog_name=NAME, message="%(prog)s %(version)s")
+# Quiet and debug are taken out of the command line before it comes here; they are declared for the help.
+@click.option("--quiet", is_flag=True, expose_value=False, help="Show the result and warnings only. Works anywhere.")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the trace of an error. Works anywhere.")
+def application() -> None:
+    """Paste a Kaggle competition link, get a submission that is valid, strong, reproducible and explained."""
 
 
 def run_command_line(arguments: list[str], program: Program) -> None:
     """Run one command; its errors come out as they are."""
-    command = get_command(app)
     if COMPLETION_VARIABLE in os.environ:
-        command.main(prog_name=NAME, complete_var=COMPLETION_VARIABLE)
-    # Not command.main: it prints errors and exits by itself, and both are decided in one place of ours.
-    with command.make_context(NAME, arguments or ["--help"], obj=program) as context:
-        command.invoke(context)
+        application.main(prog_name=NAME, complete_var=COMPLETION_VARIABLE)
+    # Not application.main: it prints errors and exits by itself, and both are decided in one place of ours.
+    with application.make_context(NAME, arguments or ["--help"], obj=program) as context:
+        application.invoke(context)

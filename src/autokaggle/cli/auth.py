@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from autokaggle.cli.program import Json, Program
+from autokaggle.cli import flags
+from autokaggle.cli.program import Program
 from autokaggle.errors import ActionNeeded, OutsideWorldError
 
 if TYPE_CHECKING:
@@ -18,13 +19,19 @@ if TYPE_CHECKING:
 
 VAULT = "vault"
 
-Offline = Annotated[bool, typer.Option("--offline", help="Do not try them with Kaggle.")]
-
-app = typer.Typer(help="Kaggle credentials.", rich_markup_mode=None)
+offline_flag = click.option("--offline", is_flag=True, help="Do not try them with Kaggle.")
 
 
-@app.command()
-def login(context: typer.Context, offline: Offline = False, json: Json = False) -> None:
+@click.group(no_args_is_help=False)
+def auth() -> None:
+    """Kaggle credentials."""
+
+
+@auth.command()
+@offline_flag
+@flags.as_json
+@click.pass_obj
+def login(program: Program, /, offline: bool) -> None:
     """Keep Kaggle credentials in the vault.
 
     Asks for them without showing them, or reads them from stdin: a token, `username:key`, or what kaggle.json holds.
@@ -32,7 +39,6 @@ def login(context: typer.Context, offline: Offline = False, json: Json = False) 
     """
     from autokaggle.skills.competition.credentials import TOKEN_PAGE, VAULT_ENTRY, read_credentials
 
-    program: Program = context.obj
     if sys.stdin.isatty():
         from getpass import getpass
 
@@ -52,12 +58,14 @@ def login(context: typer.Context, offline: Offline = False, json: Json = False) 
     program.answer(f"Kept: {_say(kept, account)}, in {vault.file}.", facts)
 
 
-@app.command()
-def status(context: typer.Context, offline: Offline = False, json: Json = False) -> None:
+@auth.command()
+@offline_flag
+@flags.as_json
+@click.pass_obj
+def status(program: Program, /, offline: bool) -> None:
     """Show which credentials are used, and whose they are."""
     from autokaggle.skills.competition.credentials import HOW_TO_GET_THEM
 
-    program: Program = context.obj
     found = _survey(program)
     if not found:
         raise ActionNeeded("No Kaggle credentials were found.", HOW_TO_GET_THEM)
@@ -74,12 +82,13 @@ def status(context: typer.Context, offline: Offline = False, json: Json = False)
     program.answer("\n".join(lines), {"credentials": rows})
 
 
-@app.command()
-def logout(context: typer.Context, json: Json = False) -> None:
+@auth.command()
+@flags.as_json
+@click.pass_obj
+def logout(program: Program, /) -> None:
     """Forget the credentials in the vault."""
     from autokaggle.skills.competition.credentials import VAULT_ENTRY
 
-    program: Program = context.obj
     was_there = _vault(program).remove(VAULT_ENTRY)
     left = [place.name for place in _survey(program)]
     said = "The vault has forgotten them." if was_there else "The vault held none."

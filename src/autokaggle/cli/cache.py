@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
-from autokaggle.cli.program import Json, Program
+from autokaggle.cli import flags
+from autokaggle.cli.program import Program
 from autokaggle.errors import UsageError
 
-app = typer.Typer(help="Downloaded competitions.", rich_markup_mode=None)
+
+@click.group(no_args_is_help=False)
+def cache() -> None:
+    """Downloaded competitions."""
 
 
-@app.command("list")
-def list_(context: typer.Context, json: Json = False) -> None:
+@cache.command("list")
+@flags.as_json
+@click.pass_obj
+def list_(program: Program, /) -> None:
     """List the competitions in the cache."""
     from autokaggle.storage.dataset_cache import DatasetCache
 
-    program: Program = context.obj
     folder = program.settings().cache
     rows = [
         {
@@ -35,13 +40,12 @@ def list_(context: typer.Context, json: Json = False) -> None:
     )
 
 
-@app.command()
-def prune(
-    context: typer.Context,
-    slugs: Annotated[list[str] | None, typer.Argument(metavar="[SLUG]...", help="Competitions to forget.")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Forget all competitions.")] = False,
-    json: Json = False,
-) -> None:
+@cache.command()
+@click.argument("slugs", metavar="[SLUG]...", nargs=-1)
+@click.option("--all", "all_", is_flag=True, help="Forget all competitions.")
+@flags.as_json
+@click.pass_obj
+def prune(program: Program, /, slugs: tuple[str, ...], all_: bool) -> None:
     """Forget competitions and free their space.
 
     Runs keep the files that they use.
@@ -51,16 +55,15 @@ def prune(
     from autokaggle.cli import text
     from autokaggle.storage.dataset_cache import DatasetCache
 
-    program: Program = context.obj
     if bool(slugs) == all_:
         raise UsageError(
             "Say what to forget: competitions by their slugs, or --all.", "`autokaggle cache list` shows them."
         )
-    cache = DatasetCache(program.settings().cache)
-    known = {manifest.slug for manifest in cache.manifests()}
-    if unknown := sorted(set(slugs or ()) - known):
+    kept = DatasetCache(program.settings().cache)
+    known = {manifest.slug for manifest in kept.manifests()}
+    if unknown := sorted(set(slugs) - known):
         raise UsageError(f"Not in the cache: {', '.join(unknown)}.", "`autokaggle cache list` shows what is.")
-    pruned = cache.prune(slugs or None)
+    pruned = kept.prune(slugs or None)
     program.answer(f"{pruned.competitions} competitions forgotten, {text.size(pruned.bytes)} freed.", asdict(pruned))
 
 

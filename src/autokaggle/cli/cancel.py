@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from autokaggle.cli.program import Json, Program, RunReference, RunsDir
+from autokaggle.cli import flags
+from autokaggle.cli.program import Program
 from autokaggle.errors import AutoKaggleError, UsageError
 
 if TYPE_CHECKING:
@@ -22,14 +24,18 @@ SECONDS_BETWEEN_LOOKS = 0.1
 OVER = ("done", "failed", "cancelled")
 
 
-def cancel(context: typer.Context, run: RunReference = "latest", runs_dir: RunsDir = None, json: Json = False) -> None:
+@click.command()
+@flags.run_reference
+@flags.runs_dir
+@flags.as_json
+@click.pass_obj
+def cancel(program: Program, /, run: str, runs_dir: Path | None) -> None:
     """End a run for good.
 
     What it has made so far stays in its folder.
     """
     from autokaggle.storage.run_folders import is_at_work, read_run
 
-    program: Program = context.obj
     folder = program.find_run(run, runs_dir)
     status = read_run(folder).status
     if status in OVER:

@@ -5,27 +5,25 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from autokaggle.cli import values
-from autokaggle.cli.program import Json, Program, RunsDir
+from autokaggle.cli import flags, values
+from autokaggle.cli.program import Program
 
 if TYPE_CHECKING:
     from autokaggle.config import Settings
 
 
-def demo(
-    context: typer.Context,
-    time_budget: Annotated[str, typer.Option(help="Wall clock of the run: 60s, 2m.")] = "60s",
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same folds and models.")] = 0,
-    runs_dir: RunsDir = None,
-    allow_unsandboxed: Annotated[
-        bool, typer.Option("--allow-unsandboxed", help="Run it even where nothing can isolate generated code.")
-    ] = False,
-    json: Json = False,
-) -> None:
+@click.command()
+@click.option("--time-budget", default="60s", show_default=True, help="Wall clock of the run: 60s, 2m.")
+@flags.seed
+@flags.runs_dir
+@flags.allow_unsandboxed
+@flags.as_json
+@click.pass_obj
+def demo(program: Program, /, time_budget: str, seed: int, runs_dir: Path | None, allow_unsandboxed: bool) -> None:
     """Try everything without an account.
 
     Serves a practice competition on this machine, makes a submission for it, hands it in, and shows its score.
@@ -35,7 +33,6 @@ def demo(
     from autokaggle.practice.kaggle_server import PracticeKaggle
     from autokaggle.records import RunOptions
 
-    program: Program = context.obj
     budget = values.parse_duration(time_budget, "--time-budget")
     with tempfile.TemporaryDirectory(prefix="autokaggle-demo-") as name:
         slug = make_demo_competition(Path(name))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from autokaggle.cli.program import Json, Program, RunsDir
+from autokaggle.cli import flags
+from autokaggle.cli.program import Program
 from autokaggle.errors import ActionNeeded
 
 if TYPE_CHECKING:
@@ -17,22 +19,21 @@ if TYPE_CHECKING:
 MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 
 
-def doctor(
-    context: typer.Context,
-    target: Annotated[str | None, typer.Argument(help="Competition to look at as well.", show_default=False)] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask no server.")] = False,
-    runs_dir: RunsDir = None,
-    json: Json = False,
-) -> None:
+@click.command()
+@click.argument("target", required=False)
+@click.option("--offline", is_flag=True, help="Ask no server.")
+@flags.runs_dir
+@flags.as_json
+@click.pass_obj
+def doctor(program: Program, /, target: str | None, offline: bool, runs_dir: Path | None) -> None:
     """Check what a run needs.
 
-    Ends with exit code 3 when something must be put right first.
+    Looks at TARGET as well when it is given. Ends with exit code 3 when something must be put right first.
     """
     from itertools import chain
 
     from autokaggle.cli.checks import check_competition, check_machine
 
-    program: Program = context.obj
     settings = program.settings(runs_dir)
     found = []
     competition = check_competition(target, settings, offline=offline) if target else ()
@@ -44,7 +45,7 @@ def doctor(
     if program.json:
         program.answer("", {"ok": not failed, "checks": [asdict(finding) for finding in found]})
     if failed:
-        raise typer.Exit(ActionNeeded.exit_code)
+        raise click.exceptions.Exit(ActionNeeded.exit_code)
 
 
 def _show(finding: Finding) -> None:

@@ -14,7 +14,7 @@ import sys
 import traceback
 from pathlib import Path
 
-import typer
+import click
 
 from autokaggle.cli.program import Program, write_json
 from autokaggle.errors import AutoKaggleError, OutsideWorldError, RunInterrupted, UsageError
@@ -26,7 +26,7 @@ SECRET_PARTS = re.compile(r"[^:\"{},\s]{8,}")
 
 def report_failure(error: BaseException, program: Program) -> int:
     """Tell the person what happened and what to do next; return the exit code."""
-    if isinstance(error, typer.Exit):
+    if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, BrokenPipeError) and _reader_is_gone():
         return 0
@@ -43,9 +43,9 @@ def report_failure(error: BaseException, program: Program) -> int:
 def _as_failure(error: BaseException, program: Program) -> AutoKaggleError:
     if isinstance(error, AutoKaggleError):
         return error
-    if isinstance(error, typer.TyperException):
+    if isinstance(error, click.ClickException):
         return _usage(error)
-    if isinstance(error, KeyboardInterrupt | typer.Abort | EOFError):
+    if isinstance(error, KeyboardInterrupt | click.Abort | EOFError):
         resume = f"Go on with: autokaggle resume {program.folder.id}" if program.folder else ""
         return RunInterrupted("Interrupted; what was finished is kept." if program.folder else "Interrupted.", resume)
     if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
@@ -59,7 +59,7 @@ def _as_failure(error: BaseException, program: Program) -> AutoKaggleError:
     return AutoKaggleError(f"Unexpected error, our fault: {_without_secrets(what, program)}", where)
 
 
-def _usage(error: typer.TyperException) -> UsageError:
+def _usage(error: click.ClickException) -> UsageError:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "autokaggle"
     message = error.format_message().strip()

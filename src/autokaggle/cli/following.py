@@ -6,11 +6,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from autokaggle.cli.program import Json, Program, RunReference, RunsDir
+from autokaggle.cli import flags
+from autokaggle.cli.program import Program
 from autokaggle.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,20 +24,19 @@ AT_WORK = ("created", "queued", "running", "waiting")
 NO_MORE_THAN = 100
 
 
-def status(
-    context: typer.Context,
-    run: RunReference = "latest",
-    watch: Annotated[bool, typer.Option("--watch", help="Keep showing until the run ends.")] = False,
-    runs_dir: RunsDir = None,
-    json: Json = False,
-) -> None:
+@click.command()
+@flags.run_reference
+@click.option("--watch", is_flag=True, help="Keep showing until the run ends.")
+@flags.runs_dir
+@flags.as_json
+@click.pass_obj
+def status(program: Program, /, run: str, watch: bool, runs_dir: Path | None) -> None:
     """Show how far a run is.
 
     Shows stages, candidates, the best score and the time left.
     """
     from autokaggle.storage.run_folders import read_run
 
-    program: Program = context.obj
     folder = program.find_run(run, runs_dir)
     if watch and not program.json:
         _watch(folder)
@@ -53,17 +53,16 @@ def status(
         _draw(view, record)
 
 
-def logs(
-    context: typer.Context,
-    run: RunReference = "latest",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing until the run ends.")] = False,
-    candidate: Annotated[str | None, typer.Option(help="Show what this candidate printed, c001 for one.")] = None,
-    runs_dir: RunsDir = None,
-) -> None:
+@click.command()
+@flags.run_reference
+@click.option("--follow", "-f", is_flag=True, help="Keep showing until the run ends.")
+@click.option("--candidate", help="Show what this candidate printed, c001 for one.")
+@flags.runs_dir
+@click.pass_obj
+def logs(program: Program, /, run: str, follow: bool, candidate: str | None, runs_dir: Path | None) -> None:
     """Show the log of a run or of a candidate."""
     from autokaggle.cli.text import log_line
 
-    program: Program = context.obj
     folder = program.find_run(run, runs_dir)
     path = folder.run_log if candidate is None else _candidate_log(folder, candidate)
     for line in _lines(folder, path, follow=follow):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from autokaggle.cli.program import Json, Program, RunReference, RunsDir
+from autokaggle.cli import flags
+from autokaggle.cli.program import Program
 from autokaggle.errors import NoValidSubmission, UsageError
 
 if TYPE_CHECKING:
@@ -16,26 +18,25 @@ if TYPE_CHECKING:
     from autokaggle.storage.artifacts import RunFolder
 
 
-def submit(
-    context: typer.Context,
-    run: RunReference = "latest",
-    message: Annotated[str, typer.Option(help="Description of the submission on Kaggle.")] = "",
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the score.")] = False,
-    runs_dir: RunsDir = None,
-    json: Json = False,
-) -> None:
+@click.command()
+@flags.run_reference
+@click.option("--message", default="", help="Description of the submission on Kaggle.")
+@click.option("--wait", is_flag=True, help="Wait for the score.")
+@flags.runs_dir
+@flags.as_json
+@click.pass_obj
+def submit(program: Program, /, run: str, message: str, wait: bool, runs_dir: Path | None) -> None:
     """Hand a run's submission in to Kaggle."""
-    program: Program = context.obj
     folder = program.find_run(run, runs_dir)
     sent = hand_in(program, folder, program.settings(runs_dir), message=message, wait=wait)
     program.answer(sent_text(sent), {"run_id": folder.id, **sent_facts(sent)})
 
 
-def submissions(
-    context: typer.Context,
-    target: Annotated[str, typer.Argument(help="URL or slug of a competition.")],
-    json: Json = False,
-) -> None:
+@click.command()
+@flags.target
+@flags.as_json
+@click.pass_obj
+def submissions(program: Program, /, target: str) -> None:
     """List your submissions to a competition.
 
     Puts the score that a run expected beside the one that Kaggle gave.
@@ -43,7 +44,6 @@ def submissions(
     from autokaggle.orchestrator.kaggle_account import open_kaggle
     from autokaggle.skills.competition.address import parse_target
 
-    program: Program = context.obj
     settings = program.settings()
     refuse_local(target)
     slug = parse_target(target).slug

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from autokaggle.cli.program import Json, Program, RunsDir
+from autokaggle.cli import flags
+from autokaggle.cli.program import Program
 from autokaggle.errors import AutoKaggleError
 
 if TYPE_CHECKING:
@@ -15,17 +17,22 @@ if TYPE_CHECKING:
 COLUMNS = ("run", "created", "status", "candidates", "score")
 
 
-def runs(
-    context: typer.Context,
-    limit: Annotated[int, typer.Option(min=0, help="Show so many, newest first; 0 shows all.")] = 20,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Make the index of runs anew from their folders.")] = False,
-    runs_dir: RunsDir = None,
-    json: Json = False,
-) -> None:
+@click.command()
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Show so many; 0 shows all.",
+)
+@click.option("--rebuild", is_flag=True, help="Make the index of runs anew from their folders.")
+@flags.runs_dir
+@flags.as_json
+@click.pass_obj
+def runs(program: Program, /, limit: int, rebuild: bool, runs_dir: Path | None) -> None:
     """List the runs, newest first."""
     from autokaggle.storage.state_store import open_state_store, rebuild_state_store
 
-    program: Program = context.obj
     settings = program.settings(runs_dir)
     if rebuild:
         rebuilt = rebuild_state_store(settings.state, settings.runs_dir, program.warn)

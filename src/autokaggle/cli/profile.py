@@ -5,11 +5,12 @@ from __future__ import annotations
 import tempfile
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from autokaggle.cli.program import Json, Program
+from autokaggle.cli import flags
+from autokaggle.cli.program import Program
 
 if TYPE_CHECKING:
     from autokaggle.cli.progress import OnProgress
@@ -19,14 +20,12 @@ if TYPE_CHECKING:
     from autokaggle.storage.artifacts import RunFolder
 
 
-def profile(
-    context: typer.Context,
-    target: Annotated[str, typer.Argument(help="URL or slug of a competition, or a local folder.")],
-    column: Annotated[
-        list[str] | None, typer.Option("--target-column", help="Predict this column; may be given several times.")
-    ] = None,
-    json: Json = False,
-) -> None:
+@click.command()
+@flags.target
+@click.option("--target-column", "columns", multiple=True, help="Predict this column; may be given several times.")
+@flags.as_json
+@click.pass_obj
+def profile(program: Program, /, target: str, columns: tuple[str, ...]) -> None:
     """Show what the data of a competition are."""
     import msgspec
 
@@ -36,7 +35,6 @@ def profile(
     from autokaggle.storage.artifacts import RunFolder
     from autokaggle.storage.records_file import make_private_folder
 
-    program: Program = context.obj
     settings = program.settings()
     parsed = parse_target(target)
     # Beside the cache, so that the data files are links and not copies.
@@ -47,7 +45,7 @@ def profile(
         pages = {path.stem: path.read_text("utf-8") for path in sorted(folder.pages.glob("*.md"))}
         wording = competition.metric.wording
         found = profile_dataset(
-            folder.data, folder.tables, pages, target=column, metric_wording=wording, on_progress=on_progress
+            folder.data, folder.tables, pages, target=columns, metric_wording=wording, on_progress=on_progress
         )
     program.answer("\n".join(_lines(found)), msgspec.to_builtins(found))
 

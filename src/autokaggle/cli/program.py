@@ -8,9 +8,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
-
-import typer
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     from autokaggle.config import Settings
@@ -18,11 +16,8 @@ if TYPE_CHECKING:
     from autokaggle.records import Run, RunOptions
     from autokaggle.storage.artifacts import RunFolder
 
-RunReference = Annotated[
-    str, typer.Argument(metavar="[RUN]", help="Run id, prefix of one, `latest`, or a run folder.", show_default=False)
-]
-RunsDir = Annotated[Path | None, typer.Option("--runs-dir", help="Where run folders lie.  [default: ./runs]")]
-Json = Annotated[bool, typer.Option("--json", help="Give one JSON object on stdout.")]
+NAME = "autokaggle"
+COMPLETION_VARIABLE = "_AUTOKAGGLE_COMPLETE"
 
 
 class Lifecycle(Protocol):

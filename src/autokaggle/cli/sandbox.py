@@ -8,11 +8,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from autokaggle.cli import values
+from autokaggle.cli import flags, values
 from autokaggle.cli.program import Program
 from autokaggle.errors import UsageError
 
@@ -21,21 +20,28 @@ ENDED_BY_LIMIT = 124  # as timeout(1) has it
 PYTHON_NAMES = ("python", "pypy")
 
 
+@click.command()
+@click.argument("command", metavar="-- SCRIPT.py [ARGS]...", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option("--input", "input_folder", type=flags.FOLDER, help="Folder that the script may read.")
+@click.option("--output", type=flags.FOLDER, help="Folder that the script may write.")
+@click.option("--work", type=flags.FOLDER, help="Scratch folder.  [default: one that is removed]")
+@click.option("--environment", type=flags.FOLDER, help="Virtual environment to run it with.")
+@click.option("--memory", help="Most memory: 512M, 1G.  [default: 80 % of the machine]")
+@click.option("--wall", default="10m", show_default=True, help="Most time: 60s, 10m.")
+@flags.allow_unsandboxed
+@click.option("--json", is_flag=True, expose_value=False, help="Give the record of the step as JSON on stderr.")
+@click.pass_obj
 def sandbox(
-    context: typer.Context,
-    command: Annotated[list[str], typer.Argument(metavar="-- SCRIPT.py [ARGS]...", help="Script and its arguments.")],
-    input_folder: Annotated[Path | None, typer.Option("--input", help="Folder that the script may read.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", help="Folder that the script may write.")] = None,
-    work: Annotated[Path | None, typer.Option(help="Scratch folder.  [default: one that is removed]")] = None,
-    environment: Annotated[Path | None, typer.Option(help="Virtual environment to run it with.")] = None,
-    memory: Annotated[str | None, typer.Option(help="Most memory: 512M, 1G.  [default: 80 % of the machine]")] = None,
-    wall: Annotated[str, typer.Option(help="Most time: 60s, 10m.")] = "10m",
-    allow_unsandboxed: Annotated[
-        bool, typer.Option("--allow-unsandboxed", help="Run it even where nothing can isolate it.")
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Give the record of the step as one JSON object on stderr.")
-    ] = False,
+    program: Program,
+    /,
+    command: tuple[str, ...],
+    input_folder: Path | None,
+    output: Path | None,
+    work: Path | None,
+    environment: Path | None,
+    memory: str | None,
+    wall: str,
+    allow_unsandboxed: bool,
 ) -> None:
     """Run a script as a candidate runs.
 
@@ -48,7 +54,6 @@ def sandbox(
     from autokaggle.skills.sandbox.isolation import probe_isolation
     from autokaggle.skills.sandbox.limits import default_limits
 
-    program: Program = context.obj
     python, script, arguments = _split(command)
     memory_bytes = None if memory is None else values.parse_size(memory, "--memory")
     limits = default_limits(wall_seconds=values.parse_duration(wall, "--wall"), memory_bytes=memory_bytes)
@@ -76,10 +81,10 @@ def sandbox(
         print(msgspec.json.encode(facts).decode(), file=sys.stderr)
     elif result.limit:
         program.warn(f"ended by the limit on {result.limit}")
-    raise typer.Exit(ENDED_BY_LIMIT if result.limit or result.exit_code is None else result.exit_code % 256)
+    raise click.exceptions.Exit(ENDED_BY_LIMIT if result.limit or result.exit_code is None else result.exit_code % 256)
 
 
-def _split(command: list[str]) -> tuple[Path | None, Path, tuple[str, ...]]:
+def _split(command: tuple[str, ...]) -> tuple[Path | None, Path, tuple[str, ...]]:
     """Read ``[PYTHON] SCRIPT.py ARGS``: a base interpreter may be named as on any command line."""
     python, rest = None, list(command)
     if Path(rest[0]).name.startswith(PYTHON_NAMES) and Path(rest[0]).suffix != ".py":

@@ -1,4 +1,4 @@
-"""Values that a person types; this file reads durations, money, sizes and schemes, and says what is allowed."""
+"""Values that a person types; this file reads durations, sizes and schemes, and says what is allowed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 30 * 86400.0
-MONEY = re.compile(r"\$?(\d+(?:\.\d+)?)(?:\s*USD)?", re.IGNORECASE)
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 SMALLEST_BYTES = 16 << 20
@@ -33,18 +32,6 @@ def parse_duration(text: str, flag: str) -> float:
     if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
         raise UsageError(f"{flag} {text!r} is out of range.", "Give between 1s and 30d.")
     return seconds
-
-
-def parse_money(text: str, flag: str) -> float:
-    """Read an amount of US dollars: ``2.50`` or ``$2.50``.
-
-    Raises:
-        UsageError: it is no such amount.
-    """
-    match = MONEY.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"{flag} {text!r} is no amount of money.", "Give US dollars, like 2.50.")
-    return float(match.group(1))
 
 
 def parse_size(text: str, flag: str) -> int:
@@ -73,25 +60,3 @@ def parse_validation(text: str) -> str:
         f"--validation {text!r} is no validation scheme.",
         "Give auto, kfold, stratified, group:COLUMN or time:COLUMN.",
     )
-
-
-def choose(text: str, flag: str, allowed: tuple[str, ...]) -> str:
-    """Return ``text`` when it is allowed.
-
-    Raises:
-        UsageError: it is not; the message lists what is.
-    """
-    if text in allowed:
-        return text
-    raise UsageError(f"{flag} {text!r} is not known.", f"Choose one of: {', '.join(allowed)}.")
-
-
-def at_least(number: int | None, flag: str, smallest: int) -> int | None:
-    """Return ``number`` when it is not given or not too small.
-
-    Raises:
-        UsageError: it is smaller than ``smallest``.
-    """
-    if number is None or number >= smallest:
-        return number
-    raise UsageError(f"{flag} {number} is too small.", f"Give {smallest} or more.")
