@@ -159,6 +159,35 @@ def _memory_files(process: int) -> dict[tuple[int, int], int]:
     return found
 
 
+def removed_but_open_bytes(processes: list[int], folders: list[str]) -> int:
+    """Measure files on the disks of ``folders`` that have no name any more but are open or mapped by ``processes``."""
+    disks = {os.stat(folder).st_dev for folder in folders}
+    found: dict[tuple[int, int], int] = {}
+    for process in processes:
+        try:
+            for descriptor in os.listdir(f"/proc/{process}/fd"):
+                facts = os.stat(f"/proc/{process}/fd/{descriptor}")
+                if facts.st_nlink == 0 and facts.st_dev in disks:
+                    found[(facts.st_dev, facts.st_ino)] = facts.st_blocks * _BLOCK
+            for key, size in _removed_mappings(process):
+                if key[0] in disks:
+                    found[key] = max(found.get(key, 0), size)
+        except (OSError, ValueError):  # it ended, or closed a file, while being read
+            continue
+    return sum(found.values())
+
+
+def _removed_mappings(process: int) -> list[tuple[tuple[int, int], int]]:
+    mappings = []
+    for line in _read(f"/proc/{process}/maps").splitlines():
+        if line.endswith(" (deleted)"):
+            addresses, _, offset, device, inode = line.split(None, 5)[:5]
+            start, end = (int(address, 16) for address in addresses.split("-"))
+            major, minor = (int(part, 16) for part in device.split(":"))
+            mappings.append(((os.makedev(major, minor), int(inode)), int(offset, 16) + end - start))
+    return mappings
+
+
 def _temporary_file_systems(process: int, folders: Iterable[str]) -> dict[tuple[int, int], int]:
     found = {}
     for folder in folders:

@@ -87,14 +87,34 @@ CLONE3 = (435, 435)
 CHMOD = ((90, None), (91, 52), (268, 53), (452, 452))  # chmod, fchmod, fchmodat, fchmodat2
 CHMOD_MODE_ARGUMENT = (1, 1, 2, 2)
 
-PRLIMIT = (302, 261)
-SETPRIORITY = (141, 140)
-IOPRIO_SET = (251, 30)
-# chmod, fchmod, fchmodat, fchmodat2, chown, lchown, fchown, fchownat, setxattr and its two kin, removexattr and its two
-METADATA = (
-    *((90, None), (91, 52), (268, 53), (452, 452), (92, None), (94, None), (93, 55), (260, 54)),
-    *((188, 5), (189, 6), (190, 7), (197, 14), (198, 15), (199, 16)),
-)
+# Calls that may name another process, and which argument does; 0 is oneself.
+OTHER_PROCESS = {
+    "prlimit64": ((302, 261), 0),
+    "setpriority": ((141, 140), 1),
+    "ioprio_set": ((251, 30), 1),
+    "sched_setparam": ((142, 118), 0),
+    "sched_setscheduler": ((144, 119), 0),
+    "sched_setattr": ((314, 274), 0),
+}
+SCHED_SETAFFINITY = (203, 122)
+# What no other wall stops where the code sees the host's files. Times are left alone: a call that sets one and pretends
+# would make pathlib take a missing file for an old one.
+METADATA = {
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, None),
+    "fchown": (93, 55),
+    "lchown": (94, None),
+    "fchownat": (260, 54),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+}
 
 TERMINAL_REQUESTS = (0x5412, 0x541C)  # TIOCSTI pushes keystrokes, TIOCLINUX pastes the console's selection
 NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW* flag that clone(2) takes
@@ -121,8 +141,8 @@ def assemble(*, has_namespaces: bool, machine: str | None = None) -> bytes:
     """Return the filter as an array of ``struct sock_filter``.
 
     ``has_namespaces`` says that the code sees mounts and a network of its own: unix, IPv4 and IPv6 sockets are harmless
-    there. Without, only ``socketpair`` is left, and changes of mode, owner and attributes, which no other wall stops,
-    do nothing: they would reach every file of the user. Other families (vsock, netlink, packet, ...) are refused.
+    there. Without, only ``socketpair`` is left, and changes of mode, owner and attributes do nothing: they would reach
+    every file of the user. Other families (vsock, netlink, packet, ...) are refused always.
 
     Source: Documentation/userspace-api/seccomp_filter.rst of the Linux kernel.
     """
@@ -142,7 +162,7 @@ def assemble(*, has_namespaces: bool, machine: str | None = None) -> bytes:
     program += [(_JUMP_EQUAL, 0, 1, CLONE3[column]), _refuse(errno.ENOSYS)]
     program += _when(CLONE[column], 0, [(_JUMP_ANY_BIT, 0, 1, NEW_NAMESPACES), _refuse(errno.EPERM)])
     if not has_namespaces:
-        for numbers in METADATA:
+        for numbers in METADATA.values():
             if (number := numbers[column]) is not None:
                 program += [(_JUMP_EQUAL, 0, 1, number), _refuse(0)]
     for numbers, argument in zip(CHMOD, CHMOD_MODE_ARGUMENT, strict=True):
@@ -150,8 +170,11 @@ def assemble(*, has_namespaces: bool, machine: str | None = None) -> bytes:
             program += _when(number, argument, [(_JUMP_ANY_BIT, 0, 1, SET_ID_BITS), _refuse(errno.EPERM)])
     for request in TERMINAL_REQUESTS:
         program += _when(IOCTL[column], 1, [(_JUMP_EQUAL, 0, 1, request), _refuse(errno.EPERM)])
-    for call, argument in ((PRLIMIT, 0), (SETPRIORITY, 1), (IOPRIO_SET, 1)):
-        program += _when(call[column], argument, [(_JUMP_EQUAL, 1, 0, 0), _refuse(errno.EPERM)])  # 0 is oneself
+    calls = list(OTHER_PROCESS.values())
+    if not has_namespaces:  # inside namespaces there is nobody else, and threads name each other so
+        calls.append((SCHED_SETAFFINITY, 0))
+    for numbers, argument in calls:
+        program += _when(numbers[column], argument, [(_JUMP_EQUAL, 1, 0, 0), _refuse(errno.EPERM)])
     program += _when(SOCKET[column], 0, _families(LOCAL_FAMILIES if has_namespaces else ()))
     program.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)

@@ -27,6 +27,7 @@ from autokaggle.skills.sandbox.process_tree import (
     Usage,
     descendants,
     exact_memory_bytes,
+    removed_but_open_bytes,
     sample,
     written_bytes,
 )
@@ -183,6 +184,7 @@ class _Supervision:
                 stream.write("1000")
             ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
         if self.order.rules is not None:
+            landlock.drop_capabilities()
             landlock.restrict(self.order.rules)
         if program:
             landlock.load_filter(program)
@@ -253,6 +255,8 @@ class _Supervision:
 
     def _check_disk(self) -> None:
         size, entries = measure(self.order.watched_folders, self.limits["inodes"])
+        if IS_LINUX:
+            size += removed_but_open_bytes(self.seen, self.order.watched_folders)
         if size > self.limits["disk_bytes"]:
             self.limit = "disk"
         elif entries > self.limits["inodes"]:

@@ -1,0 +1,5 @@
+"""Run one attempt: NAME TARGETS."""
+
+from tests.escapes.attempts.arena import main
+
+main()
