@@ -13,6 +13,7 @@ from autokaggle.cli.text import epoch, harmless
 from autokaggle.records import Event, Run, StageName
 
 STAGES: tuple[str, ...] = get_args(StageName)
+CUT_SHORT = ("running", "interrupted")
 Mark = Literal["waiting", "running", "done", "failed"]
 
 
@@ -27,7 +28,7 @@ class StageView:
 
 @dataclass
 class CandidateView:
-    """One candidate; ``status`` is "running" until its end is told."""
+    """One candidate; ``status`` is "running" until its end is told, "interrupted" when the run ended before."""
 
     id: str
     title: str = ""
@@ -61,6 +62,7 @@ class RunView:
     status: str = "created"
     started: float | None = None
     finished: float | None = None
+    last_told: float | None = None
     budget_seconds: float | None = None
     budget_left: tuple[float, float] | None = None
     stages: dict[str, StageView] = field(default_factory=lambda: {name: StageView(name) for name in STAGES})
@@ -71,9 +73,11 @@ class RunView:
 
     def apply(self, event: Event) -> None:
         """Take one event in; a kind that is not known changes nothing."""
+        moment = epoch(event.time)
+        self.last_told = moment or self.last_told
         change = getattr(self, f"_on_{event.kind}", None)
         if change is not None:
-            change(event, event.fields, epoch(event.time))
+            change(event, event.fields, moment)
 
     def apply_all(self, events: Iterable[Event]) -> RunView:
         for event in events:
@@ -91,7 +95,7 @@ class RunView:
             self.budget_left = (max(0.0, self.budget_seconds - run.budget_seconds_used), updated)
         self.status = run.status
         if run.status == "interrupted" and self.finished is None:
-            self._end(updated)
+            self._end(max(updated or 0.0, self.last_told or 0.0) or None)
 
     def elapsed(self, now: float) -> float:
         """Seconds since this process of the run began, until its end."""
@@ -119,8 +123,7 @@ class RunView:
         for stage in self.stages.values():
             if stage.mark in ("running", "failed"):
                 self.stages[stage.name] = StageView(stage.name)
-        for known in [one.id for one in self.candidates.values() if one.status == "running"]:
-            del self.candidates[known]
+        self.candidates = {known: one for known, one in self.candidates.items() if one.status not in CUT_SHORT}
 
     def _on_stage_started(self, event: Event, fields: dict[str, Any], moment: float | None) -> None:
         name = str(fields.get("stage", ""))
@@ -174,6 +177,9 @@ class RunView:
 
     def _end(self, moment: float | None) -> None:
         self.finished = moment
+        for candidate in self.candidates.values():
+            if candidate.status == "running":
+                candidate.status = "interrupted"
         for stage in self.stages.values():
             if stage.mark == "running":
                 stage.mark = "failed"
