@@ -17,11 +17,12 @@ RESERVE_SECONDS = 0.5
 
 
 class FitClock:
-    """Hand out an end to each of ``fits``, of which ``parallel`` run at once."""
+    """Hand out an end to each of ``fits``, of which ``parallel`` run at once, then to ``alone`` fits one by one."""
 
-    def __init__(self, fits: int, parallel: int) -> None:
+    def __init__(self, fits: int, parallel: int, alone: int = 0) -> None:
         self._left = fits
         self._parallel = parallel
+        self._alone = alone
         self._lock = threading.Lock()
         deadline = os.environ.get("AUTOKAGGLE_DEADLINE")
         now = time.time()
@@ -34,10 +35,13 @@ class FitClock:
         A fit that ends early leaves its time to the later ones.
         """
         with self._lock:
-            waves = math.ceil(max(1, self._left) / self._parallel)
-            self._left -= 1
+            waves = math.ceil(self._left / self._parallel) + self._alone
+            if self._left:
+                self._left -= 1
+            else:
+                self._alone -= 1
         now = time.time()
-        return now + max(0.0, self._end - now) / waves
+        return now + max(0.0, self._end - now) / max(1, waves)
 
 
 def is_over(end: float) -> bool:
