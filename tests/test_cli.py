@@ -95,12 +95,12 @@ def test_quiet_leaves_the_result_and_warnings(capsys: pytest.CaptureFixture[str]
 
 
 def test_flags_become_options(lifecycle: ScriptedLifecycle) -> None:
-    flags = "--time-budget 1h30m --seed 7 --model none --no-chat --model-family lightgbm,linear --gpu off --metric rmse"
+    flags = "--time-budget 1h30m --seed 7 --model none --no-chat --model-family lightgbm --gpu off --metric rmse"
     more = "--validation group:Family_Name --template tabular --message Größe --skip-execution --offline"
     rest = "--max-candidates 3 --folds 4 --allow-unsandboxed --yes --runs-dir elsewhere"
     assert call("run", "titanic", *f"{flags} {more} {rest}".split(), lifecycle=lifecycle) == 0
     expected = RunOptions(
-        target="titanic", time_budget_seconds=5400.0, seed=7, model=None, chat=False, model_family="lightgbm,linear",
+        target="titanic", time_budget_seconds=5400.0, seed=7, model=None, chat=False, model_family="lightgbm",
         gpu="off", metric="rmse", validation="group:Family_Name", template="tabular", message="Größe",
         skip_execution=True, offline=True, max_candidates=3, folds=4, allow_unsandboxed=True, assume_yes=True,
     )  # fmt: skip
@@ -120,6 +120,8 @@ def test_flags_become_options(lifecycle: ScriptedLifecycle) -> None:
         (["--gpu", "maybe"], "'auto', 'on', 'off'"),
         (["--validation", "group"], "group:COLUMN"),
         (["--validation", "kfold:x"], "group:COLUMN"),
+        (["--model-family", "nonsense,lightgbm"], "lightgbm"),
+        (["--model-family", "auto,lightgbm"], "Give auto, or any"),
         (["--folds", "1"], "not in the range x>=2"),
         (["--max-candidates", "0"], "not in the range x>=1"),
         (["--seed", "-1"], "not in the range x>=0"),

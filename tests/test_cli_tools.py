@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from autokaggle.config import load_settings
+from autokaggle.skills.sandbox.environment_store import MARKER, mark_as_built
 from tests.scripted_lifecycle import call, one_object
 
 SCRIPT = """
@@ -175,6 +178,21 @@ def test_the_cache_lists_what_it_holds_and_forgets_it(
 def test_pruning_wants_to_be_told_what(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("cache", "prune", *arguments) == 2
     assert said in capsys.readouterr().err
+
+
+def test_pruning_all_removes_environments_that_are_not_used(capsys: pytest.CaptureFixture[str]) -> None:
+    store = load_settings().environments
+    for name, days in (("old", 3.0), ("used", 0.1)):
+        (store / name / "bin").mkdir(parents=True)
+        (store / name / "bin" / "python").write_text("x" * 1000)
+        mark_as_built(store / name, "3.11.0")
+        moment = time.time() - days * 86400
+        os.utime(store / name / MARKER, (moment, moment))
+    assert call("cache", "prune", "--all", "--json") == 0
+    pruned = one_object(capsys.readouterr().out)
+    assert (pruned["competitions"], pruned["environments"]) == (0, 1)
+    assert pruned["bytes"] >= 1000
+    assert [path.name for path in store.iterdir() if path.is_dir()] == ["used"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -10,10 +10,13 @@ from autokaggle.cli import flags
 from autokaggle.cli.program import Program
 from autokaggle.errors import UsageError
 
+# A run in progress has used its environment within the day.
+DAYS_UNUSED = 1.0
+
 
 @click.group(no_args_is_help=False)
 def cache() -> None:
-    """Downloaded competitions."""
+    """Downloaded competitions and built environments."""
 
 
 @cache.command("list")
@@ -42,7 +45,7 @@ def list_(program: Program, /) -> None:
 
 @cache.command()
 @click.argument("slugs", metavar="[SLUG]...", nargs=-1)
-@click.option("--all", "all_", is_flag=True, help="Forget all competitions.")
+@click.option("--all", "all_", is_flag=True, help="Forget all competitions, and environments unused for a day.")
 @flags.as_json
 @click.pass_obj
 def prune(program: Program, /, slugs: tuple[str, ...], all_: bool) -> None:
@@ -53,18 +56,27 @@ def prune(program: Program, /, slugs: tuple[str, ...], all_: bool) -> None:
     from dataclasses import asdict
 
     from autokaggle.cli import text
+    from autokaggle.skills.sandbox.environment_store import prune_environments
     from autokaggle.storage.dataset_cache import DatasetCache
 
     if bool(slugs) == all_:
         raise UsageError(
             "Say what to forget: competitions by their slugs, or --all.", "`autokaggle cache list` shows them."
         )
-    kept = DatasetCache(program.settings().cache)
+    settings = program.settings()
+    kept = DatasetCache(settings.cache)
     known = {manifest.slug for manifest in kept.manifests()}
     if unknown := sorted(set(slugs) - known):
         raise UsageError(f"Not in the cache: {', '.join(unknown)}.", "`autokaggle cache list` shows what is.")
     pruned = kept.prune(slugs or None)
-    program.answer(f"{pruned.competitions} competitions forgotten, {text.size(pruned.bytes)} freed.", asdict(pruned))
+    facts = asdict(pruned) | {"environments": 0}
+    said = f"{pruned.competitions} competitions forgotten"
+    if all_:
+        environments = prune_environments(settings.environments, DAYS_UNUSED)
+        facts["environments"] = environments.environments
+        facts["bytes"] += environments.bytes
+        said += f", {environments.environments} environments removed"
+    program.answer(f"{said}, {text.size(facts['bytes'])} freed.", facts)
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -37,7 +37,10 @@ class RunDrawing:
 
     def _header(self, is_narrow: bool) -> Group:
         view = self.view
-        facts = [f"isolation {view.isolation}" + (f" ({view.backend})" if view.backend and not is_narrow else "")]
+        facts = [
+            f"isolation {view.isolation}"
+            + (f" ({view.backend})" if view.backend not in ("", "none") and not is_narrow else "")
+        ]
         facts.append(f"elapsed {text.duration(view.elapsed(self.now))}")
         left = view.left(self.now)
         if left is not None and view.finished is None:

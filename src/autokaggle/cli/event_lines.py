@@ -20,7 +20,9 @@ def _message(event: Event) -> str:
 def _run_started(event: Event) -> str:
     fields = event.fields
     budget = text.duration(float(fields.get("budget_seconds") or 0.0))
-    isolation = f"{fields.get('isolation')} ({fields.get('backend')})"
+    isolation = str(fields.get("isolation"))
+    if fields.get("backend") not in (None, "", "none"):
+        isolation += f" ({fields['backend']})"
     return f"run {fields.get('run_id')}, isolation {isolation}, time budget {budget}"
 
 

@@ -67,7 +67,7 @@ def run(program: Program, /, target: str, runs_dir: Path | None, **given: Any) -
         time_budget_seconds=values.parse_duration(given["time_budget"], "--time-budget"),
         seed=given["seed"],
         chat=False,
-        model_family=given["model_family"],
+        model_family=_families(given["model_family"]),
         gpu=given["gpu"],
         metric=given["metric"],
         validation=values.parse_validation(given["validation"]),
@@ -129,6 +129,19 @@ def give_result(program: Program, folder: RunFolder, run: Run) -> None:
         check_was_scored(sent, folder)
     if program.json:
         write_json(program.facts)
+
+
+def _families(text: str) -> str:
+    """Check names of model families: a run with none that is known would try nothing."""
+    from autokaggle.skills.pipeline import portfolio
+
+    known = sorted({entry.family for entry in portfolio.ENTRIES})
+    unknown = sorted({name.strip() for name in text.split(",")} - {"auto", *known})
+    if unknown or ("auto" in text and text != "auto"):
+        raise UsageError(
+            f"--model-family {text!r} is not known.", f"Give auto, or any of these with commas: {', '.join(known)}."
+        )
+    return text
 
 
 def _refuse_what_is_not_there(given: dict[str, Any]) -> None:
