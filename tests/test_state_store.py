@@ -320,7 +320,7 @@ def test_a_locked_database_is_a_clear_error(path: Path, tmp_path: Path, monkeypa
 
 def test_a_run_goes_on_when_the_index_cannot_be_written(path: Path, tmp_path: Path) -> None:
     told: list[str] = []
-    with StateStore(path, on_failure=told.append) as store:
+    with open_state_store(path, tmp_path, told.append) as store:
         store.record_run(run_record("a"), tmp_path)
         with sqlite3.connect(path) as connection:
             connection.execute("DROP TABLE events")

@@ -61,14 +61,17 @@ class Rebuilt:
 
 
 def open_state_store(path: Path, runs_dir: Path, tell: Callable[[str], None]) -> StateStore:
-    """Open the state store; a damaged file is set aside and made anew from the run folders, which ``tell`` hears of.
+    """Open the state store for one run or one look.
+
+    A damaged file is set aside and made anew from the run folders. ``tell`` hears of that, and of the first record that
+    cannot be written later; the run then goes on without the index.
 
     Raises:
         OutsideWorldError: the file can be neither read nor made.
         AutoKaggleError: a newer AutoKaggle made it.
     """
     try:
-        return StateStore(path)
+        return StateStore(path, tell)
     except StateStoreDamaged:
         return _replace_damaged(path, runs_dir, tell)
 
@@ -299,12 +302,12 @@ def _replace_damaged(path: Path, runs_dir: Path, tell: Callable[[str], None]) ->
     # Of two processes that meet the damage at once, the second must not set the new file aside.
     with FileLock(path.with_name(f"{path.name}.lock")):
         try:
-            store = StateStore(path)
+            store = StateStore(path, tell)
             store.check()
             return store
         except StateStoreDamaged:
             kept = _set_aside(path)
-        store = StateStore(path)
+        store = StateStore(path, tell)
         rebuilt = store.rebuild(runs_dir)
     tell(f"The state store was damaged: it is kept as {kept}, and {rebuilt.runs} runs were read from {runs_dir}.")
     return store
