@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import pytest
 
 from autokaggle.errors import CompetitionUnusable
-from autokaggle.records import DataProfile
+from autokaggle.records import DataProfile, Progress
 from autokaggle.skills.dataset.data_profiler import profile_dataset
+from tests.csv_folder import write_csv
 
 # The validation that mirrors each split, decided by hand: (scheme, column).
 SCHEMES: dict[str, tuple[str, str | None]] = {
+    "aerial-cactus-identification": ("stratified", None),
     "bike-sharing-demand": ("group", "day(datetime)"),
     "house-prices-advanced-regression-techniques": ("kfold", None),
     "job-change-data-scientists": ("stratified", None),
@@ -48,6 +55,38 @@ def test_real_competition_is_understood(slug: str, shared_folder: Path, tmp_path
     assert profile.submission_columns == (answers["id_column"], *answers["submission_columns"])
     assert profile.task_type == answers["task_type"]
     assert (profile.split.scheme, profile.split.column) == SCHEMES[slug]
+    assert min(profile.target_guess.confidence, profile.id_guess.confidence, profile.task_guess.confidence) >= 0.8
+
+
+@pytest.mark.parametrize(
+    ("slug", "kind", "said"),
+    [
+        ("titanic", "label", ""),
+        ("job-change-data-scientists", "probability", ""),
+        ("playground-series-s3e26", "class_probability", ""),
+        ("playground-series-s3e18", "probability", "only train has 'EC3', 'EC4', 'EC5', 'EC6'"),
+        ("bike-sharing-demand", "value", "'casual' and 'registered' add up to the target 'count'"),
+    ],
+)
+def test_real_submission_and_leaks_are_seen(
+    slug: str, kind: str, said: str, shared_folder: Path, tmp_path: Path
+) -> None:
+    profile, _ = profile_case(shared_folder / "cases" / slug, tmp_path)
+
+    assert profile.submission_kind == kind
+    assert said in "; ".join(profile.warnings)
+
+
+def test_real_lookup_tables_join(shared_folder: Path, tmp_path: Path) -> None:
+    profile, _ = profile_case(shared_folder / "cases" / "nyc-flight-delays", tmp_path)
+
+    joins = {file.table: (file.join_columns, file.join_is_unique) for file in profile.files if file.role == "lookup"}
+    assert joins == {
+        "airlines.parquet": ({"carrier": "carrier"}, True),
+        "airports.parquet": ({"faa": "dest"}, True),
+        "planes.parquet": ({"tailnum": "tailnum"}, True),
+        "weather.parquet": ({"origin": "origin"}, False),
+    }
 
 
 @pytest.mark.parametrize(("case", "said"), [("empty-train", "0 bytes"), ("header-only", "no rows")])
@@ -61,18 +100,141 @@ def test_competition_without_training_rows_is_refused_by_name(
     assert said in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("duplicate-ids", "25 rows of test repeat an id"),
+        ("one-class-target", "one value in all rows"),
+        ("pii-columns", "personal data"),
+        ("prompt-injection", ""),
+        ("test-lacks-columns", "only train has 'Sex', 'Age', 'Ticket', 'Fare'"),
+        ("weird-column-names", "called 'unnamed'"),
+        ("zip-slip", "its path leads outside"),
+    ],
+)
+def test_broken_competition_is_profiled_with_a_warning(
+    case: str, said: str, shared_folder: Path, tmp_path: Path
+) -> None:
+    profile, answers = profile_case(shared_folder / "broken_cases" / case, tmp_path)
+
+    assert said in "; ".join(profile.warnings)
+    assert profile.target_columns == tuple(answers["target_columns"])
+    assert (profile.task_type, profile.train_rows > 800) == (answers["task_type"], True)
+
+
+def test_no_personal_value_reaches_the_profile(shared_folder: Path, tmp_path: Path) -> None:
+    profile, _ = profile_case(shared_folder / "broken_cases" / "pii-columns", tmp_path)
+
+    text = msgspec.json.encode(profile).decode()
+    assert not re.search(r"@example|555-01|000-\d\d-|41111\d|DE00|192\.0\.2|Okoro|Braund", text)
+    assert {column.name for column in profile.columns if column.personal} == {
+        "Name", "full_name", "email", "phone", "ssn", "credit_card", "iban", "ip", "date_of_birth",
+    }  # fmt: skip
+
+
+def made_up(folder: Path, rows: int = 300) -> Path:
+    """A competition with every type of column, gaps and a lookup."""
+    write_csv(
+        folder / "train.csv",
+        {
+            "key": [f"{n:05d}" for n in range(rows)],
+            "day": [f"2024-{n % 12 + 1:02d}-{n % 28 + 1:02d}" for n in range(rows)],
+            "height": [None if n % 9 == 0 else (n * 37 % 101) / 7 for n in range(rows)],
+            "shop": [f"s{n % 7}" for n in range(rows)],
+            "alive": [n % 2 == 0 for n in range(rows)],
+        },
+    )
+    write_csv(
+        folder / "test.csv",
+        {
+            "key": [f"{n:05d}" for n in range(rows, rows + 50)],
+            "day": [f"2024-{n % 12 + 1:02d}-{n % 28 + 1:02d}" for n in range(50)],
+            "height": range(50),
+            "shop": [f"s{n % 7}" for n in range(50)],
+        },
+    )
+    write_csv(folder / "shops.csv", {"shop": [f"s{n}" for n in range(7)], "town": list("abcdefg")})
+    return folder
+
+
+def query(sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as connection:
+        return connection.execute(sql).fetchall()
+
+
 def test_text_that_goes_back_to_kaggle_is_kept_exactly(tmp_path: Path) -> None:
-    data, tables = tmp_path / "data", tmp_path / "tables"
-    data.mkdir()
-    rows = [f"{number:03d},{number / 7},{number % 2 == 0}" for number in range(60)]
-    (data / "train.csv").write_text("\n".join(["code,size,alive", *rows]) + "\n")
-    (data / "test.csv").write_text("code,size\n060,1\n061,2\n")
-    (data / "sample_submission.csv").write_text("code,alive\n060,False\n061,False\n")
+    data, tables = made_up(tmp_path / "data"), tmp_path / "tables"
+    write_csv(data / "sample_submission.csv", {"key": [f"{n:05d}" for n in range(300, 350)], "alive": [False] * 50})
 
     profile = profile_dataset(data, tables, {})
 
-    train = duckdb.sql(f"SELECT code, alive FROM '{tables / 'train.parquet'}' LIMIT 2").fetchall()
-    sample = duckdb.sql(f"SELECT * FROM '{tables / 'sample_submission.parquet'}'").fetchall()
-    assert train == [("000", "True"), ("001", "False")]
-    assert sample == [("060", "False"), ("061", "False")]
+    assert query(f"SELECT key, alive FROM '{tables}/train.parquet' LIMIT 2") == [("00000", "True"), ("00001", "False")]
+    assert query(f"FROM '{tables}/sample_submission.parquet' LIMIT 1") == [("00300", "False")]
     assert profile.classes == {"alive": ("False", "True")}
+
+
+def test_shared_columns_share_a_type(tmp_path: Path) -> None:
+    tables = tmp_path / "tables"
+
+    profile_dataset(made_up(tmp_path / "data"), tables, {})
+
+    types = [
+        {row[0]: row[1] for row in query(f"DESCRIBE FROM '{tables}/{name}.parquet'")} for name in ("train", "test")
+    ]
+    assert types[0] == {"key": "VARCHAR", "day": "TIMESTAMP", "height": "DOUBLE", "shop": "VARCHAR", "alive": "VARCHAR"}
+    assert types[1] == {name: kind for name, kind in types[0].items() if name != "alive"}
+
+
+def test_only_tables_are_left_behind(tmp_path: Path) -> None:
+    data = made_up(tmp_path / "data")
+    (data / "train.csv").write_bytes((data / "train.csv").read_text().encode("utf-16"))
+    before = {path: path.read_bytes() for path in data.rglob("*")}
+
+    profile_dataset(data, tmp_path / "tables", {})
+
+    assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == [
+        "shops.parquet", "test.parquet", "train.parquet",
+    ]  # fmt: skip
+    assert {path: path.read_bytes() for path in data.rglob("*")} == before
+
+
+def test_the_same_data_give_the_same_profile_in_every_process(tmp_path: Path) -> None:
+    data = made_up(tmp_path / "data")
+    script = (
+        "import sys, msgspec; from pathlib import Path; "
+        "from autokaggle.skills.dataset.data_profiler import profile_dataset; "
+        "sys.stdout.buffer.write(msgspec.json.encode(profile_dataset(Path(sys.argv[1]), Path(sys.argv[2]), {})))"
+    )
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", script, data, tmp_path / seed],
+            env={"PYTHONHASHSEED": seed, "HOME": str(tmp_path)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+
+    assert found[0] == found[1]
+    assert len(found[0]) > 1000
+
+
+def test_a_very_wide_table_is_profiled_in_seconds(tmp_path: Path) -> None:
+    wide = {f"gene_{n}": [(n * row) % 17 / 4 for row in range(60)] for n in range(3000)}
+    write_csv(tmp_path / "data/train.csv", {"id": range(60), **wide, "ill": [row % 2 for row in range(60)]})
+    write_csv(tmp_path / "data/test.csv", {"id": range(60, 120), **wide})
+
+    started = time.perf_counter()
+    profile = profile_dataset(tmp_path / "data", tmp_path / "tables", {})
+
+    assert len(profile.columns) == 3002
+    assert time.perf_counter() - started < 60
+
+
+def test_progress_is_told(tmp_path: Path) -> None:
+    told: list[Progress] = []
+
+    profile_dataset(made_up(tmp_path / "data"), tmp_path / "tables", {}, on_progress=told.append)
+
+    assert [progress.text for progress in told][:1] == ["open shops.csv"]
+    assert "write tables" in [progress.text for progress in told]

@@ -241,20 +241,38 @@ def test_a_damaged_zip_is_reported(scratch: Path, tmp_path: Path) -> None:
     assert "data.zip cannot be unpacked" in refused[0]
 
 
-def test_a_late_value_widens_the_type_instead_of_being_rounded(
-    connection: duckdb.DuckDBPyConnection, scratch: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("first", "late", "kind", "value"),
+    [
+        ("1", "5.5", "DOUBLE", 5.5),
+        ("1", "5e-1", "DOUBLE", 0.5),
+        ("1", "many", "VARCHAR", "many"),
+        ("1", "None", "BIGINT", None),
+        ("1.5", "-", "DOUBLE", None),
+        ("1.5", "x", "VARCHAR", "x"),
+        ("2024-01-31", "soon", "VARCHAR", "soon"),
+        ("31.01.2024", "soon", "VARCHAR", "soon"),
+        ("a", "NA", "VARCHAR", None),
+    ],
+)
+def test_a_late_value_widens_the_type_instead_of_being_rounded_or_lost(
+    first: str,
+    late: str,
+    kind: str,
+    value: object,
+    connection: duckdb.DuckDBPyConnection,
+    scratch: Path,
+    tmp_path: Path,
 ) -> None:
     path = tmp_path / "train.csv"
-    path.write_text("whole,code\n" + "1,2\n" * 30_000 + "5.5,07\n")
+    path.write_text("x\n" + f"{first}\n" * 30_000 + f"{late}\n")
 
     table = open_table(connection, path, "train.csv", scratch)
-    guessed = {name: infer(values) for name, values in table.sample.items()}
-    _, held = write_parquet(connection, table, guessed, tmp_path / "out.parquet", scratch)
+    _, held = write_parquet(connection, table, {"x": infer(table.sample["x"])}, tmp_path / "out.parquet", scratch)
 
     rows = connection.execute(f"FROM '{tmp_path / 'out.parquet'}'").fetchall()
-    assert [guessed[name].name for name in table.columns] == ["BIGINT", "BIGINT"]
-    assert [held[name].name for name in table.columns] == ["DOUBLE", "DOUBLE"]
-    assert rows[-1] == (5.5, 7.0)
+    assert held["x"].name == kind
+    assert (len(rows), rows[-1]) == (30_001, (value,))
 
 
 def test_an_exact_column_stays_text_when_a_late_value_would_print_differently(

@@ -6,7 +6,7 @@ Counts, ranges and means are exact. Distinct counts are exact where the sample i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,9 @@ from autokaggle.skills.dataset.tables import quote_identifier, quote_text
 NUMBERS = ("BIGINT", "DOUBLE")
 SAMPLE_ROWS = 20_000
 SAMPLE_CELLS = 4_000_000
+FEWEST_ROWS = 1_000
+COLUMNS_AT_ONCE = 100
+EXACT_BELOW = float(1 << 53)
 
 Floats = NDArray[np.float64]
 
@@ -30,7 +33,8 @@ Floats = NDArray[np.float64]
 class Facts:
     """What is known of one column of one table; ``numbers`` holds NaN and ``texts`` None where a value is missing.
 
-    ``numbers`` are the sampled values of numbers, and seconds since 1970 of times; ``texts`` those of text.
+    ``numbers`` are the sampled values of numbers, and seconds since 1970 of times; ``texts`` those of text. Smallest
+    and largest are numbers in the same sense; whole numbers beyond 2^53 are rounded.
     """
 
     type: TypeName
@@ -38,8 +42,8 @@ class Facts:
     known: int
     distinct: int
     distinct_is_exact: bool
-    low: str | None = None
-    high: str | None = None
+    smallest: float | None = None
+    largest: float | None = None
     mean: float | None = None
     deviation: float | None = None
     numbers: Floats = field(default_factory=lambda: np.empty(0), repr=False)
@@ -51,19 +55,27 @@ class Facts:
         return 1 - self.known / self.rows if self.rows else 0.0
 
     @property
-    def earliest(self) -> float | None:
-        """The smallest number, or the first moment in seconds since 1970."""
-        return self._as_number(self.low)
+    def is_whole(self) -> bool:
+        """Tell whether the sample is all rows, to the last digit."""
+        sampled = max(len(self.texts), len(self.numbers))
+        return sampled == self.rows and max(abs(self.smallest or 0), abs(self.largest or 0)) < EXACT_BELOW
 
     @property
-    def latest(self) -> float | None:
-        """The largest number, or the last moment in seconds since 1970."""
-        return self._as_number(self.high)
+    def low(self) -> str | None:
+        """The smallest value as text."""
+        return self._written(self.smallest)
 
-    def _as_number(self, text: str | None) -> float | None:
-        if text is None:
+    @property
+    def high(self) -> str | None:
+        """The largest value as text."""
+        return self._written(self.largest)
+
+    def _written(self, value: float | None) -> str | None:
+        if value is None or self.type == "VARCHAR":
             return None
-        return float(np.datetime64(text, "ms").astype(np.int64)) / 1000 if self.type == "TIMESTAMP" else float(text)
+        if self.type == "TIMESTAMP":
+            return str(np.datetime64(round(value * 1000), "ms").astype("datetime64[s]")).replace("T", " ")
+        return str(int(value)) if self.type == "BIGINT" else repr(value)
 
     @cached_property
     def counts(self) -> Counter[Any]:
@@ -79,22 +91,48 @@ def measure(
 ) -> tuple[int, dict[str, Facts]]:
     """Measure the parquet table at ``path``; return its rows and the facts of each column."""
     source = f"read_parquet({quote_text(str(path))}, file_row_number = true)"
-    wanted = ["count(*)"]
-    for name, kind in types.items():
-        wanted += _aggregates(quote_identifier(name), kind)
-    row = connection.execute(f"SELECT {', '.join(wanted)} FROM {source}").fetchone() or (0,)
-    rows, cells = int(row[0]), iter(row[1:])
-    step = max(1, -(-rows // max(1000, min(SAMPLE_ROWS, SAMPLE_CELLS // max(1, len(types))))))
+    counted = connection.execute(f"SELECT count(*) FROM {source}").fetchone()
+    rows = int(counted[0]) if counted else 0
+    most = max(FEWEST_ROWS, min(SAMPLE_ROWS, SAMPLE_CELLS // max(1, len(types))))
+    step = max(1, -(-rows // most))
     sample = _sample(connection, source, types, step)
+    if step == 1:
+        return rows, {name: _of_all_rows(kind, rows, *sample[name]) for name, kind in types.items()}
+    cells = _aggregate(connection, source, types)
     facts: dict[str, Facts] = {}
     for name, kind in types.items():
         known, distinct = next(cells), next(cells)
         low, high = (None, None) if kind == "VARCHAR" else (next(cells), next(cells))
         mean, deviation = (_steady(next(cells)), _steady(next(cells))) if kind in NUMBERS else (None, None)
-        numbers, texts = sample[name]
-        fact = Facts(kind, rows, known, distinct, False, low, high, mean, deviation, numbers, texts)
-        facts[name] = replace(fact, distinct=len(fact.counts), distinct_is_exact=True) if step == 1 else fact
+        facts[name] = Facts(kind, rows, known, min(distinct, known), False, low, high, mean, deviation, *sample[name])
     return rows, facts
+
+
+def _of_all_rows(kind: TypeName, rows: int, numbers: Floats, texts: tuple[str | None, ...]) -> Facts:
+    """Measure a column of which every row was fetched."""
+    fact = Facts(kind, rows, 0, 0, True, numbers=numbers, texts=texts)
+    known = fact.counts.total()
+    if kind == "VARCHAR" or not known:
+        return replace(fact, known=known, distinct=len(fact.counts))
+    finite = numbers[np.isfinite(numbers)] if kind in NUMBERS else np.empty(0)
+    return replace(
+        fact,
+        known=known,
+        distinct=len(fact.counts),
+        smallest=float(np.nanmin(numbers)),
+        largest=float(np.nanmax(numbers)),
+        mean=_steady(float(finite.mean())) if finite.size else None,
+        deviation=_steady(float(finite.std())) if finite.size else None,
+    )
+
+
+def _aggregate(connection: duckdb.DuckDBPyConnection, source: str, types: Mapping[str, TypeName]) -> Iterator[Any]:
+    """Yield the aggregates of each column; some hundred columns at a time, as planning slows down with their number."""
+    names = list(types)
+    for first in range(0, len(names), COLUMNS_AT_ONCE):
+        some = names[first : first + COLUMNS_AT_ONCE]
+        wanted = [aggregate for name in some for aggregate in _aggregates(quote_identifier(name), types[name])]
+        yield from connection.execute(f"SELECT {', '.join(wanted)} FROM {source}").fetchone() or ()
 
 
 def _steady(value: float | None) -> float | None:
@@ -104,12 +142,13 @@ def _steady(value: float | None) -> float | None:
 
 def _aggregates(column: str, kind: TypeName) -> list[str]:
     wanted = [f"count({column})", f"approx_count_distinct({column})"]
-    if kind != "VARCHAR":
-        wanted += [f"CAST(min({column}) AS VARCHAR)", f"CAST(max({column}) AS VARCHAR)"]
+    if kind == "TIMESTAMP":
+        wanted += [f"epoch(min({column}))", f"epoch(max({column}))"]
     if kind in NUMBERS:
+        number = f"CAST({column} AS DOUBLE)"
         # An infinite value makes DuckDB's stddev fail; it is no use as a mean either.
-        finite = f"CASE WHEN isfinite(CAST({column} AS DOUBLE)) THEN CAST({column} AS DOUBLE) END"
-        wanted += [f"avg({finite})", f"stddev_pop({finite})"]
+        finite = f"CASE WHEN isfinite({number}) THEN {number} END" if kind == "DOUBLE" else number
+        wanted += [f"min({number})", f"max({number})", f"avg({finite})", f"stddev_pop({finite})"]
     return wanted
 
 

@@ -142,7 +142,7 @@ def _as_text(facts: Facts) -> tuple[list[str], bool]:
     if facts.type == "TIMESTAMP":
         return [text for text in (facts.low, facts.high) if text], False
     # Shorter numbers are no cards, phones or accounts.
-    is_long = facts.type == "BIGINT" and (facts.latest or 0) >= 10**FEWEST_DIGITS
+    is_long = facts.type == "BIGINT" and (facts.largest or 0) >= 10**FEWEST_DIGITS
     return [str(int(value)) for value in facts.counts] if is_long else [], False
 
 

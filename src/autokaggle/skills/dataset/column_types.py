@@ -1,7 +1,7 @@
 """Text becomes typed columns; this file chooses one of four types from sample values and writes the SQL that casts.
 
-The cast is strict: a value that does not fit makes the statement fail with ``MISFIT`` instead of being rounded or
-lost, so that a type chosen from a sample never damages a row that the sample did not show.
+The cast is strict: a value that does not fit makes the statement fail instead of being rounded or lost, so that a
+type chosen from a sample never damages a row that the sample did not show.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from typing import Literal
 TypeName = Literal["BIGINT", "DOUBLE", "TIMESTAMP", "VARCHAR"]
 
 MISFIT = "a value does not fit its column"
+_FAIL = f"error('{MISFIT}')"
 MISSING_TEXTS = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?", "\\N")
-# In a column of numbers or dates these cannot be values either.
+# In a column of numbers or dates these cannot be values either; MISSING_TEXTS come first.
 MISSING_NUMBERS = (*MISSING_TEXTS, "NAN", "na", "None", "none", "Null", "NaT", "-", "--", ".", "inf", "-inf", "Inf")
 
-INTEGER = "(?:0|-?[1-9][0-9]{0,17})"
-DECIMAL = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
-ISO_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?Z?)?"
-_INTEGER, _DECIMAL, _ISO_TIME = re.compile(INTEGER), re.compile(DECIMAL), re.compile(ISO_TIME)
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_ISO_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?Z?)?")
+_LIKE_TIME = re.compile(r"\d{1,4}[-./ ]\w{1,3}[-./ ]\d{2,4}")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 _DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+|[-+]?[0-9]+")
 DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d", "%d-%b-%Y", "%d %b %Y")
@@ -37,7 +38,7 @@ class ColumnType:
     """A column's type in the parquet table, and how its text is read.
 
     ``exact`` columns go back to Kaggle: no text of theirs counts as missing, and a typed value must print as the
-    very text that it came from. ``odd`` are texts that stand for missing in this one column.
+    very text that it came from. ``missing`` are the texts that stand for missing, beside ``MISSING_TEXTS``.
     """
 
     name: TypeName
@@ -45,39 +46,47 @@ class ColumnType:
     decimal_comma: bool = False
     trim: bool = False
     exact: bool = False
-    odd: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def expression(self, raw: str) -> str:
-        """Return the SQL that casts the VARCHAR expression ``raw``, failing with ``MISFIT``."""
+        """Return the SQL that casts the VARCHAR expression ``raw``; it fails on a value that does not fit.
+
+        Kept short: DuckDB plans tables of thousands of columns in seconds only when each expression is small.
+        """
         if self.name == "VARCHAR":
-            return raw if self.exact else f"CASE WHEN {_is_one_of(raw, MISSING_TEXTS)} THEN NULL ELSE {raw} END"
-        value, fits = self._value(raw)
-        return (
-            f"CASE WHEN {fits} THEN {value} WHEN {raw} IS NULL OR {self._is_missing(raw)} THEN NULL "
-            f"ELSE error('{MISFIT}') END"
-        )
+            return f"nullif({raw}, '')" if self.exact else raw
+        text = self._text(raw)
+        if self.exact:
+            fits = f"CAST(TRY_CAST({raw} AS {self.name}) AS VARCHAR) = {raw}"
+            return (
+                f"CASE WHEN {raw} IS NULL OR {raw} = '' THEN NULL WHEN {fits} THEN {self._cast(raw)} ELSE {_FAIL} END"
+            )
+        if self.name == "BIGINT":
+            # A cast to BIGINT alone would round 5.5 and 5e-1 to whole numbers.
+            decimal = " OR ".join(f"contains({text}, '{sign}')" for sign in ".eE")
+            return f"CASE WHEN {decimal} THEN {_FAIL} ELSE {self._cast(text)} END"
+        return self._cast(text)
 
     def misfits(self, raw: str) -> str:
         """Return the SQL aggregate that counts the values which ``expression`` would fail on."""
         if self.name == "VARCHAR":
             return "0"
-        _, fits = self._value(raw)
-        known = f"{raw} IS NOT NULL AND NOT {self._is_missing(raw)}"
-        return f"count(*) FILTER (WHERE {known} AND NOT coalesce({fits}, false))"
+        text = self._text(raw)
+        value = f"try_strptime({text}, '{self.format}')" if self.format else f"TRY_CAST({text} AS {self.name})"
+        fits = f"CAST({value} AS VARCHAR) = {text}" if self.exact else f"{value} IS NOT NULL"
+        if self.name == "BIGINT" and not self.exact:
+            fits = f"regexp_full_match({text}, '[-+]?[0-9]+') AND {fits}"
+        return f"count(*) FILTER (WHERE {text} <> '' AND NOT coalesce({fits}, false))"
 
-    def _is_missing(self, raw: str) -> str:
-        return _is_one_of(raw, ("",) if self.exact else (*MISSING_NUMBERS, *self.odd))
-
-    def _value(self, raw: str) -> tuple[str, str]:
+    def _text(self, raw: str) -> str:
         text = f"trim({raw})" if self.trim else raw
-        if self.name == "BIGINT":
-            return f"TRY_CAST({text} AS BIGINT)", f"regexp_full_match({text}, '{INTEGER}')"
-        if self.name == "DOUBLE":
-            text = f"replace({text}, ',', '.')" if self.decimal_comma else text
-            value = f"TRY_CAST({text} AS DOUBLE)"
-            return value, f"{value} IS NOT NULL AND NOT contains({text}, '_')"
-        value = f"try_strptime({text}, '{self.format}')" if self.format else f"TRY_CAST({text} AS TIMESTAMP)"
-        return value, f"CAST({value} AS VARCHAR) = {raw}" if self.exact else f"{value} IS NOT NULL"
+        text = f"replace({text}, ',', '.')" if self.decimal_comma else text
+        if not self.missing or self.exact:
+            return text
+        return f"CASE WHEN {raw} IN ({_quoted(self.missing)}) THEN NULL ELSE {text} END"
+
+    def _cast(self, text: str) -> str:
+        return f"strptime({text}, '{self.format}')" if self.format else f"CAST({text} AS {self.name})"
 
 
 def infer(values: Iterable[str | None], *, exact: bool = False) -> ColumnType:
@@ -92,7 +101,10 @@ def infer(values: Iterable[str | None], *, exact: bool = False) -> ColumnType:
     chosen = _plain_type(trimmed)
     if chosen.name == "VARCHAR":
         chosen = _type_without_odd_texts(counts) or chosen
-    return replace(chosen, trim=trimmed != known) if chosen.name != "VARCHAR" else chosen
+    if chosen.name == "VARCHAR":
+        return chosen
+    seen = tuple(text for text in MISSING_NUMBERS if text in counts and text not in MISSING_TEXTS)
+    return replace(chosen, trim=trimmed != known, missing=(*seen, *chosen.missing))
 
 
 def is_number(text: str) -> bool:
@@ -101,7 +113,10 @@ def is_number(text: str) -> bool:
 
 
 def widen(kind: ColumnType) -> ColumnType:
-    """Return the next wider type for a column whose values did not all fit."""
+    """Return the next wider type for a column whose values did not all fit: first more texts count as missing."""
+    missing = tuple(dict.fromkeys((*kind.missing, *MISSING_NUMBERS[len(MISSING_TEXTS) :])))
+    if kind.missing != missing and not kind.exact:
+        return replace(kind, missing=missing)
     if kind.name == "BIGINT" and not kind.exact:
         return replace(kind, name="DOUBLE")
     return ColumnType("VARCHAR", exact=kind.exact)
@@ -131,6 +146,8 @@ def _plain_type(known: list[str]) -> ColumnType:
 def _time_type(known: list[str]) -> ColumnType:
     if all(map(_ISO_TIME.fullmatch, known)):
         return ColumnType("TIMESTAMP")
+    if not _LIKE_TIME.match(known[0]):
+        return ColumnType("VARCHAR")
     for pattern in (day + time for day in DAYS for time in TIMES):
         if all(_parses(value, pattern) for value in known):
             return ColumnType("TIMESTAMP", format=pattern)
@@ -152,9 +169,8 @@ def _type_without_odd_texts(counts: Counter[str]) -> ColumnType | None:
         return None
     rest = [value.strip() for value in counts if value not in MISSING_NUMBERS and value not in words]
     chosen = _plain_type(rest) if rest else ColumnType("VARCHAR")
-    return replace(chosen, odd=tuple(words)) if chosen.name in ("BIGINT", "DOUBLE") else None
+    return replace(chosen, missing=tuple(words)) if chosen.name in ("BIGINT", "DOUBLE") else None
 
 
-def _is_one_of(raw: str, texts: Iterable[str]) -> str:
-    quoted = ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
-    return f"{raw} IN ({quoted})"
+def _quoted(texts: Iterable[str]) -> str:
+    return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)

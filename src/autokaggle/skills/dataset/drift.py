@@ -12,10 +12,11 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from autokaggle.skills.dataset.column_facts import Facts, Floats
 
-ROWS_PER_SIDE = 3_000
+ROWS_PER_SIDE = 2_500
 MOST_WEIGHTS = 400
 MOST_BINS = 12
 FOLDS = 4
@@ -72,7 +73,9 @@ def tell_apart(train: Mapping[str, Facts], test: Mapping[str, Facts], names: Seq
     rows = [np.linspace(0, side - 1, min(side, ROWS_PER_SIDE)).astype(np.intp) for side in sides]
     codes = np.stack([np.concatenate([a[rows[0]], b[rows[1]]]) for a, b in coded], axis=1)
     is_test = np.repeat([0.0, 1.0], [len(rows[0]), len(rows[1])])
-    answers, spread = _cross_fit(codes, is_test)
+    # One thread: on a busy machine several wait for each other longer than they compute.
+    with threadpool_limits(limits=1):
+        answers, spread = _cross_fit(codes, is_test)
     auc = area_under_curve(answers, is_test)
     order = np.argsort(-spread, kind="stable")[:DRIVERS]
     drivers = tuple(chosen[column] for column in order if spread[column] >= DRIVER_SHARE * spread.sum())

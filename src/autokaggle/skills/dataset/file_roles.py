@@ -21,6 +21,7 @@ OTHER_WORDS = frozenset({"extra", "supplement", "supplementary", "original", "ol
 # Train and test names alone give 1, shared columns .4: less than this is a guess in the dark.
 WEAKEST_PAIR = 0.6
 WEAKEST_SAMPLE = 0.5
+FEWEST_SAME = 200
 OVERRULE = "Check the files, or point at a folder that holds train.csv, test.csv and sample_submission.csv."
 
 
@@ -123,6 +124,9 @@ def _has_same_ids(table: Table, other: Table) -> bool:
     if not shared or len(shared) == len(table.columns):
         return False
     rows = min(table.sample_rows, other.sample_rows)
+    # A short lookup table may begin like a column of test; the first rows of long tables are cut.
+    if rows < FEWEST_SAME and table.sample_rows != other.sample_rows:
+        return False
     ids = table.sample[shared[0]][:rows]
     return rows > 0 and ids == other.sample[shared[0]][:rows] and len(set(ids)) > 0.9 * rows
 

@@ -27,10 +27,14 @@ def find_copied_columns(
     for name in sorted(train, key=lambda name: name not in keep):
         facts = train[name]
         if facts.distinct > 1:
-            content = facts.texts if facts.type == "VARCHAR" else np.nan_to_num(facts.numbers, nan=-0.5).tobytes()
-            by_content[facts.type == "VARCHAR", facts.known, hash(content)].append(name)
+            content = facts.texts if facts.type == "VARCHAR" else (facts.numbers + 0.0).tobytes()
+            by_content[facts.type == "VARCHAR", facts.known, content].append(name)
     copies = {name: names[0] for names in by_content.values() for name in names[1:] if name not in keep}
-    return {name: original for name, original in copies.items() if _are_equal(connection, path, name, original)}
+    return {
+        name: original
+        for name, original in copies.items()
+        if train[name].is_whole or _are_equal(connection, path, name, original)
+    }
 
 
 def count_copied_rows(

@@ -122,7 +122,7 @@ def _time_column(
             before, after = train[name], test[name]
             if before.type not in kinds or before.distinct < 2 or (name_matters and not TIME_NAME.search(name)):
                 continue
-            if before.latest is not None and after.earliest is not None and after.earliest >= before.latest:
+            if before.largest is not None and after.smallest is not None and after.smallest >= before.largest:
                 return name, confidence
     return None
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import duckdb
 
 from autokaggle.skills.dataset.column_types import (
-    MISSING_NUMBERS,
     MISSING_TEXTS,
     ColumnType,
     TypeName,
@@ -44,9 +43,9 @@ class Written:
         """Return the texts other than an empty cell that were read as missing, per column, by the first rows."""
         found: dict[str, tuple[str, ...]] = {}
         for name, kind in self.types.items():
-            marks = () if kind.exact else MISSING_TEXTS if kind.name == "VARCHAR" else MISSING_NUMBERS
+            marks = () if kind.exact else (*MISSING_TEXTS, *kind.missing)
             seen = set(self.table.sample[name])
-            if texts := tuple(mark for mark in (*marks, *kind.odd) if mark and mark in seen):
+            if texts := tuple(mark for mark in dict.fromkeys(marks) if mark and mark in seen):
                 found[name] = texts
         return found
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
 
 from autokaggle.skills.dataset import text_files
-from autokaggle.skills.dataset.column_types import MISFIT, ColumnType, widen
+from autokaggle.skills.dataset.column_types import MISSING_TEXTS, ColumnType, widen
 from autokaggle.skills.dataset.text_files import Dialect
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".psv", ".tab", ".txt", ".dat", ".data")
@@ -31,6 +31,13 @@ LARGEST_MEMBER_BYTES = 50 << 30
 LARGEST_RATIO = 200
 LONGEST_LINE_BYTES = 16 << 20
 UNNAMED = "unnamed"
+READ_AS_TEXT = "auto_detect = false"
+# DuckDB's planning of these takes time that grows with the square of the number of columns; type_pushdown makes
+# TRY_CAST over a CSV fail instead of giving NULL.
+NEEDLESS_OPTIMIZERS = (
+    "in_clause,type_pushdown,common_subexpressions,statistics_propagation,projection_placement,projection_pullup,"
+    "column_lifetime,scalar_fn_pushdown,expression_rewriter,aggregate_reuse,common_aggregate"
+)
 
 
 class UnreadableTable(ValueError):
@@ -39,9 +46,9 @@ class UnreadableTable(ValueError):
 
 @dataclass(frozen=True)
 class Table:
-    """A table that DuckDB can read: ``scan`` yields its columns as text, named c0, c1, ... in file order.
+    """A table that DuckDB can read: its columns come as text, named c0, c1, ... in file order.
 
-    ``sample`` holds the first rows as text, one sequence per column; None is an empty cell.
+    ``scan`` is the SQL of that; ``sample`` holds the first rows, one sequence per column; None is an empty cell.
     """
 
     name: str
@@ -55,9 +62,16 @@ class Table:
     warnings: tuple[str, ...] = ()
     sample: dict[str, tuple[str | None, ...]] = field(default_factory=dict, repr=False)
 
-    def raw(self, column: str) -> str:
-        """Return the name that ``scan`` gives to ``column``."""
-        return f"c{self.columns.index(column)}"
+    def scan_without_missing(self, exact: Collection[str]) -> str:
+        """Return the SQL that reads ``MISSING_TEXTS`` as NULL in all columns but the ``exact`` ones."""
+        raw = [f"c{position}" for position in range(len(self.columns))]
+        kept = [column for column, name in zip(raw, self.columns, strict=True) if name in exact]
+        marks = ", ".join(map(quote_text, MISSING_TEXTS))
+        if self.text is not None:
+            keep = f", force_not_null = [{', '.join(map(quote_text, kept))}]" if kept else ""
+            return self.scan.replace(READ_AS_TEXT, f"{READ_AS_TEXT}, nullstr = [{marks}]{keep}", 1)
+        cells = [f"CASE WHEN {c} IN ({marks}) THEN NULL ELSE {c} END AS {c}" if c not in kept else c for c in raw]
+        return f"(SELECT {', '.join(cells)} FROM {self.scan})"
 
     @property
     def encoding(self) -> str:
@@ -79,8 +93,7 @@ def connect(scratch: Path) -> duckdb.DuckDBPyConnection:
             "temp_directory": str(scratch),
             "memory_limit": f"{MEMORY_BYTES}B",
             "autoinstall_known_extensions": "false",
-            # DuckDB plans each longer IN list as a join: half a second in a table of 80 columns.
-            "disabled_optimizers": "in_clause",
+            "disabled_optimizers": NEEDLESS_OPTIMIZERS,
         }
     )
 
@@ -156,12 +169,13 @@ def write_parquet(
             f"{held[column].expression(f'c{position}')} AS {quote_identifier(column)}"
             for position, column in enumerate(table.columns)
         )
-        query = f"COPY (SELECT {columns} FROM {table.scan}) TO {quote_text(str(target))} (FORMAT parquet)"
+        scan = table.scan_without_missing(_exact(held))
         try:
-            connection.execute(query)
-        except duckdb.InvalidInputException as error:
-            if MISFIT in str(error):
-                held = _widened(connection, table, held)
+            connection.execute(f"COPY (SELECT {columns} FROM {scan}) TO {quote_text(str(target))} (FORMAT parquet)")
+        except (duckdb.InvalidInputException, duckdb.ConversionException):
+            wider = _widened(connection, table, held)
+            if wider != held:
+                held = wider
             elif table.text is not None and not table.is_clean_copy:
                 table = _through_clean_copy(connection, table, table.text, scratch)
             else:
@@ -170,11 +184,19 @@ def write_parquet(
             return table, held
 
 
+def _exact(types: Mapping[str, ColumnType]) -> set[str]:
+    return {column for column, kind in types.items() if kind.exact}
+
+
 def _widened(
     connection: duckdb.DuckDBPyConnection, table: Table, types: Mapping[str, ColumnType]
 ) -> dict[str, ColumnType]:
+    """Widen the types that do not fit all rows; none when the table's own rows cannot be read."""
     counts = ", ".join(types[column].misfits(f"c{position}") for position, column in enumerate(table.columns))
-    row = connection.execute(f"SELECT {counts} FROM {table.scan}").fetchone() or ()
+    try:
+        row = connection.execute(f"SELECT {counts} FROM {table.scan_without_missing(_exact(types))}").fetchone() or ()
+    except duckdb.InvalidInputException:
+        return dict(types)
     return {
         column: widen(types[column]) if misfits else types[column]
         for column, misfits in zip(table.columns, row, strict=True)
@@ -237,7 +259,7 @@ def _scan(path: Path, dialect: Dialect, compression: str) -> str:
     names = ", ".join(f"'c{position}': 'VARCHAR'" for position in range(dialect.width))
     has_header = str(bool(dialect.header)).lower()
     return (
-        f"read_csv({quote_text(str(path))}, auto_detect = false, header = {has_header}, "
+        f"read_csv({quote_text(str(path))}, {READ_AS_TEXT}, header = {has_header}, "
         f"delim = {quote_text(dialect.delimiter)}, quote = '\"', escape = '\"', max_line_size = {LONGEST_LINE_BYTES}, "
         f"compression = '{compression}', columns = {{{names}}})"
     )
