@@ -62,11 +62,13 @@ def hand_in(program: Program, folder: RunFolder, settings: Settings, *, message:
         UsageError: the run has no submission, or its competition is a local folder.
         NoValidSubmission: the file is not what the competition wants, or Kaggle could not score it.
     """
-    import msgspec
-
     from autokaggle.cli.progress import shown_progress
+    from autokaggle.orchestrator.handing_in import send, wait_for_score
     from autokaggle.orchestrator.kaggle_account import open_kaggle
     from autokaggle.storage.run_folders import read_run
+
+    def keep(sent: SentSubmission) -> None:
+        _record(folder, sent)
 
     run = read_run(folder)
     _check_can_be_handed_in(run, folder)
@@ -74,13 +76,10 @@ def hand_in(program: Program, folder: RunFolder, settings: Settings, *, message:
         limits = client.limits(run.slug)
         if limits.left_today is not None:
             program.tell(f"{limits.left_today} submissions to {run.slug} are left today.")
-        sent = client.submit(run.slug, folder.submission, message or f"AutoKaggle {run.id}", on_progress)
-        _record(folder, settings, sent)
+        sent = send(client, run, folder.submission, message, keep, on_progress)
         program.tell(f"Submission {sent.ref} is handed in.")
         if wait:
-            scored = client.wait_for_score(run.slug, sent.ref, on_progress=on_progress)
-            sent = msgspec.structs.replace(scored, description=scored.description or sent.description)
-            _record(folder, settings, sent)
+            sent = wait_for_score(client, run, sent, keep, on_progress)
     check_was_scored(sent, folder)
     return sent
 
@@ -141,18 +140,16 @@ def _check_can_be_handed_in(run: Run, folder: RunFolder) -> None:
         )
 
 
-def _record(folder: RunFolder, settings: Settings, sent: SentSubmission) -> None:
+def _record(folder: RunFolder, sent: SentSubmission) -> None:
     """Write the submission into the run's record, in place of what was known of it."""
-    import msgspec
     from filelock import FileLock
 
+    from autokaggle.orchestrator.handing_in import with_sent
     from autokaggle.records import Run
     from autokaggle.storage.records_file import read_record, write_record
 
     with FileLock(folder.lock):
-        run = read_record(folder.record, Run)
-        others = tuple(other for other in run.sent if other.ref != sent.ref)
-        write_record(folder.record, msgspec.structs.replace(run, sent=(*others, sent)))
+        write_record(folder.record, with_sent(read_record(folder.record, Run), sent))
 
 
 def _expected(settings: Settings, slug: str) -> dict[int, dict[str, Any]]:

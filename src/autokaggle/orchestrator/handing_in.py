@@ -5,16 +5,27 @@ A submission that was sent is recorded before its score is waited for: whatever 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import msgspec
 
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.kaggle_account import open_kaggle
-from autokaggle.records import Progress, SentSubmission
+from autokaggle.records import Progress, Run, SentSubmission
+
+if TYPE_CHECKING:
+    from autokaggle.skills.competition.kaggle_client import KaggleClient
+
+Keep = Callable[[SentSubmission], None]
+OnProgress = Callable[[Progress], None]
 
 WAIT_SECONDS = 120.0
 
 
-def hand_in(context: RunContext, wait_seconds: float = WAIT_SECONDS) -> str:
+def hand_in_stage(context: RunContext) -> str:
     """Send the run's submission, unless it was sent before, and wait for the score; say what came of it.
 
     Raises:
@@ -22,37 +33,56 @@ def hand_in(context: RunContext, wait_seconds: float = WAIT_SECONDS) -> str:
         CompetitionUnusable: the competition takes no files.
         OutsideWorldError: Kaggle failed after retries.
     """
-    client = open_kaggle(context.settings)
 
     def report(progress: Progress) -> None:
-        context.journal.tell(
-            "progress", stage="submission", text=progress.text, done=progress.done, total=progress.total
-        )
+        facts: dict[str, Any] = msgspec.to_builtins(progress)
+        context.journal.tell("progress", stage="submission", **facts)
 
-    if context.run.sent:
-        sent = context.run.sent[-1]
-    else:
-        score = context.best.score.mean if context.best else None
-        message = context.run.options.message or f"{context.run.id}" + (f" cv {score:.5f}" if score is not None else "")
-        sent = client.submit(context.run.slug, context.folder.submission, message, report)
-        _keep(context, sent)
-    if sent.status == "pending":
-        scored = client.wait_for_score(context.run.slug, sent.ref, timeout_seconds=wait_seconds, on_progress=report)
-        sent = msgspec.structs.replace(scored, description=sent.description)
-        _keep(context, sent)
+    def keep(sent: SentSubmission) -> None:
+        context.save(with_sent(context.run, sent))
+
+    with closing(open_kaggle(context.settings)) as client:
+        run = context.run
+        if run.sent:
+            sent = run.sent[-1]
+        else:
+            sent = send(client, run, context.folder.submission, run.options.message, keep, report)
+        if sent.status == "pending":
+            sent = wait_for_score(client, run, sent, keep, report)
     return say(sent)
+
+
+def send(
+    client: KaggleClient, run: Run, submission: Path, message: str, keep: Keep, on_progress: OnProgress
+) -> SentSubmission:
+    """Hand in the file; ``keep`` records it at once. Without a message, the run and its score describe it."""
+    score = f" cv {run.ensemble.score.mean:.5f}" if run.ensemble else ""
+    sent = client.submit(run.slug, submission, message or f"AutoKaggle {run.id}{score}", on_progress)
+    keep(sent)
+    return sent
+
+
+def wait_for_score(
+    client: KaggleClient, run: Run, sent: SentSubmission, keep: Keep, on_progress: OnProgress
+) -> SentSubmission:
+    """Wait until Kaggle has scored the submission, two minutes at most, and ``keep`` what it says."""
+    scored = client.wait_for_score(run.slug, sent.ref, timeout_seconds=WAIT_SECONDS, on_progress=on_progress)
+    known = msgspec.structs.replace(scored, description=scored.description or sent.description)
+    keep(known)
+    return known
+
+
+def with_sent(run: Run, sent: SentSubmission) -> Run:
+    """Return the run's record with the submission in place of what was known of it."""
+    others = tuple(other for other in run.sent if other.ref != sent.ref)
+    return msgspec.structs.replace(run, sent=(*others, sent))
 
 
 def say(sent: SentSubmission) -> str:
     """Say in a few words how a submission stands."""
-    if sent.error:
-        return f"Kaggle could not score it: {sent.error}"
+    if sent.status == "error":
+        return f"Kaggle could not score it: {sent.error or 'it gives no reason'}"
     if sent.public_score is None:
         return "sent to Kaggle, not scored yet"
     place = f", rank {sent.rank} of {sent.teams}" if sent.rank and sent.teams else ""
     return f"public score {sent.public_score}{place}"
-
-
-def _keep(context: RunContext, sent: SentSubmission) -> None:
-    others = tuple(known for known in context.run.sent if known.ref != sent.ref)
-    context.save(msgspec.structs.replace(context.run, sent=(*others, sent)))

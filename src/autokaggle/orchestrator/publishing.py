@@ -11,7 +11,7 @@ from autokaggle.errors import NoValidSubmission
 from autokaggle.orchestrator.best_so_far import BestSoFar, best_so_far
 from autokaggle.orchestrator.candidate_search import first_proposal
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.orchestrator.handing_in import hand_in
+from autokaggle.orchestrator.handing_in import hand_in_stage
 from autokaggle.records import Candidate, Decisions, Ensemble, Metrics, SubmissionFacts
 from autokaggle.skills.pipeline import pipeline_generator
 from autokaggle.skills.report.report_writer import ReportMaterial, write_report
@@ -55,7 +55,7 @@ def submission(context: RunContext) -> str:
         )
     write_record(context.folder.metrics, _metrics(context, best, facts))
     told = f"{facts.rows:,} rows, valid, sha256 {facts.sha256[:12]}"
-    return f"{told}; {hand_in(context)}" if context.run.options.submit else told
+    return f"{told}; {hand_in_stage(context)}" if context.run.options.submit else told
 
 
 def report(context: RunContext) -> str:
