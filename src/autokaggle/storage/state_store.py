@@ -302,9 +302,9 @@ def _replace_damaged(path: Path, runs_dir: Path, tell: Callable[[str], None]) ->
     # Of two processes that meet the damage at once, the second must not set the new file aside.
     with FileLock(path.with_name(f"{path.name}.lock")):
         try:
-            store = StateStore(path, tell)
-            store.check()
-            return store
+            with StateStore(path) as found:
+                found.check()
+            return StateStore(path, tell)
         except StateStoreDamaged:
             kept = _set_aside(path)
         store = StateStore(path, tell)
