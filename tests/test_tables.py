@@ -21,7 +21,6 @@ from autokaggle.skills.dataset.tables import (
     UnreadableTable,
     connect,
     open_table,
-    quote_identifier,
     unpack_tables,
     write_parquet,
 )
@@ -316,7 +315,3 @@ def test_any_names_and_cells_come_back_as_written(
         assert [name for name in table.columns if name not in names] == [
             new for new, old in zip(table.columns, names, strict=False) if new != old
         ]
-
-
-def test_identifiers_are_quoted() -> None:
-    assert quote_identifier('a"; DROP TABLE x; --') == '"a""; DROP TABLE x; --"'

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autokaggle.skills.dataset.column_types import TypeName
-from autokaggle.skills.dataset.tables import quote_identifier, quote_text
+from autokaggle.storage.parquet_tables import quote_identifier, quote_text
 
 NUMBERS = ("BIGINT", "DOUBLE")
 SAMPLE_ROWS = 20_000

@@ -29,8 +29,9 @@ from autokaggle.skills.dataset.column_facts import Facts, measure
 from autokaggle.skills.dataset.data_files import DataFiles, OnProgress, read_files
 from autokaggle.skills.dataset.file_roles import Roles, find_roles
 from autokaggle.skills.dataset.table_writer import SAMPLE, TEST, TRAIN, TableWriter, Written
-from autokaggle.skills.dataset.tables import connect, quote_identifier, quote_text
+from autokaggle.skills.dataset.tables import connect
 from autokaggle.skills.dataset.targets import Submission
+from autokaggle.storage.parquet_tables import quote_identifier, quote_text
 
 MOST_CLASSES = 10_000
 

@@ -17,7 +17,7 @@ from autokaggle.skills.dataset.column_facts import Facts
 from autokaggle.skills.dataset.column_types import is_number
 from autokaggle.skills.dataset.file_roles import words_of
 from autokaggle.skills.dataset.table_writer import Written
-from autokaggle.skills.dataset.tables import quote_identifier, quote_text
+from autokaggle.storage.parquet_tables import quote_identifier, quote_text
 
 SAME_COLUMNS = 0.6
 FEWEST_FOUND = 0.5

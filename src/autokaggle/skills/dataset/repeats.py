@@ -11,7 +11,7 @@ import duckdb
 import numpy as np
 
 from autokaggle.skills.dataset.column_facts import Facts
-from autokaggle.skills.dataset.tables import quote_identifier, quote_text
+from autokaggle.storage.parquet_tables import quote_identifier, quote_text
 
 # Above this many rows, copies are counted among every 16th value of the rows' hash, and the count multiplied.
 MOST_ROWS_COUNTED = 1_000_000

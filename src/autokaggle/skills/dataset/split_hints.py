@@ -19,7 +19,7 @@ from autokaggle.records import SplitHints, ValidationScheme
 from autokaggle.skills.dataset.column_facts import Facts
 from autokaggle.skills.dataset.drift import tell_apart
 from autokaggle.skills.dataset.repeats import count_copied_rows
-from autokaggle.skills.dataset.tables import quote_identifier, quote_text
+from autokaggle.storage.parquet_tables import quote_identifier, quote_text
 
 TIME_NAME = re.compile(
     r"(^|[_\W])(year|yr|month|week|day|date|time|timestamp|step|period|block|quarter)([_\W]|$)", re.I

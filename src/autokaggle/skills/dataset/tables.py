@@ -19,6 +19,7 @@ import duckdb
 from autokaggle.skills.dataset import text_files
 from autokaggle.skills.dataset.column_types import MISSING_TEXTS, ColumnType, widen
 from autokaggle.skills.dataset.text_files import Dialect
+from autokaggle.storage.parquet_tables import quote_identifier, quote_text
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".psv", ".tab", ".txt", ".dat", ".data")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -96,16 +97,6 @@ def connect(scratch: Path) -> duckdb.DuckDBPyConnection:
             "disabled_optimizers": NEEDLESS_OPTIMIZERS,
         }
     )
-
-
-def quote_identifier(name: str) -> str:
-    """Quote a column name for SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quote_text(text: str) -> str:
-    """Quote a string for SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def is_table_name(name: str) -> bool:
