@@ -384,6 +384,33 @@ def test_walls_that_cannot_be_built_are_an_error_not_a_result(tmp_path: Path, mo
     assert "ran" not in job.log.read_text()
 
 
+@WALLED
+def test_parallel_work_of_joblib_runs(tmp_path: Path, isolation: Isolation) -> None:
+    text = """
+    from joblib import Parallel, delayed
+    from neighbour import square
+    if __name__ == "__main__":
+        print(sum(Parallel(n_jobs=2)(delayed(square)(number) for number in range(5))))
+    """
+    job = make_job(tmp_path, text, bounds={"memory_bytes": 1 << 30})
+    (job.code / "neighbour.py").write_text("def square(number):\n    return number * number\n")
+    result, log = run(job, isolation)
+    assert (result.exit_code, log) == (0, "30\n")
+
+
+def test_processes_of_the_standard_library_run(tmp_path: Path) -> None:
+    text = """
+    import multiprocessing
+    def square(number): return number * number
+    if __name__ == "__main__":
+        for method in ("fork", "spawn", "forkserver"):
+            with multiprocessing.get_context(method).Pool(2) as pool:
+                print(sum(pool.map(square, range(5))))
+    """
+    _, log = run(make_job(tmp_path, text), STRONG)
+    assert log == "30\n30\n30\n"
+
+
 def test_the_executor_adds_little_time(tmp_path: Path) -> None:
     need(STRONG)
     job = make_job(tmp_path, "pass")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from autokaggle.records import Isolation
 from autokaggle.skills.sandbox import cgroup
 from autokaggle.skills.sandbox.limits import MEBIBYTE, available_cores, default_limits, machine_memory_bytes
 from autokaggle.skills.sandbox.process_tree import descendants, sample
-from tests.sandbox_jobs import LEVELS, PARTIAL, STRONG, make_job, run
+from tests.sandbox_jobs import LEVELS, PARTIAL, STRONG, make_job, need, run
 
 every_level = pytest.mark.parametrize("isolation", LEVELS, ids=lambda isolation: isolation.backend)
 
@@ -188,6 +189,41 @@ def test_a_control_group_is_bounded_and_removed() -> None:
     finally:
         cgroup.remove(folders)
     assert not any(Path(folder).exists() for folder in folders)
+
+
+def test_a_scope_of_systemd_holds_the_whole_sandbox_and_shows_nothing_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need(STRONG)
+    stand_in = tmp_path / "systemd-run"  # makes no scope, but starts its command as the real one does: by exec
+    stand_in.write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/asked\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n'
+    )
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/secret")
+    monkeypatch.setattr(cgroup, "can_make_cgroup", lambda: False)
+    monkeypatch.setattr(cgroup, "scope_holds", lambda: True)
+    text = "import os, time\nprint('XDG_RUNTIME_DIR' in os.environ)\ntime.sleep(0.2)"
+    result, log = run(make_job(tmp_path, text), STRONG)
+    assert (result.exit_code, result.limit) == (0, None)
+    assert log == "False\n"
+    assert f"-p MemoryMax={300 * MEBIBYTE} -p MemorySwapMax=0" in (tmp_path / "asked").read_text()
+    killed, _ = run(make_job(tmp_path, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"), STRONG)
+    assert killed.limit == "memory"
+
+
+def test_a_scope_that_bounds_nothing_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = tmp_path / "systemd-run"
+    stand_in.write_text("#!/bin/sh\necho max\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    cgroup.scope_holds.cache_clear()
+    try:
+        assert not cgroup.scope_holds()
+    finally:
+        cgroup.scope_holds.cache_clear()
 
 
 def test_the_tree_is_found_by_either_way_of_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,8 @@ from autokaggle.skills.sandbox.limits import Limits
 
 ENVIRONMENT_INSIDE = Path("/env")
 SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/nix/store")
+# joblib and OpenMP count cores in the last one.
+SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/nix/store", "/sys/devices/system/cpu")
 SYSTEM_SEARCH_PATH = "/usr/bin:/bin:/usr/local/bin:/run/current-system/sw/bin"
 
 NAMESPACES = (

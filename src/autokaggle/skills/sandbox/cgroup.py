@@ -101,7 +101,8 @@ def scope_holds() -> bool:
 def _scope_command(memory_bytes: int, processes: int) -> list[str]:
     settings = [f"MemoryMax={memory_bytes}", "MemorySwapMax=0", f"TasksMax={PROCESS_HEADROOM * processes}"]
     properties = [part for setting in settings for part in ("-p", setting)]
-    return ["systemd-run", "--user", "--scope", "--quiet", "--collect", *properties, "--"]
+    program = shutil.which("systemd-run") or "systemd-run"
+    return [program, "--user", "--scope", "--quiet", "--collect", *properties, "--"]
 
 
 def _make(name: str, memory_bytes: int, processes: int) -> list[str]:

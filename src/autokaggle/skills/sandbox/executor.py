@@ -118,7 +118,12 @@ def _order(job: Job, isolation: Isolation) -> Order:
             return _behind_bubblewrap(unwrapped, job, real, interpreter)
         case "landlock":
             program = seccomp.assemble(has_namespaces=False)
-            return unwrapped._replace(rules=landlock.rules(real, interpreter), filter=program.hex())
+            return unwrapped._replace(
+                # There are no semaphores without /dev/shm; joblib would find out by itself, and warn.
+                variables={**unwrapped.variables, "JOBLIB_MULTIPROCESSING": "0"},
+                rules=landlock.rules(real, interpreter),
+                filter=program.hex(),
+            )
         case "sandbox-exec":
             command = seatbelt.wrap(unwrapped.command, layout=real, interpreter=interpreter)
             return unwrapped._replace(command=command)
