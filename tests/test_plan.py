@@ -167,6 +167,7 @@ def test_useless_columns_are_dropped_with_those_that_were_decided() -> None:
     ("decided", "says"),
     [
         ({"target": ["grad"]}, "Did you mean 'grade'"),
+        ({"families": ["lightgbm", "forest"]}, "no model family 'forest'"),
         ({"validation": {"scheme": "random"}}, "no validation scheme"),
         ({"validation": {"scheme": "kfold", "folds": 1}}, "cannot validate"),
     ],

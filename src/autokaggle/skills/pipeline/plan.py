@@ -24,6 +24,7 @@ from autokaggle.records import (
     Validation,
     ValidationScheme,
 )
+from autokaggle.skills.pipeline.portfolio import FAMILIES
 
 MetricInput = Literal["value", "label", "probability", "class_probability", "ranked_labels"]
 
@@ -79,7 +80,7 @@ def make_plan(
         test_table=profile.test,
         validation=_validation(decided, profile, options, targets, classes),
         template=str(decided.get("template") or "tabular"),
-        families=tuple(decided.get("families") or ()),
+        families=_families(decided.get("families") or ()),
         drop_columns=_dropped(decided, profile),
         seed=options.seed,
         time_budget_seconds=options.time_budget_seconds,
@@ -176,6 +177,13 @@ def _most_folds(profile: DataProfile, targets: Sequence[str], classes: Mapping[s
             rows = [round(share * profile.train_rows) for _, share in column.top]
             most = min([most, *(count for count in rows if count >= 2)])
     return max(2, most)
+
+
+def _families(names: Sequence[str]) -> tuple[str, ...]:
+    for name in names:
+        if name not in FAMILIES:
+            raise UsageError(f"There is no model family {name!r}.", f"Choose from {', '.join(FAMILIES)}.")
+    return tuple(names)
 
 
 def _dropped(decided: Mapping[str, Any], profile: DataProfile) -> tuple[str, ...]:

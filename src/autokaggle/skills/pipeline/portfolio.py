@@ -1,7 +1,7 @@
 """The built-in proposals; this file lists configurations in the order in which they should be tried.
 
 First the quickest sane baseline, so that something can be handed in at once; then what adds most to an ensemble per
-second. It measures nothing: expected seconds are rough and meant for planning only.
+second. It measures nothing: expected seconds are rough, and a run corrects them by what it sees.
 """
 
 from __future__ import annotations
@@ -21,13 +21,26 @@ BASE_REQUIREMENTS = (
     "pyyaml>=6.0",
     "scikit-learn>=1.7",
 )
-# Imports, reading tables, making features of a small table.
+XGBOOST = "xgboost-cpu>=3.0"
+CATBOOST = "catboost>=1.2.7"
+
+# Starting Python, reading tables, making features of a small table; scikit-learn takes longer to import.
 START_SECONDS = 1.5
+SCIKIT_LEARN_SECONDS = 1.3
+# One model of slow LightGBM with one thread: for itself, and for each cell of the table.
+SECONDS_PER_MODEL = 0.1
+SECONDS_PER_CELL = 5e-6
+# Fits run side by side, one thread each.
+FITS_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """One configuration; ``cost`` is its training time as a multiple of slow LightGBM's."""
+class Entry:
+    """One configuration; ``cost`` is its training time as a multiple of slow LightGBM's.
+
+    A heavy one needs requirements that the base environment does not have: it is proposed only when its family was
+    asked for.
+    """
 
     title: str
     family: str
@@ -36,46 +49,180 @@ class _Entry:
     parameters: dict[str, Any] = field(default_factory=dict)
     features: dict[str, Any] = field(default_factory=dict)
     requirements: tuple[str, ...] = ()
+    seed_offset: int = 0
 
+
+SLOW = "LightGBM, slow and narrow"
+ENCODE_ALL = {"target_encode": "all"}
+EXTRA_TREES = {
+    "extra_trees": True,
+    "learning_rate": 0.04,
+    "num_leaves": 40,
+    "feature_fraction": 0.6,
+    "min_data_in_leaf": 10,
+    "lambda_l2": 1.0,
+}
+STUMPY = {
+    "learning_rate": 0.04,
+    "num_leaves": 8,
+    "feature_fraction": 0.25,
+    "min_data_in_leaf": 20,
+    "lambda_l2": 5.0,
+}
+PLAIN = {
+    "learning_rate": 0.05,
+    "num_leaves": 31,
+    "feature_fraction": 1.0,
+    "bagging_fraction": 1.0,
+    "bagging_freq": 0,
+    "min_data_in_leaf": 20,
+    "lambda_l2": 0.0,
+    "patience": 50,
+}
 
 ENTRIES = (
-    _Entry(
+    Entry(
         "LightGBM, quick",
         "lightgbm",
-        0.15,
+        0.2,
         "A few quick trees show that the whole path works and give a first score.",
         {"learning_rate": 0.1, "rounds": 300, "patience": 30, "feature_fraction": 0.6},
     ),
-    _Entry(
-        "LightGBM, slow and narrow",
+    Entry(
+        f"{SLOW}, categories told by the target",
+        "lightgbm",
+        1.2,
+        "Many small steps, few leaves and a part of the columns for each tree; a category's mean target says at once "
+        "what splits would have to find.",
+        features=ENCODE_ALL,
+    ),
+    Entry(
+        "Linear",
+        "linear",
+        0.1,
+        "A straight line errs elsewhere than trees do, and costs next to nothing.",
+    ),
+    Entry(
+        SLOW,
         "lightgbm",
         1.0,
-        "Many small steps, few leaves, and a part of the columns for each tree: the best single model per second.",
+        "The best single model per second where categories are few.",
+    ),
+    Entry(
+        "LightGBM, random cuts",
+        "lightgbm",
+        1.0,
+        "Cuts at random places make trees that differ more, and smoother predictions.",
+        EXTRA_TREES,
+    ),
+    Entry(
+        "LightGBM, eight leaves",
+        "lightgbm",
+        0.8,
+        "Shallower trees on fewer columns each: less interaction, less noise.",
+        STUMPY,
+    ),
+    Entry(
+        "XGBoost, slow",
+        "xgboost",
+        1.5,
+        "Another boosting library grows other trees from the same data.",
+        requirements=(XGBOOST,),
+    ),
+    Entry(
+        "CatBoost",
+        "catboost",
+        6.0,
+        "Symmetric trees and ordered encoding of categories: often the best single model, and the dearest.",
+        requirements=(CATBOOST,),
+    ),
+    Entry(
+        "Extra trees",
+        "extra_trees",
+        2.5,
+        "Trees that are grown alone and averaged err otherwise than trees that correct each other.",
+        features=ENCODE_ALL,
+    ),
+    Entry(
+        "LightGBM, plain",
+        "lightgbm",
+        0.6,
+        "All rows and all columns for each tree, larger steps: good where there are many rows.",
+        PLAIN,
+    ),
+    Entry(
+        "XGBoost, shallow",
+        "xgboost",
+        1.5,
+        "Three levels and a third of the columns: less interaction, less noise.",
+        {"eta": 0.04, "max_depth": 3, "colsample_bytree": 0.3},
+        requirements=(XGBOOST,),
+    ),
+    Entry(
+        "Linear, categories told by the target",
+        "linear",
+        0.1,
+        "Many levels in few columns suit a linear model when data are few.",
+        features=ENCODE_ALL,
+    ),
+    Entry(
+        f"{SLOW}, another seed",
+        "lightgbm",
+        1.2,
+        "The same model with other random choices: the mean of two is steadier than either.",
+        features=ENCODE_ALL,
+        seed_offset=1,
+    ),
+    Entry(
+        "LightGBM, eight leaves, categories told by the target",
+        "lightgbm",
+        0.9,
+        "Shallow trees profit most from what is told at once.",
+        STUMPY,
+        ENCODE_ALL,
+        seed_offset=2,
+    ),
+    Entry(
+        "LightGBM, random cuts, categories told by the target",
+        "lightgbm",
+        1.2,
+        "Random cuts seldom find a category's few good levels by themselves.",
+        EXTRA_TREES,
+        ENCODE_ALL,
+        seed_offset=3,
     ),
 )
+FAMILIES = tuple(dict.fromkeys(entry.family for entry in ENTRIES))
 
 
 def propose(plan: Plan, profile: DataProfile) -> Iterator[Proposal]:
-    """Yield proposals in the order in which they should run; only the families that the plan asks for, if it does."""
+    """Yield proposals in the order in which they should run, of the families that the plan asks for if it does."""
     for entry in ENTRIES:
-        if plan.families and entry.family not in plan.families:
-            continue
-        config: dict[str, Any] = {"model": {"parameters": entry.parameters}}
-        if entry.features:
-            config["features"] = entry.features
-        yield Proposal(
-            title=entry.title,
-            family=entry.family,
-            hypothesis=entry.hypothesis,
-            config=config,
-            requirements=(*BASE_REQUIREMENTS, *entry.requirements),
-            expected_seconds=START_SECONDS + entry.cost * slow_boosting_seconds(plan, profile),
-        )
+        if entry.family in plan.families or not (plan.families or entry.requirements):
+            yield _proposal(entry, plan, profile)
 
 
-def slow_boosting_seconds(plan: Plan, profile: DataProfile) -> float:
-    """Estimate the seconds of slow LightGBM over all folds on two cores."""
-    classes = sum(len(labels) if len(labels) > 2 else 1 for labels in plan.classes.values())
-    models = max(classes, len(plan.target_columns)) * plan.validation.folds * plan.validation.repeats
-    features = max(1, len(profile.columns))
-    return models * (0.1 + 2.5e-6 * profile.train_rows * features)
+def expected_seconds(entry: Entry, plan: Plan, profile: DataProfile) -> float:
+    """Estimate the wall-clock seconds of a candidate on two cores, from rows, columns, classes and folds."""
+    boosters = len(plan.target_columns)
+    if plan.task_type == "multiclass_classification":
+        boosters = sum(len(labels) if len(labels) > 2 else 1 for labels in plan.classes.values())
+    models = boosters * plan.validation.folds * plan.validation.repeats
+    cells = profile.train_rows * sum(column.in_train and column.in_test for column in profile.columns)
+    training = entry.cost * models * (SECONDS_PER_MODEL + SECONDS_PER_CELL * cells) / FITS_AT_ONCE
+    imports = START_SECONDS + (SCIKIT_LEARN_SECONDS if entry.family in ("linear", "extra_trees") else 0.0)
+    return imports + training
+
+
+def _proposal(entry: Entry, plan: Plan, profile: DataProfile) -> Proposal:
+    config: dict[str, Any] = {"model": {"parameters": entry.parameters}, "seed": plan.seed + entry.seed_offset}
+    if entry.features:
+        config["features"] = entry.features
+    return Proposal(
+        title=entry.title,
+        family=entry.family,
+        hypothesis=entry.hypothesis,
+        config=config,
+        requirements=(*BASE_REQUIREMENTS, *entry.requirements),
+        expected_seconds=round(expected_seconds(entry, plan, profile), 1),
+    )

@@ -45,8 +45,11 @@ class Encoding:
         return list(range(len(self.numbers), len(self.names)))
 
 
-def fit(tables: Sequence[pd.DataFrame]) -> Encoding:
-    """Learn the levels of categories and keys from all rows; numbers that never vary are left out."""
+def fit(tables: Sequence[pd.DataFrame], target_encode: str) -> Encoding:
+    """Learn the levels of categories and keys from all rows; numbers that never vary are left out.
+
+    ``target_encode`` says what is told by the target besides: ``keys``, ``all`` (categories too), or ``none``.
+    """
     numbers: list[str] = []
     categories: list[str] = []
     keys: list[str] = []
@@ -59,7 +62,8 @@ def fit(tables: Sequence[pd.DataFrame]) -> Encoding:
             continue
         levels[str(name)] = pd.Index(pd.concat([part.astype("str") for part in columns]).value_counts().index)
         (categories if isinstance(column.dtype, pd.CategoricalDtype) else keys).append(str(name))
-    return Encoding(tuple(numbers), tuple(categories), tuple(keys), levels)
+    encoded = {"none": [], "keys": keys, "all": [*keys, *categories]}[target_encode]
+    return Encoding(tuple(numbers), tuple(categories), tuple(encoded), levels)
 
 
 def encode(table: pd.DataFrame, encoding: Encoding) -> Encoded:

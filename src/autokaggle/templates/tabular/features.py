@@ -22,6 +22,11 @@ Table = pd.DataFrame
 # A category with more levels than this says little per level; LightGBM's own binning ends at 255.
 MOST_LEVELS = 255
 FEWEST_ROWS_PER_LEVEL = 20
+# Columns that are zero in so many rows, take more values than this and are of one scale are amounts to add up.
+ZERO_SHARE = 0.3
+FEWEST_AMOUNTS = 20
+FEWEST_AMOUNT_COLUMNS = 3
+WIDEST_SCALE = 10
 
 
 @dataclass(frozen=True)
@@ -33,10 +38,10 @@ class State:
 
 @dataclass(frozen=True)
 class Step:
-    """One column's way into the table of features."""
+    """How columns become features; ``make`` gets the columns named in ``sources``, in this order."""
 
-    source: str
-    make: Callable[[pd.Series], dict[str, pd.Series]]
+    sources: tuple[str, ...]
+    make: Callable[..., dict[str, pd.Series]]
 
 
 def fit(train: Table, test: Table | None = None) -> State:
@@ -47,14 +52,14 @@ def fit(train: Table, test: Table | None = None) -> State:
     for name, kind in kinds.items():
         if name in both.columns and not both[name].isna().all():
             steps += _steps(name, kind, both[name], None if test is None else test[name])
-    return State(tuple(steps))
+    return State((*steps, *_amounts(both, steps)))
 
 
 def transform(table: Table, state: State) -> Table:
     """Return the features of each row of ``table``, in its order."""
     columns: dict[str, pd.Series] = {}
     for step in state.steps:
-        columns.update(step.make(table[step.source].reset_index(drop=True)))
+        columns.update(step.make(*(table[name].reset_index(drop=True) for name in step.sources)))
     return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
 
 
@@ -62,12 +67,26 @@ def _steps(name: str, kind: str, column: pd.Series, test: pd.Series | None) -> l
     if kind in ("constant", "duplicate", "path"):
         return []
     if kind == "datetime" or looks_like_dates(column):
-        return [Step(name, DateParts.fit(name, column, test))]
+        return [Step((name,), DateParts.fit(name, column, test))]
     if kind == "number" or pd.api.types.is_numeric_dtype(column):
-        return [] if kind == "id" else [Step(name, Number(name))]
+        return [] if kind == "id" else [Step((name,), Number(name))]
     if kind != "id" and column.nunique() <= most_levels(len(column)):
-        return [Step(name, Category(name))]
-    return [Step(name, TextParts.fit(name, column, is_id=kind == "id", most_levels=most_levels(len(column))))]
+        return [Step((name,), Category(name))]
+    return [Step((name,), TextParts.fit(name, column, is_id=kind == "id", most_levels=most_levels(len(column))))]
+
+
+def _amounts(table: Table, steps: list[Step]) -> list[Step]:
+    """Return a step that adds up amounts (of money, of items): numbers never below zero and often at it."""
+    numbers = [step.make.name for step in steps if isinstance(step.make, Number)]
+    values = {name: pd.to_numeric(table[name], errors="coerce") for name in numbers}
+    amounts = [
+        name
+        for name, column in values.items()
+        if column.min() >= 0 and (column == 0).mean() >= ZERO_SHARE and column.nunique() > FEWEST_AMOUNTS
+    ]
+    largest = [values[name].max() for name in amounts]
+    comparable = len(amounts) >= FEWEST_AMOUNT_COLUMNS and max(largest) <= WIDEST_SCALE * min(largest)
+    return [Step(tuple(amounts), Amounts())] if comparable else []
 
 
 def most_levels(rows: int) -> int:
@@ -93,3 +112,16 @@ class Category:
 
     def __call__(self, column: pd.Series) -> dict[str, pd.Series]:
         return {self.name: column.astype("category")}
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """The sum of amounts, the largest, and how many are zero."""
+
+    def __call__(self, *columns: pd.Series) -> dict[str, pd.Series]:
+        values = pd.concat([pd.to_numeric(column, errors="coerce") for column in columns], axis=1)
+        return {
+            "amounts: sum": values.sum(axis=1).astype("float64"),
+            "amounts: largest": values.max(axis=1).astype("float64"),
+            "amounts: zeros": (values == 0).sum(axis=1).astype("float64"),
+        }

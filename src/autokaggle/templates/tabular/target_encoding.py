@@ -7,6 +7,7 @@ Source: Micci-Barreca (2001), "A preprocessing scheme for high-cardinality categ
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,17 +16,18 @@ import numpy.typing as npt
 from encoding import Codes, Matrix
 
 INNER_PARTS = 5
-# How many rows of the whole the prior weighs against the rows with the value.
-PRIOR_ROWS = 2.0
 # A key that recurs in fewer rows than this tells too little.
 SMALLEST_SHARE = 0.1
+# So much of a row's encoded value must come from rows that share the value, the rest being the mean of all.
+SMALLEST_TRUST = 0.35
 
 Floats = npt.NDArray[np.float64]
+Levels = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class TargetEncoder:
-    """Tables of one mean per level of each key that recurs; ``keys`` are their positions among the key columns."""
+    """Tables of one mean per level of each key that tells something; ``keys`` are positions among the key columns."""
 
     keys: tuple[int, ...]
     means: tuple[npt.NDArray[np.float32], ...]
@@ -44,33 +46,58 @@ def fit(codes: Codes, outcomes: Floats, seed: int) -> tuple[TargetEncoder, Matri
 
     ``codes`` is (n_rows, key columns), ``outcomes`` (n_rows, outcomes): the target, or one indicator per class.
     """
-    keys = tuple(key for key in range(codes.shape[1]) if _recurring_share(codes[:, key]) >= SMALLEST_SHARE)
-    encoder = TargetEncoder(keys, tuple(_means(codes[:, key], outcomes, codes[:, key].max() + 1) for key in keys))
+    priors = {key: _prior_rows(codes[:, key], outcomes) for key in range(codes.shape[1])}
+    keys = tuple(key for key, prior in priors.items() if _trust(codes[:, key], prior) >= SMALLEST_TRUST)
+    levels = codes.max(axis=0, initial=0) + 1
+    means = tuple(_means(codes[:, key], outcomes, levels[key], priors[key]) for key in keys)
     parts = np.random.default_rng(seed).permutation(len(codes)) % INNER_PARTS
     crosswise = np.full((len(codes), len(keys) * outcomes.shape[1]), np.nan, dtype=np.float32)
     for part in range(INNER_PARTS):
         inside, outside = parts == part, parts != part
         for position, key in enumerate(keys):
-            means = _means(codes[outside, key], outcomes[outside], codes[:, key].max() + 1)
+            others = _means(codes[outside, key], outcomes[outside], levels[key], priors[key])
             start = position * outcomes.shape[1]
-            crosswise[inside, start : start + outcomes.shape[1]] = means[codes[inside, key]]
-    return encoder, crosswise
+            crosswise[inside, start : start + outcomes.shape[1]] = others[codes[inside, key]]
+    return TargetEncoder(keys, means), crosswise
 
 
-def _recurring_share(codes: npt.NDArray[np.int32]) -> float:
-    known = codes[codes >= 0]
-    counts = np.bincount(known) if len(known) else np.zeros(1)
-    return float(counts[counts > 1].sum() / max(1, len(codes)))
+def _prior_rows(codes: Levels, outcomes: Floats) -> float:
+    """Return how many rows the mean of all should weigh beside those of one value; infinity when the key is useless.
+
+    It is the variance inside values over that between values, by the moments of a one-way layout.
+    Source: Searle, Casella, McCulloch (1992), "Variance Components", chapter 3.
+    """
+    known = codes >= 0
+    codes, outcomes = codes[known], outcomes[known]
+    rows = np.bincount(codes) if len(codes) else np.zeros(1)
+    levels, count = np.count_nonzero(rows), len(codes)
+    if rows[rows > 1].sum() < SMALLEST_SHARE * len(known) or levels < 2 or levels == count:
+        return math.inf
+    spread = count - (rows.astype(np.float64) ** 2).sum() / count
+    best = math.inf
+    for outcome in outcomes.T:
+        sums = np.bincount(codes, weights=outcome)
+        explained = (sums[rows > 0] ** 2 / rows[rows > 0]).sum()
+        inside = ((outcome**2).sum() - explained) / (count - levels)
+        between = (explained - outcome.sum() ** 2 / count - (levels - 1) * inside) / spread
+        best = min(best, inside / between if between > 0 else math.inf)
+    return best
 
 
-def _means(codes: npt.NDArray[np.int32], outcomes: Floats, levels: int) -> npt.NDArray[np.float32]:
+def _trust(codes: Levels, prior_rows: float) -> float:
+    """Return the mean weight of other rows with the same value, among the rows that have such others."""
+    rows = np.bincount(codes[codes >= 0]) if math.isfinite(prior_rows) else np.zeros(1)
+    others = np.maximum(rows - 1, 0)
+    return float((rows * others / (others + prior_rows)).sum() / max(1, rows[rows > 1].sum()))
+
+
+def _means(codes: Levels, outcomes: Floats, levels: int, prior_rows: float) -> npt.NDArray[np.float32]:
     """Return (levels + 1, outcomes): means shrunk to the whole; the last row, which code -1 finds, is NaN."""
     known = codes >= 0
-    counts = np.bincount(codes[known], minlength=levels)
+    rows = np.bincount(codes[known], minlength=levels)
     means = np.full((levels + 1, outcomes.shape[1]), np.nan, dtype=np.float32)
-    for position in range(outcomes.shape[1]):
-        sums = np.bincount(codes[known], weights=outcomes[known, position], minlength=levels)
-        prior = outcomes[:, position].mean()
-        shrunk = (sums + PRIOR_ROWS * prior) / (counts + PRIOR_ROWS)
-        means[:levels, position] = np.where(counts > 0, shrunk, np.nan)
+    for position, outcome in enumerate(outcomes.T):
+        sums = np.bincount(codes[known], weights=outcome[known], minlength=levels)
+        shrunk = (sums + prior_rows * outcome.mean()) / np.maximum(rows + prior_rows, 1)
+        means[:levels, position] = np.where(rows > 0, shrunk, np.nan)
     return means

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pandas as pd
 
 import encoding
 import features
@@ -115,7 +116,7 @@ def _prepare_from_all_rows() -> Preparation:
     targets = files.config()["target_columns"]
     train, test = (files.load_table(role).drop(columns=targets, errors="ignore") for role in ("train", "test"))
     state = features.fit(train, test)
-    preparation = Preparation(state, encoding.fit([features.transform(table, state) for table in (train, test)]))
+    preparation = Preparation(state, _encoding([features.transform(table, state) for table in (train, test)]))
     fitted.encoded_table(preparation, "train")  # before the fits run side by side
     return preparation
 
@@ -125,7 +126,11 @@ def _prepare_from_fold(fit_rows: Rows) -> Preparation:
     train = files.load_table("train").iloc[fit_rows]
     state = features.fit(train)
     unlabelled = train.drop(columns=files.config()["target_columns"])
-    return Preparation(state, encoding.fit([features.transform(unlabelled, state)]))
+    return Preparation(state, _encoding([features.transform(unlabelled, state)]))
+
+
+def _encoding(tables: list[pd.DataFrame]) -> encoding.Encoding:
+    return encoding.fit(tables, files.config()["features"].get("target_encode", "keys"))
 
 
 def _labelled(rows: Rows, y: Floats) -> Rows:

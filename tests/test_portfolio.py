@@ -1,0 +1,88 @@
+"""The portfolio proposes a quick baseline first, and only what was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from autokaggle.records import Plan
+from autokaggle.skills.pipeline.code_checks import check_code
+from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
+from autokaggle.skills.pipeline.portfolio import BASE_REQUIREMENTS, ENTRIES, FAMILIES, propose
+from autokaggle.storage.artifacts import RunFolder
+from tests.small_competition import SmallCompetition, mixed_tables, run_all
+
+
+@pytest.fixture(scope="module")
+def competition() -> SmallCompetition:
+    train, test, kinds, signal = mixed_tables()
+    train["weight"] = np.exp(signal)
+    return SmallCompetition(train, test, kinds, ("weight",), "regression", "rmsle", "value")
+
+
+def with_families(competition: SmallCompetition, *families: str) -> Plan:
+    return msgspec.structs.replace(competition.plan(), families=families)
+
+
+def test_the_quickest_comes_first(competition: SmallCompetition) -> None:
+    proposals = list(propose(competition.plan(), competition.profile()))
+    first = proposals[0]
+    assert first.expected_seconds == min(proposal.expected_seconds or 0 for proposal in proposals)
+    assert first.expected_seconds < 4
+
+
+def test_heavy_libraries_are_left_out_unless_asked_for(competition: SmallCompetition) -> None:
+    for proposal in propose(competition.plan(), competition.profile()):
+        assert proposal.requirements == BASE_REQUIREMENTS
+    asked = list(propose(with_families(competition, "catboost", "linear"), competition.profile()))
+    assert {proposal.family for proposal in asked} == {"catboost", "linear"}
+    assert any("catboost" in requirement for requirement in asked[1].requirements)
+
+
+def test_the_same_plan_gives_the_same_proposals_and_no_two_are_alike(competition: SmallCompetition) -> None:
+    plan = with_families(competition, *FAMILIES)
+    proposals = list(propose(plan, competition.profile()))
+    assert proposals == list(propose(plan, competition.profile()))
+    assert len({msgspec.json.encode((each.family, each.config)) for each in proposals}) == len(ENTRIES)
+
+
+def test_the_plans_seed_reaches_every_proposal(competition: SmallCompetition) -> None:
+    plan = competition.plan()
+    other = msgspec.structs.replace(plan, seed=100)
+    seeds = [proposal.config["seed"] for proposal in propose(plan, competition.profile())]
+    assert [seed + 100 for seed in seeds] == [each.config["seed"] for each in propose(other, competition.profile())]
+
+
+def test_more_rows_classes_or_folds_are_expected_to_take_longer(competition: SmallCompetition) -> None:
+    def slow_seconds(plan: Plan, rows: int) -> float:
+        profile = msgspec.structs.replace(competition.profile(), train_rows=rows)
+        return next(p.expected_seconds or 0 for p in propose(plan, profile) if p.title == "LightGBM, slow and narrow")
+
+    plan = competition.plan()
+    classes = msgspec.structs.replace(
+        plan, task_type="multiclass_classification", classes={"weight": ("a", "b", "c", "d", "e")}
+    )
+    assert slow_seconds(plan, 100_000) > 5 * slow_seconds(plan, 5_000)
+    assert slow_seconds(classes, 5_000) > 2 * slow_seconds(plan, 5_000)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_has_its_file_in_the_template(family: str) -> None:
+    assert (template_folder("tabular") / f"model_{family}.py").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [0, 1, 2, 4, 8])
+def test_proposals_run(competition: SmallCompetition, tmp_path: Path, place: int) -> None:
+    small = replace(competition, folds=2)
+    proposal = list(propose(small.plan(), small.profile()))[place]
+    run = RunFolder.create(tmp_path, "orchard-20260801-101500-3f2a")
+    candidate = run.candidate("c001")
+    small.write_input(run)
+    write_candidate(proposal, small.plan(), small.profile(), candidate)
+    assert check_code(candidate.code) == ()
+    assert "fold 1" in run_all(candidate)
