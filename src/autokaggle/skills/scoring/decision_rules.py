@@ -30,8 +30,9 @@ LIKELIEST_IS_BEST = ("accuracy", "hamming_loss", "f1_micro")
 # Metrics that only look at the order, or at distances from the mean: bounds would only make ties.
 WITHOUT_BOUNDS = ("gini", "spearman", "pearson", "explained_variance")
 MOST_FITTED_ROWS = 20_000
-THRESHOLDS = 200
-SMOOTHED_THRESHOLDS = 5
+CUTS = 24
+BAGGED_ROWS = 15_000
+FEWEST_BAGS, MOST_BAGS = 6, 15
 PRIOR_POWERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -140,20 +141,25 @@ def _threshold(metric: Metric, truth: Floats, probability: Floats) -> float:
         # p / share > (1 - p) / (1 - share) exactly where p > share.
         return share
     rows = _some_rows(len(truth))
-    labels, sample = truth[rows].astype(np.int64), probability[rows]
-    cuts = np.unique(np.quantile(sample, np.linspace(0, 1, THRESHOLDS)))
-    scores = np.array([metric.function(labels, (sample >= cut).astype(np.int64)) for cut in cuts])
-    gains = np.nan_to_num(scores if metric.greater_is_better else -scores, nan=-np.inf)
-    return float(cuts[int(np.argmax(_smooth(gains)))])
+    return _bagged_cut(metric, truth[rows].astype(np.int64), probability[rows])
 
 
-def _smooth(values: Floats) -> Floats:
-    """Return the running mean, so that a broad hill wins over a single lucky peak."""
-    if len(values) < 2 * SMOOTHED_THRESHOLDS or not np.isfinite(values).all():
-        return values
-    half = SMOOTHED_THRESHOLDS // 2
-    padded = np.pad(values, half, mode="edge")
-    return np.convolve(padded, np.full(SMOOTHED_THRESHOLDS, 1 / SMOOTHED_THRESHOLDS), mode="valid")
+def _bagged_cut(metric: Metric, labels: Integers, probability: Floats) -> float:
+    """Return the mean of the best cuts of several samples of rows: a single best cut follows lucky rows.
+
+    Cuts are tried at quantiles of all rows and of the positive ones, so that rare positives are resolved as well.
+    """
+    quantiles = np.linspace(0, 1, CUTS)
+    positive = probability[labels == 1]
+    cuts = np.unique(np.concatenate([np.quantile(probability, quantiles), np.quantile(positive, quantiles)]))
+    random = np.random.default_rng(len(labels))
+    best = []
+    for _ in range(int(np.clip(BAGGED_ROWS // len(labels), FEWEST_BAGS, MOST_BAGS))):
+        rows = random.integers(0, len(labels), len(labels))
+        scores = [metric.function(labels[rows], (probability[rows] >= cut).astype(np.int64)) for cut in cuts]
+        gains = np.array(scores) if metric.greater_is_better else -np.array(scores)
+        best.append(float(cuts[int(np.argmax(np.nan_to_num(gains, nan=-np.inf)))]))
+    return float(np.mean(best))
 
 
 def _fit_argmax(plan: Plan, metric: Metric, columns: AnswerColumns, truth: Floats, chosen: Floats) -> Part:

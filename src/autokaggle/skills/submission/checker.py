@@ -81,9 +81,9 @@ def _check_ids(rows: Sequence[Row], plan: Plan, tables: Path) -> Iterator[str]:
 
 
 def _check_values(column: str, values: Sequence[str], plan: Plan) -> Iterator[str]:
-    empty = sum(value.strip().lower() in EMPTY_WORDS for value in values)
     labels = _labels(column, plan)
-    if empty and not labels & EMPTY_WORDS:
+    empty = sum(value.strip().lower() in EMPTY_WORDS and value not in labels for value in values)
+    if empty:
         yield f"Column {column!r} has {empty:,} empty values."
         return
     refuses, what = _refusal(plan, labels)
