@@ -421,6 +421,6 @@ def test_the_executor_adds_little_time(tmp_path: Path) -> None:
         action()
         return time.perf_counter() - began
 
-    plain = min(seconds(lambda: subprocess.run([sys.executable, job.code / "script0.py"])) for _ in range(5))
-    boxed = min(seconds(lambda: run_job(job, STRONG)) for _ in range(5))
+    plain = min(seconds(lambda: subprocess.run([sys.executable, job.code / "script0.py"])) for _ in range(9))
+    boxed = min(seconds(lambda: run_job(job, STRONG)) for _ in range(9))
     assert boxed - plain < 0.2

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from autokaggle.records import Isolation
-from autokaggle.skills.sandbox import cgroup
+from autokaggle.skills.sandbox import cgroup, group_account
 from autokaggle.skills.sandbox.limits import MEBIBYTE, available_cores, default_limits, machine_memory_bytes
 from autokaggle.skills.sandbox.process_tree import descendants, sample
 from tests.sandbox_jobs import LEVELS, PARTIAL, STRONG, make_job, need, run
@@ -185,9 +185,9 @@ def test_a_control_group_is_bounded_and_removed() -> None:
         )
         done = subprocess.run([sys.executable, "-c", program, *folders])
         assert done.returncode == -9
-        assert cgroup.ran_out_of_memory(folders)
+        assert group_account.ran_out_of_memory(folders)
     finally:
-        cgroup.remove(folders)
+        group_account.remove(folders)
     assert not any(Path(folder).exists() for folder in folders)
 
 

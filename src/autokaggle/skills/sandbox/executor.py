@@ -5,9 +5,11 @@ The walls are the backend's, limits and their record are the supervisor's. Nothi
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
-import json
+import functools
+import marshal
 import os
 import select
 import subprocess
@@ -24,7 +26,8 @@ from autokaggle.skills.sandbox import bubblewrap, cgroup, landlock, seatbelt, se
 from autokaggle.skills.sandbox.interpreter import Interpreter, find_interpreter
 from autokaggle.skills.sandbox.job import INSIDE, Job, Layout, command_of, variables_of
 from autokaggle.skills.sandbox.limits import Limits
-from autokaggle.skills.sandbox.supervisor import FILTER_PLACE, STATUS_PLACE, Order, Outcome
+from autokaggle.skills.sandbox.order import Order, Outcome
+from autokaggle.skills.sandbox.supervisor import FILTER_PLACE, STATUS_PLACE
 from autokaggle.skills.sandbox.sweep import remove_tree, sweep
 from autokaggle.storage.records_file import make_private_folder
 
@@ -49,9 +52,9 @@ def run_job(job: Job, isolation: Isolation, cancelled: threading.Event | None = 
         job = dataclasses.replace(job, work=work)
         order = _order(job, isolation)
         outcome = _supervise(_in_control_group(order, job.limits), cancelled)
-    if not outcome.started:
+    if outcome["trouble"]:
         raise AutoKaggleError(
-            f"The sandbox could not be built: {_first_line(job.log)}", "Run `autokaggle doctor` to see what is missing."
+            f"The sandbox could not be built: {outcome['trouble']}", "Run `autokaggle doctor` to see what is missing."
         )
     removed = sweep(job.output, job.limits.file_bytes)
     if removed:
@@ -59,12 +62,12 @@ def run_job(job: Job, isolation: Isolation, cancelled: threading.Event | None = 
             log.writelines(f"[removed from output: {line}]\n" for line in removed)
     return StepResult(
         script=" ".join(job.scripts),
-        exit_code=outcome.exit_code,
-        limit=outcome.limit,  # type: ignore[arg-type]
-        seconds=round(outcome.seconds, 3),
-        cpu_seconds=round(outcome.cpu_seconds, 3),
-        peak_memory_bytes=outcome.peak_memory_bytes,
-        written_bytes=outcome.written_bytes,
+        exit_code=outcome["exit_code"],
+        limit=outcome["limit"],  # type: ignore[arg-type]
+        seconds=round(outcome["seconds"], 3),
+        cpu_seconds=round(outcome["cpu_seconds"], 3),
+        peak_memory_bytes=outcome["peak_memory_bytes"],
+        written_bytes=outcome["written_bytes"],
     )
 
 
@@ -118,15 +121,15 @@ def _order(job: Job, isolation: Isolation) -> Order:
             return _behind_bubblewrap(unwrapped, job, real, interpreter)
         case "landlock":
             program = seccomp.assemble(has_namespaces=False)
-            return unwrapped._replace(
+            return {
+                **unwrapped,
                 # There are no semaphores without /dev/shm; joblib would find out by itself, and warn.
-                variables={**unwrapped.variables, "JOBLIB_MULTIPROCESSING": "0"},
-                rules=landlock.rules(real, interpreter),
-                filter=program.hex(),
-            )
+                "variables": {**unwrapped["variables"], "JOBLIB_MULTIPROCESSING": "0"},
+                "rules": landlock.rules(real, interpreter),
+                "filter": program,
+            }
         case "sandbox-exec":
-            command = seatbelt.wrap(unwrapped.command, layout=real, interpreter=interpreter)
-            return unwrapped._replace(command=command)
+            return {**unwrapped, "command": seatbelt.wrap(unwrapped["command"], layout=real, interpreter=interpreter)}
         case "none":
             return unwrapped
     raise AutoKaggleError(f"There is no isolation backend {isolation.backend!r}.", "Start a new run.")
@@ -152,36 +155,40 @@ def _behind_bubblewrap(unwrapped: Order, job: Job, real: Layout, interpreter: In
         filter_place=FILTER_PLACE,
         status_place=STATUS_PLACE,
     )
-    return unwrapped._replace(
-        command=line,
+    return {
+        **unwrapped,
+        "command": line,
         # bubblewrap's first process inside keeps the environment that it was started with, readable in /proc.
-        variables={"PATH": bubblewrap.SYSTEM_SEARCH_PATH},
-        filter=seccomp.assemble(has_namespaces=True).hex(),
-        temporary_folders=("/tmp", "/dev/shm"),  # noqa: S108
-    )
+        "variables": {"PATH": bubblewrap.SYSTEM_SEARCH_PATH},
+        "filter": seccomp.assemble(has_namespaces=True),
+        "temporary_folders": ["/tmp", "/dev/shm"],  # noqa: S108
+    }
 
 
 def _in_control_group(order: Order, limits: Limits) -> Order:
     if cgroup.can_make_cgroup():
-        return order._replace(groups=tuple(cgroup.make_cgroup(limits)))
+        return {**order, "groups": cgroup.make_cgroup(limits)}
     # A scope needs the address of the user's bus, which only bubblewrap keeps from the code.
-    if STATUS_PLACE in order.command and (scope := cgroup.scope_command(limits)):
+    if STATUS_PLACE in order["command"] and (scope := cgroup.scope_command(limits)):
         address = {name: os.environ[name] for name in cgroup.BUS_VARIABLES if name in os.environ}
-        variables = {**order.variables, **address}
-        return order._replace(command=[*scope, *order.command], variables=variables, is_in_scope=True)
+        variables = {**order["variables"], **address}
+        return {**order, "command": [*scope, *order["command"]], "variables": variables, "is_in_scope": True}
     return order
 
 
 def _supervise(order: Order, cancelled: threading.Event | None) -> Outcome:
     """Hand ``order`` to a supervisor; closing its standard input, as our death does, ends the job."""
-    line = [sys.executable, "-I", "-c", "from autokaggle.skills.sandbox.supervisor import main; main()"]
-    deadline = time.monotonic() + float(order.limits["wall_seconds"]) + GRACE_SECONDS
-    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    deadline = time.monotonic() + float(order["limits"]["wall_seconds"]) + GRACE_SECONDS
+    with subprocess.Popen(
+        _supervisor_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdin and process.stdout
+        answered = select.poll()
+        answered.register(process.stdout, select.POLLIN)
         with process.stdin, contextlib.suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(order._asdict()).encode() + b"\n")
+            process.stdin.write(marshal.dumps(dict(order)))
             process.stdin.flush()
-            while not select.select([process.stdout], [], [], POLL_SECONDS)[0]:
+            while not answered.poll(1000 * POLL_SECONDS):
                 if time.monotonic() > deadline or (cancelled and cancelled.is_set()):
                     break
         process.stdin = None
@@ -191,14 +198,26 @@ def _supervise(order: Order, cancelled: threading.Event | None) -> Outcome:
             process.kill()
             answer, complaint = process.communicate()
     try:
-        return Outcome(**json.loads(answer))
-    except (ValueError, TypeError) as error:
+        outcome: Outcome = ast.literal_eval(answer.decode())
+    except (ValueError, SyntaxError) as error:
         detail = complaint.decode(errors="replace").strip().rpartition("\n")[2]
         raise AutoKaggleError(
             f"The process that watches the sandbox died (exit code {process.returncode}). {detail}".strip(),
             "Resume the run; if it happens again, report it with the run's log.",
         ) from error
+    return outcome
 
 
-def _first_line(log: Path) -> str:
-    return next(iter(log.read_text("utf-8", "replace").splitlines()), "no reason was given.")
+@functools.cache
+def _supervisor_command() -> list[str]:
+    """Start this program's own Python without its site packages' start-up code, for speed."""
+    import autokaggle
+
+    roots = [Path(str(autokaggle.__file__)).parents[1]]
+    if not sys.platform.startswith("linux"):
+        import psutil
+
+        roots.append(Path(psutil.__file__).parents[1])
+    program = f"import sys; sys.path += {[str(root) for root in roots]!r}; "
+    program += "from autokaggle.skills.sandbox.supervisor import main; main()"
+    return [sys.executable, "-I", "-S", "-c", program]

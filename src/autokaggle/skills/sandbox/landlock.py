@@ -6,12 +6,11 @@ Source: Documentation/userspace-api/landlock.rst of the Linux kernel.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import struct
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:  # the supervisor imports this file at every step, and should start fast
     from collections.abc import Mapping, Sequence
 
@@ -81,8 +80,7 @@ def restrict(rules: Mapping[str, Sequence[str]]) -> None:
     ruleset = _checked(libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0))
     for access, paths in rules.items():
         for path in paths:
-            with contextlib.suppress(FileNotFoundError):
-                _allow(libc, ruleset, path, ACCESS[access] & handled)
+            _allow(libc, ruleset, path, ACCESS[access] & handled)
     _checked(libc.prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0))
     _checked(libc.syscall(_RESTRICT_SELF, ruleset, 0))
     os.close(ruleset)
@@ -111,7 +109,10 @@ def load_filter(program: bytes) -> None:
 
 
 def _allow(libc: ctypes.CDLL, ruleset: int, path: str, access: int) -> None:
-    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
     try:
         if not os.path.isdir(path):  # noqa: PTH112
             access &= _FOR_FILES

@@ -2,26 +2,24 @@
 
 It is a process of its own so that limits hold while the program is busy, and so that nothing outlives the program:
 when the program dies, however it dies, the pipe between them closes and the whole tree is killed. It reads an
-``Order`` as one line of JSON and answers with an ``Outcome``. It imports little, because it starts at every step.
+``Order`` from its standard input and answers with an ``Outcome``. It imports little, because it starts at every step.
 """
 
-# ruff: noqa: PTH123
+# Modules that take long to import are left out on purpose: subprocess, json, contextlib, typing, pathlib.
+# ruff: noqa: PTH123, SIM105
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import json
+import marshal
 import os
 import resource
 import select
 import signal
-import subprocess
 import sys
 import time
-from typing import Any, NamedTuple
 
-from autokaggle.skills.sandbox import cgroup, landlock
+from autokaggle.skills.sandbox import group_account, landlock
 from autokaggle.skills.sandbox.process_tree import (
     IS_LINUX,
     Usage,
@@ -33,66 +31,39 @@ from autokaggle.skills.sandbox.process_tree import (
 )
 from autokaggle.skills.sandbox.sweep import measure
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from autokaggle.skills.sandbox.order import Order, Outcome
+
 TICK_SECONDS = 0.05
 DISK_CHECK_SECONDS = 0.25
 DISK_CHECK_SHARE = 0.05
 KILL_SECONDS = 5.0
 PUMP_BYTES = 1 << 20
+CANNOT_START = 127
+# In a command, these are replaced by the numbers of open files.
 FILTER_PLACE, STATUS_PLACE = "{filter}", "{status}"
 
 _SET_PARENT_DEATH_SIGNAL, _SET_CHILD_SUBREAPER = 1, 36
 
 
-class Order(NamedTuple):
-    """What to run and within which bounds; see ``Limits`` for their meaning.
-
-    ``filter`` is a seccomp program in hexadecimal: where ``command`` names FILTER_PLACE it is handed over as an open
-    file, else it is loaded right before the start, as are the Landlock ``rules``. Where ``command`` names STATUS_PLACE,
-    the command is bubblewrap and reports there how it went. ``temporary_folders`` lie in memory, inside. ``groups``
-    are the folders of a control group to enter, and to remove at the end; ``is_in_scope`` says that ``command`` makes
-    one itself.
-    """
-
-    command: list[str]
-    variables: dict[str, str]
-    folder: str
-    log: str
-    watched_folders: list[str]
-    limits: dict[str, Any]
-    filter: str = ""
-    rules: dict[str, list[str]] | None = None
-    temporary_folders: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    is_in_scope: bool = False
-
-
-class Outcome(NamedTuple):
-    """``exit_code`` is None when a limit ended the step; ``started`` is False when the walls could not be built."""
-
-    exit_code: int | None
-    limit: str | None
-    started: bool
-    seconds: float
-    cpu_seconds: float
-    peak_memory_bytes: int
-    written_bytes: int
-
-
 def main() -> None:
     """Serve one order from standard input."""
-    order = Order(**json.loads(sys.stdin.buffer.readline()))
-    outcome = _Supervision(order).run()
-    sys.stdout.write(json.dumps(outcome._asdict()))
+    # Both ends are this program, in the same version: nothing else can write to the pipe.
+    order: Order = marshal.load(sys.stdin.buffer)  # noqa: S302
+    sys.stdout.write(repr(_Supervision(order).run()))
 
 
 class _Supervision:
     def __init__(self, order: Order) -> None:
         self.order = order
-        self.limits = order.limits
-        self.child = 0
+        self.limits = order["limits"]
         self.limit: str | None = None
         self.peak = Usage()
         self.seen: list[int] = []
+        self.child = 0
         self.is_orphaned = False
         self.log_bytes = 0
         self.next_disk_check = 0.0
@@ -102,7 +73,7 @@ class _Supervision:
         output, writer = os.pipe()
         os.set_blocking(output, False)
         report, report_writer = os.pipe()
-        with open(self.order.log, "wb", buffering=0) as log:
+        with open(self.order["log"], "wb", buffering=0) as log:
             began = time.monotonic()
             self.child = self._start(writer, report_writer)
             os.close(writer)
@@ -115,16 +86,15 @@ class _Supervision:
             self._final_checks(status)
             if self.limit:
                 log.write(f"\n[stopped: limit {self.limit}]\n".encode())
-        is_reported = STATUS_PLACE not in self.order.command or b"exit-code" in os.read(report, 1 << 16)
-        return Outcome(
-            exit_code=None if self.limit or status is None else status if status >= 0 else 128 - status,
-            limit=self.limit,
-            started=is_reported or self.limit is not None,
-            seconds=seconds,
-            cpu_seconds=self.peak.cpu_seconds,
-            peak_memory_bytes=self.peak.memory_bytes,
-            written_bytes=self.peak.written_bytes,
-        )
+        return {
+            "exit_code": None if self.limit or status is None else status if status >= 0 else 128 - status,
+            "limit": self.limit,
+            "trouble": "" if self.limit else self._trouble(os.read(report, 1 << 16)),
+            "seconds": seconds,
+            "cpu_seconds": self.peak.cpu_seconds,
+            "peak_memory_bytes": self.peak.memory_bytes,
+            "written_bytes": self.peak.written_bytes,
+        }
 
     def _listen_to_signals(self) -> int:
         """Return a descriptor that wakes the loop when a child ended or the parent died."""
@@ -148,27 +118,36 @@ class _Supervision:
 
     def _start(self, writer: int, report: int) -> int:
         """Start the command with nothing of ours but its output pipe and, for bubblewrap, two descriptors."""
+        child = os.fork()
+        if child == 0:
+            try:
+                self._become_command(writer, report)
+            except OSError as error:
+                os.write(report, f"cannot start: {error}".encode())
+            finally:
+                os._exit(CANNOT_START)
+        return child
+
+    def _become_command(self, writer: int, report: int) -> NoReturn:
+        os.setsid()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(writer, 1)
+        os.dup2(writer, 2)
+        os.chdir(self.order["folder"])
+        for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):  # ignored here or by Python
+            signal.signal(number, signal.SIG_DFL)
+        program = self.order.get("filter", b"")
         places = {STATUS_PLACE: report}
-        program = bytes.fromhex(self.order.filter)
-        if FILTER_PLACE in self.order.command:
+        if FILTER_PLACE in self.order["command"]:
             places[FILTER_PLACE] = os.memfd_create("filter")
             os.write(places[FILTER_PLACE], program)
             os.lseek(places[FILTER_PLACE], 0, os.SEEK_SET)
             program = b""
-        command = [str(places[part]) if part in places else part for part in self.order.command]
-        process = subprocess.Popen(
-            command,
-            env=self.order.variables,
-            cwd=self.order.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=writer,
-            stderr=writer,
-            start_new_session=True,
-            pass_fds=[places[part] for part in self.order.command if part in places],
-            preexec_fn=lambda: self._confine(program),  # noqa: PLW1509 - there are no threads in this process
-        )
-        process.returncode = 0  # the watch reaps it, along with orphans
-        return process.pid
+        for place, descriptor in places.items():
+            os.set_inheritable(descriptor, place in self.order["command"])
+        command = [str(places[part]) if part in places else part for part in self.order["command"]]
+        self._confine(program)
+        os.execve(command[0], command, self.order["variables"])  # noqa: S606
 
     def _confine(self, program: bytes) -> None:
         """Bound this process, which is about to become the command."""
@@ -177,15 +156,15 @@ class _Supervision:
         if self.limits["cpu_seconds"]:
             seconds = int(self.limits["cpu_seconds"]) + 2
             resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-        cgroup.enter(list(self.order.groups))
+        group_account.enter(self.order.get("groups", []))
         if IS_LINUX:
             # When the machine runs out of memory, the sandbox goes first.
-            with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as stream:
+            with open("/proc/self/oom_score_adj", "w") as stream:
                 stream.write("1000")
             ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0)
-        if self.order.rules is not None:
+        if "rules" in self.order:
             landlock.drop_capabilities()
-            landlock.restrict(self.order.rules)
+            landlock.restrict(self.order["rules"])
         if program:
             landlock.load_filter(program)
 
@@ -231,14 +210,15 @@ class _Supervision:
 
     def _check_usage(self) -> None:
         began = time.monotonic()
-        usage = sample(os.getpid(), self.order.temporary_folders)
+        usage = sample(os.getpid(), self.order.get("temporary_folders", []))
         if usage.memory_bytes > self.limits["memory_bytes"] and len(usage.processes) > 1 and IS_LINUX:
             usage.memory_bytes = exact_memory_bytes(usage)
         self._remember(usage)
         self.seen = usage.processes
-        if usage.memory_bytes > self.limits["memory_bytes"] or self._ran_out_of_memory():
+        groups = self._groups()
+        if usage.memory_bytes > self.limits["memory_bytes"] or group_account.ran_out_of_memory(groups):
             self.limit = "memory"
-        elif usage.threads > self.limits["processes"] or cgroup.was_refused_processes(self._groups()):
+        elif usage.threads > self.limits["processes"] or group_account.was_refused_processes(groups):
             self.limit = "processes"
         elif self.limits["cpu_seconds"] and usage.cpu_seconds > self.limits["cpu_seconds"]:
             self.limit = "cpu"
@@ -247,16 +227,18 @@ class _Supervision:
             spent = time.monotonic() - began
             self.next_disk_check = began + max(DISK_CHECK_SECONDS, spent / DISK_CHECK_SHARE)
 
-    def _ran_out_of_memory(self) -> bool:
-        return cgroup.ran_out_of_memory(self._groups())
-
     def _groups(self) -> list[str]:
-        return cgroup.groups_of(self.child) if self.order.is_in_scope else list(self.order.groups)
+        """List the groups that bound the step alone: those made for it, or those of the scope once it is entered."""
+        if not self.order.get("is_in_scope"):
+            return self.order.get("groups", [])
+        own = group_account.groups_of(os.getpid())
+        return [group for group in group_account.groups_of(self.child) if group not in own]
 
     def _check_disk(self) -> None:
-        size, entries = measure(self.order.watched_folders, self.limits["inodes"])
+        folders = self.order["watched_folders"]
+        size, entries = measure(folders, self.limits["inodes"])
         if IS_LINUX:
-            size += removed_but_open_bytes(self.seen, self.order.watched_folders)
+            size += removed_but_open_bytes(self.seen, folders)
         if size > self.limits["disk_bytes"]:
             self.limit = "disk"
         elif entries > self.limits["inodes"]:
@@ -270,16 +252,13 @@ class _Supervision:
     def _kill_all(self) -> None:
         """Kill every descendant and wait until none is left; on Linux a subreaper cannot lose one."""
         give_up = time.monotonic() + KILL_SECONDS
-        if not IS_LINUX:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.child, signal.SIGKILL)
-            for process in self.seen:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(process, signal.SIGKILL)
+        known = [] if IS_LINUX else [-self.child, *self.seen]  # elsewhere an orphan is nobody's child
         while time.monotonic() < give_up:
-            for process in descendants(os.getpid()):
-                with contextlib.suppress(ProcessLookupError, PermissionError):
+            for process in [*known, *descendants(os.getpid())]:
+                try:
                     os.kill(process, signal.SIGKILL)
+                except (ProcessLookupError, PermissionError):
+                    pass
             try:
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
@@ -289,10 +268,12 @@ class _Supervision:
 
     def _final_checks(self, status: int | None) -> None:
         """Add what the last sample missed, from the kernel's account of everything that was reaped."""
-        was_killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)
-        if not self.limit and (self._ran_out_of_memory() or (self.order.is_in_scope and was_killed)):
-            self.limit = "memory"  # a scope is gone, with its account, as soon as its last process is
-        if not self.limit and cgroup.was_refused_processes(self._groups()):
+        groups = self._groups()
+        # A scope is gone, with its account, as soon as its last process is.
+        was_killed = self.order.get("is_in_scope") and status in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        if not self.limit and (was_killed or group_account.ran_out_of_memory(groups)):
+            self.limit = "memory"
+        if not self.limit and group_account.was_refused_processes(groups):
             self.limit = "processes"
         if not self.limit:
             self._check_disk()
@@ -304,17 +285,28 @@ class _Supervision:
             own = f"/proc/self/task/{os.getpid()}/io"
             usage.written_bytes = written_bytes("/proc/self/io") - written_bytes(own)
         self._remember(usage)
-        cgroup.remove(list(self.order.groups))
+        group_account.remove(self.order.get("groups", []))
+
+    def _trouble(self, report: bytes) -> str:
+        """Say why the command was never reached: our own words, or bubblewrap's first line in the log."""
+        if report.startswith(b"cannot start"):
+            return report.decode("utf-8", "replace")
+        if STATUS_PLACE not in self.order["command"] or b"exit-code" in report:
+            return ""
+        with open(self.order["log"], encoding="utf-8", errors="replace") as log:
+            return log.readline(500).strip() or "bubblewrap gave no reason."
 
 
 def _reap(child: int) -> int | None:
     """Reap all that ended; return the exit status of ``child`` if it was among them, negative for a signal."""
     ended = None
-    with contextlib.suppress(ChildProcessError):
+    try:
         while True:
             process, status = os.waitpid(-1, os.WNOHANG)
             if not process:
                 break
             if process == child:
                 ended = os.waitstatus_to_exitcode(status)
+    except ChildProcessError:
+        pass
     return ended
