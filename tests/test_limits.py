@@ -180,7 +180,8 @@ def test_a_control_group_is_bounded_and_removed() -> None:
         pytest.skip("this machine lets us make no control group")
     folders = cgroup.make_cgroup(default_limits(memory_bytes=64 * MEBIBYTE))
     try:
-        program = "import sys; from autokaggle.skills.sandbox import group_account as g; g.enter(sys.argv[1:]); b'x' * (200 << 20)"
+        enter = "from autokaggle.skills.sandbox.group_account import enter; enter(sys.argv[1:])"
+        program = f"import sys; {enter}; b'x' * (200 << 20)"
         done = subprocess.run([sys.executable, "-c", program, *folders])
         assert done.returncode == -9
         assert group_account.ran_out_of_memory(folders)
