@@ -61,7 +61,7 @@ def make_folds(plan: Plan, tables: Path, path: Path) -> Folds:
             f"{plan.train_table} cannot be split by {validation.column or 'rows'} for validation.",
             "Choose another --validation.",
         )
-    _write(folds, path)
+    write_folds(folds, path)
     return folds
 
 
@@ -84,6 +84,17 @@ def read_folds(path: Path) -> Folds:
     by_repeat = np.full((repeats, rows), -1, dtype=np.int64)
     by_repeat[table["repeat"], table["row"]] = table["fold"]
     return Folds("forward" if kind == "forward" else "kfold", by_repeat)
+
+
+def write_folds(folds: Folds, path: Path) -> None:
+    """Write ``folds.parquet``: ``repeat``, ``row``, ``fold``."""
+    repeats, rows = folds.by_repeat.shape
+    columns = {
+        "repeat": np.repeat(np.arange(repeats, dtype=np.int64), rows),
+        "row": np.tile(np.arange(rows, dtype=np.int64), repeats),
+        "fold": folds.by_repeat.ravel(),
+    }
+    parquet_tables.write_columns(path, columns, {"kind": folds.kind})
 
 
 def _shuffled_folds(plan: Plan, train: Path, repeat: int) -> Integers:
@@ -117,13 +128,3 @@ def _time_folds(plan: Plan, tables: Path) -> Integers:
     times = fold_columns.read_times(tables / plan.train_table, column)
     test_times = fold_columns.read_times(tables / plan.test_table, column)
     return fold_schemes.forward(times, test_times, plan.validation.folds)
-
-
-def _write(folds: Folds, path: Path) -> None:
-    repeats, rows = folds.by_repeat.shape
-    columns = {
-        "repeat": np.repeat(np.arange(repeats, dtype=np.int64), rows),
-        "row": np.tile(np.arange(rows, dtype=np.int64), repeats),
-        "fold": folds.by_repeat.ravel(),
-    }
-    parquet_tables.write_columns(path, columns, {"kind": folds.kind})

@@ -1,0 +1,110 @@
+"""A second look before a candidate may win; this file says whether its score survives without the labels at hand.
+
+The candidate has been run once more on an input in which one fold's labels do not exist (``sealing``). Honest code
+predicts that fold as it did before, but for chance; code that had seen the labels does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from autokaggle.records import Plan
+from autokaggle.skills.scoring.answers import Answers, true_answers
+from autokaggle.skills.scoring.comparison import compare
+from autokaggle.skills.scoring.decision_rules import apply_rule, fit_rule
+from autokaggle.skills.scoring.evaluator import Evaluation
+from autokaggle.skills.scoring.folds import Folds
+from autokaggle.skills.scoring.metric_catalogue import METRICS
+from autokaggle.skills.scoring.prediction_files import read_predictions
+from autokaggle.skills.scoring.surrogate import make_surrogate
+from autokaggle.skills.scoring.truth import Truth
+
+Floats = npt.NDArray[np.float64]
+
+# By chance a loss on the same rows differs so much once in thousands of honest candidates.
+LEAK_ERRORS = 4.0
+# Training again moves every prediction a little; less than this share of the loss is no leak worth the name.
+LEAST_RISE = 0.02
+MOST_DRIFT = 0.25
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Scores of one fold: as it was handed in, and as predicted without its labels.
+
+    ``loss_rise`` is how much larger the smooth loss is without the labels, as a share; ``errors`` the same in standard
+    errors. ``drifting`` names the prediction columns whose distribution in test is unlike that out of fold.
+    """
+
+    fold: int
+    score: float
+    sealed_score: float
+    loss_rise: float
+    errors: float
+    drifting: tuple[str, ...] = ()
+
+    @property
+    def is_leaking(self) -> bool:
+        """Tell whether the score rests on labels that the code should not have had."""
+        return self.errors > LEAK_ERRORS and self.loss_rise > LEAST_RISE
+
+    @property
+    def verdict(self) -> str:
+        """Say it in a sentence."""
+        scores = f"fold {self.fold} scores {self.score:.5g}, and {self.sealed_score:.5g} when its labels are absent"
+        if self.is_leaking:
+            return f"leaking: {scores}; the loss is {self.loss_rise:.0%} larger, {self.errors:.1f} standard errors"
+        return f"honest: {scores}"
+
+
+def audit(plan: Plan, truth: Truth, folds: Folds, evaluation: Evaluation, fold: int, sealed_oof: Path) -> Audit:
+    """Compare the predictions of ``fold`` in the file ``sealed_oof`` with those that were scored.
+
+    Raises:
+        InvalidPredictions: the file breaks the candidate contract; it must hold the rows of that fold alone.
+    """
+    rows = np.flatnonzero(folds.by_repeat[0] == fold)
+    sealed = read_predictions(sealed_oof, plan, rows)[truth.is_known[rows]]
+    rows = rows[truth.is_known[rows]]
+    inside = np.isin(evaluation.rows, rows)
+    rule = fit_rule(plan, truth.values[evaluation.rows[~inside]], evaluation.oof[~inside])
+    goals, metric = truth.values[rows], METRICS[plan.metric]
+    before, after = (
+        Answers(metric, true_answers(plan, metric, goals), apply_rule(plan, rule, values))
+        for values in (evaluation.oof[inside], sealed)
+    )
+    surrogate = make_surrogate(plan, goals)
+    losses = [surrogate.losses(surrogate.evidence(values)) for values in (evaluation.oof[inside], sealed)]
+    rise = losses[1] - losses[0]
+    error = float(rise.std() / np.sqrt(len(rise)))
+    errors = float(rise.mean()) / error if error > 0 else 0.0
+    return Audit(
+        fold=fold,
+        score=before.score(),
+        sealed_score=after.score(),
+        loss_rise=float(rise.mean() / max(float(losses[0].mean()), np.finfo(np.float64).tiny)),
+        errors=max(errors, -compare(after, before).errors),
+        drifting=drifting_columns(plan, evaluation),
+    )
+
+
+def drifting_columns(plan: Plan, evaluation: Evaluation) -> tuple[str, ...]:
+    """Name the prediction columns whose values in test are distributed unlike those out of fold.
+
+    Test may well differ from train; a distance this large more often means that test was prepared differently.
+    """
+    distances = [
+        _largest_gap(evaluation.oof[:, place], evaluation.test[:, place]) for place in range(evaluation.oof.shape[1])
+    ]
+    return tuple(name for name, gap in zip(plan.prediction_columns, distances, strict=True) if gap > MOST_DRIFT)
+
+
+def _largest_gap(left: Floats, right: Floats) -> float:
+    """Return the Kolmogorov-Smirnov distance: the largest difference of the two cumulative shares."""
+    both = np.concatenate([left, right])
+    shares = [np.searchsorted(np.sort(side), both, side="right") / len(side) for side in (left, right)]
+    return float(np.max(np.abs(shares[0] - shares[1])))
