@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -412,15 +413,18 @@ def test_processes_of_the_standard_library_run(tmp_path: Path) -> None:
 
 
 def test_the_executor_adds_little_time(tmp_path: Path) -> None:
+    """Count processor time, which a busy machine does not stretch, and wall time where the machine is idle."""
     need(STRONG)
     job = make_job(tmp_path, "pass")
 
-    def seconds(action: object) -> float:
-        began = time.perf_counter()
-        assert callable(action)
+    def cost(action: Callable[[], object]) -> tuple[float, float]:
+        times, began = os.times(), time.perf_counter()
         action()
-        return time.perf_counter() - began
+        wall, spent = time.perf_counter() - began, os.times()
+        return wall, sum(spent[:4]) - sum(times[:4])
 
-    plain = min(seconds(lambda: subprocess.run([sys.executable, job.code / "script0.py"])) for _ in range(9))
-    boxed = min(seconds(lambda: run_job(job, STRONG)) for _ in range(9))
-    assert boxed - plain < 0.2
+    plain = [cost(lambda: subprocess.run([sys.executable, job.code / "script0.py"])) for _ in range(9)]
+    boxed = [cost(lambda: run_job(job, STRONG)) for _ in range(9)]
+    assert min(cpu for _, cpu in boxed) - min(cpu for _, cpu in plain) < 0.1
+    if os.getloadavg()[0] < 1:
+        assert min(wall for wall, _ in boxed) - min(wall for wall, _ in plain) < 0.2

@@ -243,7 +243,7 @@ def test_the_numbers_are_those_of_this_machines_headers() -> None:
 
 
 def test_the_command_line_is_an_allow_list(tmp_path: Path) -> None:
-    layout = Layout(code=tmp_path / "c", output=tmp_path / "o", work=tmp_path / "w")
+    layout = Layout(code=tmp_path / "c", output=tmp_path / "o", work=tmp_path / "w", driver=tmp_path / "d")
     line = bubblewrap.wrap(
         Path("/usr/bin/bwrap"),
         ["/env/bin/python"],
@@ -299,7 +299,7 @@ for action in (
 
 def test_the_profile_for_macos_denies_by_default_and_quotes_no_path(tmp_path: Path) -> None:
     odd = tmp_path / 'a"b) (allow default'
-    layout = Layout(code=odd / "c", output=odd / "o", work=odd / "w", input=odd / "i")
+    layout = Layout(code=odd / "c", output=odd / "o", work=odd / "w", driver=odd / "d", input=odd / "i")
     line = seatbelt.wrap(["python", "x"], layout=layout, interpreter=find_interpreter(Path(sys.prefix), None))
     profile = line[line.index("-p") + 1]
     assert profile.startswith("(version 1)\n(deny default)")

@@ -29,14 +29,15 @@ from autokaggle.skills.sandbox.executor import Job, run_job
 from autokaggle.skills.sandbox.limits import MEBIBYTE, Limits
 from tests.escapes.world import ATTEMPTS, World, make_world
 
-How = Literal["strong", "partial", "plain"]
+How = Literal["strong", "partial", "none", "plain"]
 ISOLATIONS = {
     "strong": Isolation(level="strong", backend="bubblewrap"),
     "partial": Isolation(level="partial", backend="landlock"),
+    "none": Isolation(level="none", backend="none"),
 }
 LIMITS = Limits(
     wall_seconds=5,
-    cpu_seconds=1.5,
+    cpu_seconds=1,
     memory_bytes=120 * MEBIBYTE,
     processes=60,
     file_bytes=24 * MEBIBYTE,
@@ -46,7 +47,7 @@ LIMITS = Limits(
     temporary_bytes=120 * MEBIBYTE,
 )
 SCRIPT = "tests/escapes/attempts/run.py"
-PLAIN_SECONDS = 30.0
+PLAIN_SECONDS = 90.0
 SECRET_VARIABLE = "AK_TEST_SECRET"
 VERDICT = re.compile(r"^(ESCAPED|HELD) (.*)$", re.MULTILINE)
 
@@ -291,7 +292,7 @@ def _remove_shared_memory(world: World) -> None:
 def main() -> int:
     """Print a verdict a line; end with 1 unless every attempt held."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--how", choices=["strong", "partial", "plain"], default="strong")
+    parser.add_argument("--how", choices=["strong", "partial", "none", "plain"], default="strong")
     parser.add_argument("--only", default="*", help="a pattern of names")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

@@ -93,8 +93,8 @@ def spin(seconds: float) -> None:
 
 @attempt
 def processor_of_one_process(targets: dict[str, Any]) -> object:
-    spin(2.2)
-    return "2.2 s"
+    spin(1.5)
+    return "1.5 s"
 
 
 @attempt
@@ -103,12 +103,12 @@ def processor_of_many_processes(targets: dict[str, Any]) -> object:
     for _ in range(4):
         child = os.fork()
         if child == 0:
-            spin(0.6)
+            spin(0.4)
             os._exit(0)
         children.append(child)
     for child in children:
         os.waitpid(child, 0)
-    return "4 x 0.6 s"
+    return "4 x 0.4 s"
 
 
 @attempt

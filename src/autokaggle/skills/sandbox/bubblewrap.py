@@ -67,7 +67,7 @@ def wrap(
         line += ["--ro-bind", str(interpreter.environment), str(ENVIRONMENT_INSIDE)]
     if layout.input and seen.input:
         line += ["--ro-bind", str(layout.input), str(seen.input)]
-    line += ["--ro-bind", str(layout.code), str(seen.code)]
+    line += ["--ro-bind", str(layout.code), str(seen.code), "--ro-bind", str(layout.driver), str(seen.driver)]
     line += ["--bind", str(layout.work), str(seen.work), "--bind", str(layout.output), str(seen.output)]
     line += ["--chdir", str(seen.work), "--remount-ro", "/", "--seccomp", filter_place]
     line += ["--json-status-fd", status_place, "--"]

@@ -1,6 +1,6 @@
 """The first code that runs inside the sandbox; this file runs a step's scripts one after another in one interpreter.
 
-It imports nothing of ours and is handed over as the text of ``python -c``: FOLDER COUNT SCRIPT... ARGUMENT...
+It imports nothing of ours and is started as a program: FOLDER COUNT SCRIPT... ARGUMENT...
 A script that raises ends the chain with exit code 1, ``sys.exit(0)`` does not end it.
 """
 

@@ -24,7 +24,7 @@ from autokaggle.errors import AutoKaggleError, UsageError
 from autokaggle.records import Isolation, StepResult
 from autokaggle.skills.sandbox import bubblewrap, cgroup, landlock, seatbelt, seccomp
 from autokaggle.skills.sandbox.interpreter import Interpreter, find_interpreter
-from autokaggle.skills.sandbox.job import INSIDE, Job, Layout, command_of, variables_of
+from autokaggle.skills.sandbox.job import DRIVER, INSIDE, Job, Layout, command_of, variables_of
 from autokaggle.skills.sandbox.limits import Limits
 from autokaggle.skills.sandbox.order import Order, Outcome
 from autokaggle.skills.sandbox.supervisor import FILTER_PLACE, STATUS_PLACE
@@ -106,6 +106,7 @@ def _order(job: Job, isolation: Isolation) -> Order:
         code=job.code.resolve(),
         output=job.output.resolve(),
         work=job.work.resolve(),
+        driver=DRIVER.resolve(),
         input=job.input.resolve() if job.input else None,
     )
     unwrapped = Order(

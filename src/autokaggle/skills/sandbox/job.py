@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
 from autokaggle.skills.sandbox.limits import Limits
@@ -52,10 +50,14 @@ class Layout:
     code: Path
     output: Path
     work: Path
+    driver: Path
     input: Path | None = None
 
 
-INSIDE = Layout(code=Path("/code"), output=Path("/out"), work=Path("/work"), input=Path("/in"))
+DRIVER = Path(__file__).with_name("driver.py")
+INSIDE = Layout(
+    code=Path("/code"), output=Path("/out"), work=Path("/work"), driver=Path("/driver.py"), input=Path("/in")
+)
 
 
 def variables_of(job: Job, layout: Layout, environment: Path | None) -> dict[str, str]:
@@ -87,7 +89,7 @@ def command_of(job: Job, layout: Layout, executable: Path) -> list[str]:
     """Return the interpreter's command line; folders of the job named in an argument become what the code sees."""
     scripts = [str(len(job.scripts)), *job.scripts]
     arguments = [_translate(argument, job, layout) for argument in job.arguments]
-    return [str(executable), "-s", "-c", _driver(), str(layout.code), *scripts, *arguments]
+    return [str(executable), "-s", str(layout.driver), str(layout.code), *scripts, *arguments]
 
 
 def _translate(argument: str, job: Job, layout: Layout) -> str:
@@ -96,8 +98,3 @@ def _translate(argument: str, job: Job, layout: Layout) -> str:
         if real and seen and real != seen:
             argument = argument.replace(str(real), str(seen))
     return argument
-
-
-@functools.cache
-def _driver() -> str:
-    return resources.files(__package__).joinpath("driver.py").read_text("utf-8")

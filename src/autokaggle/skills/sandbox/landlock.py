@@ -56,7 +56,7 @@ def landlock_abi() -> int:
 
 def rules(layout: Layout, interpreter: Interpreter) -> dict[str, list[str]]:
     """List what a job may reach: its folders, its Python, the system's libraries; not /tmp, /dev/shm or /proc."""
-    read = [layout.code, layout.input, interpreter.environment, *interpreter.homes]
+    read = [layout.code, layout.driver, layout.input, interpreter.environment, *interpreter.homes]
     return {
         "read": [*SYSTEM_READ, *(str(folder) for folder in read if folder)],
         "write": [str(layout.output), str(layout.work)],

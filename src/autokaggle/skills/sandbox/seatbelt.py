@@ -45,12 +45,12 @@ def find_program() -> Path | None:
 
 def wrap(command: list[str], *, layout: Layout, interpreter: Interpreter) -> list[str]:
     """Put ``command`` under a profile; paths go in as parameters, so that no name can end a rule."""
-    folders = [layout.code, layout.input, interpreter.environment, *interpreter.homes]
+    folders = [layout.code, layout.driver, layout.input, interpreter.environment, *interpreter.homes]
     shown = [*SYSTEM_READ, *(str(folder) for folder in folders if folder)]
     written = [str(layout.output), str(layout.work)]
     parameters: dict[str, str] = {}
     readable = _rules("subpath", shown + written, "R", parameters) + _rules("literal", SYSTEM_FILES, "F", parameters)
-    programs = [*("/usr/bin", "/bin"), *(str(folder) for folder in folders[2:] if folder)]
+    programs = [*("/usr/bin", "/bin"), *(str(folder) for folder in folders[3:] if folder)]
     profile = PROFILE.format(
         executables=" ".join(_rules("subpath", programs, "X", parameters)),
         readable=" ".join([*readable, '(literal "/")']),
