@@ -15,8 +15,12 @@ GIBIBYTE = 1 << 30
 
 DEFAULT_WALL_SECONDS = 600.0
 MEMORY_SHARE = 0.8
-DISK_SHARE = 0.5
+# What is written was in memory before; half of it is more than models and predictions take.
+DISK_SHARE_OF_MEMORY = 0.5
+DISK_SHARE_OF_FREE = 0.5
+FILE_SHARE_OF_DISK = 0.5
 LARGEST_DISK_BYTES = 20 * GIBIBYTE
+LARGEST_FILE_BYTES = 4 * GIBIBYTE
 LOG_BYTES = 16 * MEBIBYTE
 CGROUP_MEMORY_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
@@ -35,7 +39,7 @@ class Limits:
     cpu_seconds: float | None = None
     threads: int = 1
     processes: int = 256
-    file_bytes: int = 4 * GIBIBYTE
+    file_bytes: int = LARGEST_FILE_BYTES
     disk_bytes: int = LARGEST_DISK_BYTES
     inodes: int = 50_000
     log_bytes: int = LOG_BYTES
@@ -54,8 +58,9 @@ def default_limits(
     """Fill what was not asked for from this machine; ``folder`` says on which disk the outputs will lie."""
     threads = threads or available_cores()
     free = shutil.disk_usage(folder or Path.cwd()).free
-    disk = disk_bytes or min(LARGEST_DISK_BYTES, max(int(free * DISK_SHARE), MEBIBYTE))
     memory = memory_bytes or int(machine_memory_bytes() * MEMORY_SHARE)
+    shares = int(memory * DISK_SHARE_OF_MEMORY), int(free * DISK_SHARE_OF_FREE)
+    disk = disk_bytes or min(LARGEST_DISK_BYTES, max(min(shares), MEBIBYTE))
     return Limits(
         wall_seconds=wall_seconds,
         memory_bytes=memory,
@@ -63,7 +68,7 @@ def default_limits(
         threads=threads,
         # Libraries that ignore the advice open a pool with one thread a core, and a few do so at once.
         processes=256 + 16 * (os.cpu_count() or 1),
-        file_bytes=min(4 * GIBIBYTE, disk),
+        file_bytes=min(LARGEST_FILE_BYTES, int(disk * FILE_SHARE_OF_DISK)),
         disk_bytes=disk,
         temporary_bytes=min(256 * MEBIBYTE, memory // 4),
     )
