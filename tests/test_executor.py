@@ -223,6 +223,33 @@ worker.join()
     assert beats.stat().st_size == before
 
 
+def test_ctrl_c_ends_the_step_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    need(STRONG)
+    program = f"""
+import tempfile
+from pathlib import Path
+from autokaggle.skills.sandbox.executor import run_job
+from tests.sandbox_jobs import STRONG, make_job
+tempfile.tempdir = {str(tmp_path)!r}
+try:
+    run_job(make_job(Path({str(tmp_path / "job")!r}), "import time; print('ready'); time.sleep(60)"), STRONG)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    root = Path(__file__).resolve().parents[1]
+    with subprocess.Popen([sys.executable, "-c", program], cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        log, deadline = tmp_path / "job" / "log", time.monotonic() + 15
+        while not (log.is_file() and log.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=10)
+    assert family
+    assert said == "interrupted\n"
+    assert not any(child.is_running() for child in family)
+    assert list(tmp_path.glob("autokaggle-work-*")) == []
+
+
 def test_twenty_jobs_side_by_side_share_nothing(tmp_path: Path) -> None:
     need(STRONG)
     text = """

@@ -180,24 +180,29 @@ def _in_control_group(order: Order, limits: Limits) -> Order:
 def _supervise(order: Order, cancelled: threading.Event | None) -> Outcome:
     """Hand ``order`` to a supervisor; closing its standard input, as our death does, ends the job."""
     deadline = time.monotonic() + float(order["limits"]["wall_seconds"]) + GRACE_SECONDS
+    pipe = subprocess.PIPE
+    # A session of its own: Ctrl-C is the program's to answer, and ends the supervisor by the pipe.
     with subprocess.Popen(
-        _supervisor_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        _supervisor_command(), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
     ) as process:
         assert process.stdin and process.stdout
         answered = select.poll()
         answered.register(process.stdout, select.POLLIN)
-        with process.stdin, contextlib.suppress(BrokenPipeError):
-            process.stdin.write(marshal.dumps(dict(order)))
-            process.stdin.flush()
-            while not answered.poll(1000 * POLL_SECONDS):
-                if time.monotonic() > deadline or (cancelled and cancelled.is_set()):
-                    break
-        process.stdin = None
         try:
+            with process.stdin, contextlib.suppress(BrokenPipeError):
+                process.stdin.write(marshal.dumps(dict(order)))
+                process.stdin.flush()
+                while not answered.poll(1000 * POLL_SECONDS):
+                    if time.monotonic() > deadline or (cancelled and cancelled.is_set()):
+                        break
+            process.stdin = None
             answer, complaint = process.communicate(timeout=GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             answer, complaint = process.communicate()
+        except KeyboardInterrupt:
+            process.wait()  # its pipe is closed: it kills the tree and ends
+            raise
     try:
         outcome: Outcome = ast.literal_eval(answer.decode())
     except (ValueError, SyntaxError) as error:

@@ -103,10 +103,7 @@ class _Supervision:
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._on_orphaned)
-        # Ctrl-C reaches the whole foreground group; the program decides what it means for a step.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, self._on_orphaned)
         if IS_LINUX:
             libc = ctypes.CDLL(None)
             libc.prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -134,7 +131,7 @@ class _Supervision:
         os.dup2(writer, 1)
         os.dup2(writer, 2)
         os.chdir(self.order["folder"])
-        for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):  # ignored here or by Python
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
             signal.signal(number, signal.SIG_DFL)
         program = self.order.get("filter", b"")
         places = {STATUS_PLACE: report}
