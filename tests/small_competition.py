@@ -69,7 +69,7 @@ class SmallCompetition:
             ColumnProfile(
                 name=name,
                 kind=self.kinds.get(name, "number"),
-                type="",
+                type="VARCHAR" if name in self.test and pd.api.types.is_string_dtype(self.test[name]) else "DOUBLE",
                 in_train=name in self.train,
                 in_test=name in self.test,
                 low=str(self.train[name].min()) if name in self.targets else None,

@@ -50,6 +50,15 @@ def test_the_same_plan_gives_the_same_proposals_and_no_two_are_alike(competition
     assert len({msgspec.json.encode((each.family, each.config)) for each in proposals}) == len(ENTRIES)
 
 
+def test_without_categories_nothing_is_tried_twice(competition: SmallCompetition) -> None:
+    columns = [msgspec.structs.replace(column, type="DOUBLE") for column in competition.profile().columns]
+    profile = msgspec.structs.replace(competition.profile(), columns=tuple(columns))
+    proposals = list(propose(competition.plan(), profile))
+    assert len({msgspec.json.encode((each.family, each.config)) for each in proposals}) == len(proposals)
+    assert len(proposals) < len(list(propose(competition.plan(), competition.profile())))
+    assert not any("features" in proposal.config for proposal in proposals)
+
+
 def test_the_plans_seed_reaches_every_proposal(competition: SmallCompetition) -> None:
     plan = competition.plan()
     other = msgspec.structs.replace(plan, seed=100)

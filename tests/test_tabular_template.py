@@ -244,7 +244,7 @@ def test_submission_has_the_samples_ids_in_the_samples_order(tmp_path: Path) -> 
 def test_features_written_for_the_competition_learn_inside_each_fold(tmp_path: Path) -> None:
     written = (
         "def fit(train):\n"
-        "    print('fitted on', len(train), 'ripe' in train)\n"
+        "    print(f'fitted on {len(train)} {\"ripe\" in train}\\n', end='')\n"
         "    return {'middle': train['size'].median()}\n"
         "def transform(table, state):\n"
         "    assert 'ripe' not in table\n"

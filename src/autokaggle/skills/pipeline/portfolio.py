@@ -38,8 +38,8 @@ FITS_AT_ONCE = 2
 class Entry:
     """One configuration; ``cost`` is its training time as a multiple of slow LightGBM's.
 
-    A heavy one needs requirements that the base environment does not have: it is proposed only when its family was
-    asked for.
+    With ``encode_all`` the model is told a category's mean target too. One that has ``requirements`` needs more than
+    the base environment: it is proposed only when its family was asked for.
     """
 
     title: str
@@ -47,13 +47,12 @@ class Entry:
     cost: float
     hypothesis: str
     parameters: dict[str, Any] = field(default_factory=dict)
-    features: dict[str, Any] = field(default_factory=dict)
+    encode_all: bool = False
     requirements: tuple[str, ...] = ()
     seed_offset: int = 0
 
 
 SLOW = "LightGBM, slow and narrow"
-ENCODE_ALL = {"target_encode": "all"}
 EXTRA_TREES = {
     "extra_trees": True,
     "learning_rate": 0.04,
@@ -89,12 +88,12 @@ ENTRIES = (
         {"learning_rate": 0.1, "rounds": 300, "patience": 30, "feature_fraction": 0.6},
     ),
     Entry(
-        f"{SLOW}, categories told by the target",
+        SLOW,
         "lightgbm",
         1.2,
         "Many small steps, few leaves and a part of the columns for each tree; a category's mean target says at once "
         "what splits would have to find.",
-        features=ENCODE_ALL,
+        encode_all=True,
     ),
     Entry(
         "Linear",
@@ -141,7 +140,7 @@ ENTRIES = (
         "extra_trees",
         2.5,
         "Trees that are grown alone and averaged err otherwise than trees that correct each other.",
-        features=ENCODE_ALL,
+        encode_all=True,
     ),
     Entry(
         "LightGBM, plain",
@@ -159,36 +158,36 @@ ENTRIES = (
         requirements=(XGBOOST,),
     ),
     Entry(
-        "Linear, categories told by the target",
+        "Linear",
         "linear",
         0.1,
         "Many levels in few columns suit a linear model when data are few.",
-        features=ENCODE_ALL,
+        encode_all=True,
     ),
     Entry(
         f"{SLOW}, another seed",
         "lightgbm",
         1.2,
         "The same model with other random choices: the mean of two is steadier than either.",
-        features=ENCODE_ALL,
+        encode_all=True,
         seed_offset=1,
     ),
     Entry(
-        "LightGBM, eight leaves, categories told by the target",
+        "LightGBM, eight leaves, another seed",
         "lightgbm",
         0.9,
         "Shallow trees profit most from what is told at once.",
         STUMPY,
-        ENCODE_ALL,
+        encode_all=True,
         seed_offset=2,
     ),
     Entry(
-        "LightGBM, random cuts, categories told by the target",
+        "LightGBM, random cuts, another seed",
         "lightgbm",
         1.2,
         "Random cuts seldom find a category's few good levels by themselves.",
         EXTRA_TREES,
-        ENCODE_ALL,
+        encode_all=True,
         seed_offset=3,
     ),
 )
@@ -197,9 +196,13 @@ FAMILIES = tuple(dict.fromkeys(entry.family for entry in ENTRIES))
 
 def propose(plan: Plan, profile: DataProfile) -> Iterator[Proposal]:
     """Yield proposals in the order in which they should run, of the families that the plan asks for if it does."""
+    tried: list[tuple[object, ...]] = []
     for entry in ENTRIES:
-        if entry.family in plan.families or not (plan.families or entry.requirements):
-            yield _proposal(entry, plan, profile)
+        wanted = entry.family in plan.families or not (plan.families or entry.requirements)
+        encode_all = entry.encode_all and _has_categories(profile)
+        if wanted and (configuration := (entry.family, entry.parameters, encode_all, entry.seed_offset)) not in tried:
+            tried.append(configuration)
+            yield _proposal(entry, encode_all, plan, profile)
 
 
 def expected_seconds(entry: Entry, plan: Plan, profile: DataProfile) -> float:
@@ -214,12 +217,17 @@ def expected_seconds(entry: Entry, plan: Plan, profile: DataProfile) -> float:
     return imports + training
 
 
-def _proposal(entry: Entry, plan: Plan, profile: DataProfile) -> Proposal:
+def _has_categories(profile: DataProfile) -> bool:
+    """Say whether any column might be told by the target: else such a configuration is one without."""
+    return any(column.type == "VARCHAR" and column.in_train and column.in_test for column in profile.columns)
+
+
+def _proposal(entry: Entry, encode_all: bool, plan: Plan, profile: DataProfile) -> Proposal:
     config: dict[str, Any] = {"model": {"parameters": entry.parameters}, "seed": plan.seed + entry.seed_offset}
-    if entry.features:
-        config["features"] = entry.features
+    if encode_all:
+        config["features"] = {"target_encode": "all"}
     return Proposal(
-        title=entry.title,
+        title=f"{entry.title}, categories told by the target" if encode_all else entry.title,
         family=entry.family,
         hypothesis=entry.hypothesis,
         config=config,

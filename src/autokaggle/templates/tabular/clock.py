@@ -11,9 +11,11 @@ import os
 import threading
 import time
 
-# Validating, predicting and writing need time after the last fit.
+# Validating, predicting and writing need time after the last fit: a share of what there is, and about what reading
+# and preparing took, which on a busy machine is much longer than on a free one.
 RESERVE_SHARE = 0.15
 RESERVE_SECONDS = 0.5
+STARTED = time.time()
 
 
 class FitClock:
@@ -26,8 +28,8 @@ class FitClock:
         self._lock = threading.Lock()
         deadline = os.environ.get("AUTOKAGGLE_DEADLINE")
         now = time.time()
-        reserve = RESERVE_SECONDS + RESERVE_SHARE * max(0.0, float(deadline) - now) if deadline else 0.0
-        self._end = float(deadline) - reserve if deadline else math.inf
+        reserve = RESERVE_SECONDS + now - STARTED
+        self._end = now + (1 - RESERVE_SHARE) * (float(deadline) - now) - reserve if deadline else math.inf
 
     def next_end(self) -> float:
         """Return the moment at which the fit that starts now must stop, infinity when there is no limit.

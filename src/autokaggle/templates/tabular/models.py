@@ -72,14 +72,14 @@ class Model(Protocol):
         ...
 
 
-def fit(family: str, task: Task) -> Model:
-    """Fit one model of the family.
+def fitter(family: str) -> Callable[[Task], Model]:
+    """Return the function that fits one model of the family, its libraries imported.
 
     Raises:
         KeyError: no such family.
     """
-    fit_family: Callable[[Task], Model] = importlib.import_module(FAMILIES[family]).fit
-    return fit_family(task)
+    fit: Callable[[Task], Model] = importlib.import_module(FAMILIES[family]).fit
+    return fit
 
 
 def scores_of_classes(probabilities: Floats, found: npt.NDArray[Any], classes: int) -> Floats:

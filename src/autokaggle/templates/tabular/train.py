@@ -52,8 +52,9 @@ class Training:
         self.limits = files.read_limits()
         # The model for test comes last and is the one that counts: its time is kept for it.
         alone = len(self.targets) if refits else 0
-        self.clock = FitClock(splits * len(self.targets), files.threads(), alone)
         self.shared = None if config["features"]["learn_from"] == "fold" else _prepare_from_all_rows()
+        self.fit = models.fitter(self.family)
+        self.clock = FitClock(splits * len(self.targets), files.threads(), alone)
 
     def fit_fold(self, position: int, split: Split) -> FoldModel:
         """Fit the model of one target that may be judged on the split's scored rows."""
@@ -101,7 +102,7 @@ class Training:
             end=self.clock.next_end(),
             parameters=parameters,
         )
-        model = models.fit(self.family, task)
+        model = self.fit(task)
         print(f"{name}: {model.note}\n", end="", flush=True)
         return FoldModel(position, split, preparation, encoder, model)
 
