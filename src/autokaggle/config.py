@@ -35,6 +35,8 @@ class Settings:
     model: str | None = None
     skip_execution: bool = False
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # Names of variables that come from `.env` or config.toml: their values are nobody else's business.
+    private_names: frozenset[str] = frozenset()
 
     @property
     def cache(self) -> Path:
@@ -64,7 +66,8 @@ def load_settings(
     here = (folder or Path.cwd()).absolute()
     # An empty variable is no setting: it must not hide what a file says.
     given = {name: value for name, value in process.items() if value}
-    merged = {**_config_file(process), **_dotenv(here), **given}
+    written = {**_config_file(process), **_dotenv(here)}
+    merged = {**written, **given}
     return Settings(
         home=_home(merged),
         runs_dir=here / (runs_dir or _expanded(merged.get("AUTOKAGGLE_RUNS_DIR", "runs"), merged)),
@@ -72,6 +75,7 @@ def load_settings(
         model=merged.get("AUTOKAGGLE_MODEL"),
         skip_execution=_switch(merged, "AUTOKAGGLE_SKIP_EXECUTION"),
         environment=merged,
+        private_names=frozenset(written),
     )
 
 

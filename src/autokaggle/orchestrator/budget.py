@@ -6,6 +6,8 @@ The budget starts when the download ends. A resumed run goes on with what earlie
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # What the final ensemble, the checks and the report need, measured on two cores: a share, within bounds.
 RESERVED_SHARE = 0.05
@@ -25,6 +27,17 @@ class Budget:
         """Start the clock; a second call changes nothing."""
         if self._started is None:
             self._started = time.monotonic()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the clock while a person thinks."""
+        was_running = self._started is not None
+        self._used_before, self._started = self.used_seconds, None
+        try:
+            yield
+        finally:
+            if was_running:
+                self.start()
 
     @property
     def used_seconds(self) -> float:
