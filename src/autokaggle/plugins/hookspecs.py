@@ -7,6 +7,7 @@ any of these functions, marked with ``autokaggle.plugins.hookimpl``. Our own def
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import pluggy
 
@@ -20,6 +21,12 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def autokaggle_templates() -> Iterable[Template]:
     """Give templates: pipeline programs that are copied into a candidate's ``code/``."""
+    return ()
+
+
+@hookspec
+def autokaggle_prompts() -> Iterable[Path]:
+    """Give folders of prompt files: one named like ours (``decide.md``) stands in its place."""
     return ()
 
 

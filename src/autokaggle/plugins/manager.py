@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 import pluggy
 
@@ -36,15 +37,23 @@ class Plugins:
         """Raises:
         UsageError: no plugin gives a template of this name.
         """
-        templates = {
-            template.name: template for given in self._manager.hook.autokaggle_templates() for template in given
-        }
+        templates = self._templates()
         if name not in templates:
             raise UsageError(f"There is no template {name!r}.", f"Choose one of: {', '.join(sorted(templates))}.")
-        found: Template = templates[name]
-        return found
+        return templates[name]
+
+    def template_names(self) -> list[str]:
+        """The names of all templates, in order."""
+        return sorted(self._templates())
+
+    def prompt_folders(self) -> list[Path]:
+        """Folders of prompt files, in the order of the plugins' names."""
+        return [Path(folder) for given in reversed(self._manager.hook.autokaggle_prompts()) for folder in given]
 
     def proposers(self) -> Iterator[Proposer]:
         """Our own first, then those of plugins in the order of their names."""
         for given in reversed(self._manager.hook.autokaggle_proposers()):
             yield from given
+
+    def _templates(self) -> dict[str, Template]:
+        return {template.name: template for given in self._manager.hook.autokaggle_templates() for template in given}
