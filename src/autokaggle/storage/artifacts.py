@@ -137,6 +137,11 @@ class RunFolder:
     def decisions(self) -> Path:
         return self.input / "chat_decisions.json"
 
+    @property
+    def chat_lines(self) -> Path:
+        """What the person typed in the chat, in the form that ``--answers`` reads."""
+        return self.input / "chat_lines.txt"
+
     # code/ and env/
     @property
     def code(self) -> Path:
@@ -209,3 +214,11 @@ class RunFolder:
     @property
     def prompts(self) -> Path:
         return self.logs / "prompts"
+
+    def prompt(self, number: int) -> Path:
+        """One call of a language model; numbers start at 1."""
+        return self.prompts / f"{number:04d}.json"
+
+    def all_prompts(self) -> list[Path]:
+        """The recorded calls of language models, in the order in which they were made."""
+        return sorted(self.prompts.glob("[0-9]*.json"), key=lambda path: int(path.stem))
