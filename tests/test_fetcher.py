@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import stat
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -231,3 +234,48 @@ def test_a_competition_without_data_is_refused(
     (competition / "data").mkdir()
     with serve(kind, request, competition.parent) as server, pytest.raises(CompetitionUnusable, match="no data files"):
         fetch(server, new_run(tmp_path), cache)
+
+
+class TestFilesOneByOne:
+    """What happens to single files when the process ends between two steps."""
+
+    @pytest.fixture
+    def competition(self, tmp_path: Path) -> Path:
+        folder = write_competition(tmp_path / "served", compressedFiles=["train.csv"])
+        (folder / "data" / "large.csv").write_bytes(b"1,2\n" * 500_000)
+        return folder
+
+    def test_a_wrapped_file_stays_wrapped_when_the_process_is_killed_before_it_is_unpacked(
+        self, server: KaggleServer, competition: Path, tmp_path: Path, cache: DatasetCache
+    ) -> None:
+        server.arm("not_found", match="DownloadDataFiles$", times=2)
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+            # As kill -9 leaves it: the download is whole, and nobody tidied up.
+            patch.setattr(transfer, "discard", lambda target: None)
+            patch.setattr(DatasetCache, "add", _end_here)
+            fetch(server, new_run(tmp_path), cache)
+        run = new_run(tmp_path, "two")
+        fetch(server, run, cache)
+        assert contents(run.data) == data_of(competition)
+        assert not list(cache.folder.glob("downloads/*/*/*"))
+
+
+def test_ctrl_c_does_not_wait_for_the_files_under_way(
+    tmp_path: Path, cache: DatasetCache, request: pytest.FixtureRequest
+) -> None:
+    competition = write_competition(tmp_path / "served")
+    for number in range(6):
+        (competition / "data" / f"large{number}.csv").write_bytes(b"1,2\n" * 500_000)
+    with serve("practice", request, competition.parent) as server:
+        server.arm("not_found", match="DownloadDataFiles$")
+        server.arm("slow", times=20, bytes_per_second=50_000)
+        timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        started = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            fetch(server, new_run(tmp_path), cache)
+        assert time.monotonic() - started < 3.0
+
+
+def _end_here(*arguments: object, **named: object) -> None:
+    raise SystemExit(9)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -90,40 +91,62 @@ def _download_files(
     cache.require_space(total)
     meter = Meter(f"Downloading the files of {slug}", on_progress, total)
     downloads = cache.downloads(client.origin, slug)
+    cancelled = threading.Event()
+
+    def check(progress: Progress | None = None) -> None:
+        # The files together report once; each alone only hears that it is not wanted any more.
+        if cancelled.is_set():
+            raise CancelledError
 
     def bring(file: RemoteFile) -> DataFile:
         target = downloads / f"{fingerprint[:16]}-{hashlib.sha256(file.name.encode()).hexdigest()[:16]}"
-        brought = _download_file(client, slug, file, target, cache)
+        brought = _download_file(client, slug, file, target, cache, check)
         meter.add(file.bytes)
         return brought
 
     with ThreadPoolExecutor(PARALLEL_DOWNLOADS) as pool:
-        return tuple(pool.map(bring, remote))
+        try:
+            return tuple(pool.map(bring, remote))
+        except BaseException:
+            # Leaving the pool waits for the files under way.
+            cancelled.set()
+            raise
 
 
-def _download_file(client: KaggleClient, slug: str, file: RemoteFile, target: Path, cache: DatasetCache) -> DataFile:
-    """Bring one file; Kaggle keeps some in a zip wrapper of their own, which only the signed address tells."""
-    wrapped = False
+def _download_file(
+    client: KaggleClient,
+    slug: str,
+    file: RemoteFile,
+    target: Path,
+    cache: DatasetCache,
+    check: Callable[[Progress | None], None],
+) -> DataFile:
+    """Bring one file; Kaggle keeps some in a zip wrapper of their own, which only the signed address tells.
+
+    A wrapped one is downloaded under a name with ``.zip``, so that no other process takes it for the file itself.
+    """
+    check(None)
+    address = client.file_address(slug, file.name)
+    if wrapped := _is_wrapped(address, file):
+        target = target.with_name(target.name + ".zip")
+    unused = [address]
 
     def sign_address() -> str:
-        nonlocal wrapped
-        address = client.file_address(slug, file.name)
-        path = unquote(urlsplit(address).path)
-        wrapped = path.endswith(".zip") and not file.name.endswith(".zip")
-        return address
+        check(None)
+        return unused.pop() if unused else client.file_address(slug, file.name)
 
     client.download(
         sign_address,
         target,
         label=f"Downloading {file.name}",
         require_space=cache.require_space,
-        on_progress=_ignore,
+        on_progress=check,
     )
     try:
         if not wrapped:
             with target.open("rb") as stream:
                 return cache.add(file.name, stream)
-        inside = extract_archive(target, file.name, cache, _ignore)
+        inside = extract_archive(target, file.name, cache, check)
         if len(inside) != 1:
             raise OutsideWorldError(
                 f"{file.name} came in an archive of {len(inside)} files instead of one.", "Try again later."
@@ -133,5 +156,5 @@ def _download_file(client: KaggleClient, slug: str, file: RemoteFile, target: Pa
         discard(target)
 
 
-def _ignore(progress: Progress) -> None:
-    """The files together report once; each alone would only flicker."""
+def _is_wrapped(address: str, file: RemoteFile) -> bool:
+    return unquote(urlsplit(address).path).endswith(".zip") and not file.name.endswith(".zip")
