@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -18,6 +19,7 @@ from autokaggle.records import (
     RunOptions,
     SplitHints,
 )
+from autokaggle.skills.dialogue.brief import Brief
 from autokaggle.skills.dialogue.chat_manager import hold_dialogue
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
@@ -60,12 +62,17 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder.create(tmp_path, "orchard-20260801-101500-3f2a")
 
 
+def brief(profile: DataProfile, **changes: Any) -> Brief:
+    facts = {"competition": COMPETITION, "options": RunOptions(target="orchard"), "default_metric": "roc_auc"}
+    return Brief(profile=profile, **{**facts, **changes})
+
+
 def decided(decisions: Decisions, key: str) -> Decision:
     return next(decision for decision in decisions.decisions if decision.key == key)
 
 
 def test_decisions_come_from_profile_and_pages(profile: DataProfile, folder: RunFolder) -> None:
-    decisions = hold_dialogue(COMPETITION, profile, RunOptions(target="orchard"), "roc_auc", folder)
+    decisions = hold_dialogue(brief(profile), folder)
     assert decided(decisions, "metric").value == "roc_auc"
     assert decided(decisions, "target").value == ["sold"]
     assert decided(decisions, "validation").value == {
@@ -82,7 +89,7 @@ def test_flags_overrule_and_are_named_as_such(profile: DataProfile, folder: RunF
     options = RunOptions(
         target="orchard", metric="log_loss", validation="group:farm", folds=8, model_family="lightgbm,linear"
     )
-    decisions = hold_dialogue(COMPETITION, profile, options, "roc_auc", folder)
+    decisions = hold_dialogue(brief(profile, options=options), folder)
     assert decided(decisions, "metric") == Decision(
         key="metric", value="log_loss", by="flag", why="given with --metric"
     )
@@ -94,7 +101,7 @@ def test_flags_overrule_and_are_named_as_such(profile: DataProfile, folder: RunF
 
 def test_an_unknown_metric_falls_back_to_the_named_default_and_says_so(profile: DataProfile, folder: RunFolder) -> None:
     unknown = msgspec.structs.replace(COMPETITION, metric=MetricFinding(wording="Orchard Quality Index"))
-    decisions = hold_dialogue(unknown, profile, RunOptions(target="orchard"), "log_loss", folder)
+    decisions = hold_dialogue(brief(profile, competition=unknown, default_metric="log_loss"), folder)
     metric = decided(decisions, "metric")
     assert metric.value == "log_loss"
     assert "Orchard Quality Index" in metric.why
@@ -102,7 +109,7 @@ def test_an_unknown_metric_falls_back_to_the_named_default_and_says_so(profile: 
 
 
 def test_both_files_hold_what_was_decided(profile: DataProfile, folder: RunFolder) -> None:
-    decisions = hold_dialogue(COMPETITION, profile, RunOptions(target="orchard"), "roc_auc", folder)
+    decisions = hold_dialogue(brief(profile), folder)
     assert read_record(folder.decisions, Decisions) == decisions
     transcript = folder.transcript.read_text("utf-8")
     assert "No language model took part" in transcript
@@ -111,14 +118,14 @@ def test_both_files_hold_what_was_decided(profile: DataProfile, folder: RunFolde
 
 def test_text_from_outside_cannot_break_the_transcript(profile: DataProfile, folder: RunFolder) -> None:
     hostile = msgspec.structs.replace(profile, warnings=("first\n# second | third",))
-    hold_dialogue(COMPETITION, hostile, RunOptions(target="orchard"), "roc_auc", folder)
+    hold_dialogue(brief(hostile), folder)
     lines = folder.transcript.read_text("utf-8").splitlines()
     assert lines[0] == "# Orchard | yields # not a heading"
     assert [line for line in lines[1:] if line.startswith("#")] == []
 
 
 def test_the_same_input_gives_the_same_files(profile: DataProfile, folder: RunFolder) -> None:
-    hold_dialogue(COMPETITION, profile, RunOptions(target="orchard"), "roc_auc", folder)
+    hold_dialogue(brief(profile), folder)
     first = folder.decisions.read_bytes(), folder.transcript.read_bytes()
-    hold_dialogue(COMPETITION, profile, RunOptions(target="orchard"), "roc_auc", folder)
+    hold_dialogue(brief(profile), folder)
     assert (folder.decisions.read_bytes(), folder.transcript.read_bytes()) == first

@@ -34,7 +34,7 @@ class BestSoFar:
             if candidate.status == "scored":
                 self._take_again(candidate)
         if self.evaluations:
-            self.blend = build_ensemble(self.plan, self.truth, self.folds, self.evaluations)
+            self._take_better(build_ensemble(self.plan, self.truth, self.folds, self.evaluations))
 
     @property
     def score(self) -> Score:
@@ -80,11 +80,15 @@ class BestSoFar:
     def add(self, candidate: Candidate, evaluation: Evaluation) -> None:
         """Take a scored candidate; when the ensemble is better for it, hand that in."""
         self.evaluations[candidate.id] = evaluation
-        blend = build_ensemble(self.plan, self.truth, self.folds, self.evaluations)
-        is_better = METRICS[self.plan.metric].is_better
-        if self.blend is None or is_better(blend.ensemble.score.mean, self.blend.ensemble.score.mean):
-            self.blend = blend
+        if self._take_better(build_ensemble(self.plan, self.truth, self.folds, self.evaluations)):
             self.hand_in()
+
+    def _take_better(self, blend: Blend) -> bool:
+        """Keep the blend if it is better than what would be handed in now, the constant answer included."""
+        is_better = METRICS[self.plan.metric].is_better(blend.ensemble.score.mean, self.score.mean)
+        if is_better:
+            self.blend = blend
+        return is_better
 
     def _take_again(self, candidate: Candidate) -> None:
         try:

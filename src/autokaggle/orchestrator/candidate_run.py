@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 
+from autokaggle.errors import AutoKaggleError, UsageError
 from autokaggle.orchestrator.best_so_far import BestSoFar
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.plugins.extensions import Template
-from autokaggle.records import Candidate, Isolation, Proposal, StepResult
+from autokaggle.records import Candidate, Proposal, StepResult
 from autokaggle.skills.pipeline import code_checks, pipeline_generator
 from autokaggle.skills.sandbox.environment import Environment
 from autokaggle.skills.sandbox.executor import run_job
@@ -52,8 +52,7 @@ def run_candidate(
     context.save_candidate(candidate)
     _tell_started(context, candidate)
     started = time.monotonic()
-    template = context.plugins.template(best.plan.template)
-    problems = _write_code(context, best, folder, proposal, template)
+    problems = _write_code(context, best, folder, proposal)
     step, evaluation, reason = None, None, "; ".join(problems)
     if not problems:
         step = _run(context, folder, environment, seconds)
@@ -72,10 +71,12 @@ def run_candidate(
     return candidate, evaluation
 
 
-def _write_code(
-    context: RunContext, best: BestSoFar, folder: CandidateFolder, proposal: Proposal, template: Template
-) -> tuple[str, ...]:
-    pipeline_generator.write_candidate(proposal, best.plan, context.profile, folder, template.folder)
+def _write_code(context: RunContext, best: BestSoFar, folder: CandidateFolder, proposal: Proposal) -> tuple[str, ...]:
+    template = context.plugins.template(best.plan.template)
+    try:
+        pipeline_generator.write_candidate(proposal, best.plan, context.profile, folder, template.folder)
+    except UsageError as error:  # the proposal's fault, not the user's
+        return (str(error),)
     return code_checks.check_code(folder.code)
 
 
@@ -92,7 +93,9 @@ def _run(context: RunContext, folder: CandidateFolder, environment: Environment,
         limits=limits,
         variables={"AUTOKAGGLE_THREADS": str(limits.threads), "AUTOKAGGLE_DEADLINE": f"{time.time() + seconds:.1f}"},
     )
-    return run_job(job, context.run.isolation or Isolation(level="none", backend="none"), context.cancelled)
+    if context.run.isolation is None:
+        raise AutoKaggleError(f"Run {context.run.id} has no isolation on record.", "Resume it: that probes anew.")
+    return run_job(job, context.run.isolation)
 
 
 def _judge(best: BestSoFar, folder: CandidateFolder, step: StepResult) -> tuple[Evaluation | None, str]:

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 
 import msgspec
 
+from autokaggle.errors import OutsideWorldError
 from autokaggle.orchestrator.best_so_far import best_so_far
 from autokaggle.orchestrator.candidate_run import run_candidate
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.run_environment import prepare_environment
 from autokaggle.records import Candidate, Proposal
+from autokaggle.skills.sandbox.requirements import check_requirements
 
 # Less than this is not worth starting a candidate for: imports alone take two seconds.
 SHORTEST_SECONDS = 4.0
@@ -28,7 +30,11 @@ def search(context: RunContext) -> str:
         return "skipped: nothing is executed"
     best = best_so_far(context)
     best.hand_in()
-    environment = prepare_environment(context, requirements(context))
+    try:
+        environment = prepare_environment(context, requirements(context))
+    except OutsideWorldError as error:
+        context.journal.tell("warning", f"No candidate can run: {error.message} {error.next_step}")
+        return "no environment, so no candidate"
     earlier = [candidate for candidate in context.candidates() if candidate.status in FINISHED]
     pace = Pace()
     for candidate in earlier:
@@ -48,19 +54,18 @@ def search(context: RunContext) -> str:
         pace.learn(candidate)
         if evaluation is not None:
             best.add(candidate, evaluation)
-        context.journal.tell(
-            "budget", left_seconds=context.budget.left_seconds, used_seconds=context.budget.used_seconds
-        )
     scored = len(best.evaluations)
     return f"{number} candidates tried, {scored} scored; {best.plan.metric} {best.score.mean:.5g}"
 
 
 def requirements(context: RunContext) -> tuple[str, ...]:
-    """Return what the template and every proposal that may be tried need, without repeats."""
+    """Return what the template and every proposal that may be tried need; what may not be installed is left out."""
     needed = dict.fromkeys(context.plugins.template(context.plan.template).requirements)
-    for proposal in _proposals(context):
-        needed.update(dict.fromkeys(proposal.requirements))
-    return tuple(needed)
+    asked = dict.fromkeys(line for proposal in _proposals(context) for line in proposal.requirements)
+    accepted, refused = check_requirements(line for line in asked if line not in needed)
+    for refusal in refused:
+        context.journal.tell("warning", f"{refusal.requirement} is not installed: {refusal.reason}")
+    return (*needed, *accepted)
 
 
 def first_proposal(context: RunContext) -> Proposal:

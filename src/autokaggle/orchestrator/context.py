@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from autokaggle.config import Settings
 from autokaggle.errors import AutoKaggleError
 from autokaggle.orchestrator.budget import Budget
-from autokaggle.orchestrator.journal import Journal
+from autokaggle.orchestrator.journal import Journal, utc_now
 from autokaggle.plugins.manager import Plugins
 from autokaggle.records import Candidate, Competition, DataProfile, Plan, Run
 from autokaggle.storage.artifacts import RunFolder
@@ -18,6 +20,7 @@ from autokaggle.storage.state_store import StateStore
 
 if TYPE_CHECKING:
     from autokaggle.orchestrator.best_so_far import BestSoFar
+    from autokaggle.skills.dialogue.person import Person
 
 
 @dataclass
@@ -31,21 +34,25 @@ class RunContext:
     plugins: Plugins
     budget: Budget
     state: StateStore | None = None
-    cancelled: threading.Event = field(default_factory=threading.Event)
     best: BestSoFar | None = None
+    person: Person | None = None
+    _saving: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def save(self, run: Run) -> None:
-        """Replace the run's record, on disk first."""
-        self.run = run
-        write_record(self.folder.record, run)
-        if self.state is not None:
-            self.state.record_run(run, self.folder.path)
+    def save(self, **changes: Any) -> None:
+        """Replace the run's record by one with ``changes`` and the time used so far, on disk first."""
+        with self._saving:
+            used = round(self.budget.used_seconds, 3)
+            self.run = msgspec.structs.replace(self.run, **changes, updated=utc_now(), budget_seconds_used=used)
+            write_record(self.folder.record, self.run)
+            if self.state is not None:
+                self.state.record_run(self.run, self.folder.path)
 
     def save_candidate(self, candidate: Candidate) -> None:
-        """Replace a candidate's record, on disk first."""
+        """Replace a candidate's record, on disk first, and note the time that the run has used."""
         write_record(self.folder.candidate(candidate.id).record, candidate)
         if self.state is not None:
             self.state.record_candidate(self.run.id, candidate)
+        self.save()
 
     @property
     def is_executed(self) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from autokaggle.orchestrator.context import RunContext
+from autokaggle.orchestrator.journal import progress_listener
 from autokaggle.orchestrator.kaggle_account import open_kaggle
 from autokaggle.records import Progress, Run, SentSubmission
 
@@ -34,12 +35,10 @@ def hand_in_stage(context: RunContext) -> str:
         OutsideWorldError: Kaggle failed after retries.
     """
 
-    def report(progress: Progress) -> None:
-        facts: dict[str, Any] = msgspec.to_builtins(progress)
-        context.journal.tell("progress", stage="submission", **facts)
+    report = progress_listener(context.journal, "submission")
 
     def keep(sent: SentSubmission) -> None:
-        context.save(with_sent(context.run, sent))
+        context.save(sent=with_sent(context.run, sent).sent)
 
     with closing(open_kaggle(context.settings)) as client:
         run = context.run

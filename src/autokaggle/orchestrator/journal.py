@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from autokaggle.records import Event
+from autokaggle.records import Event, Progress, StageName
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import PRIVATE_FILE
 
@@ -71,6 +71,16 @@ def _line(event: Event) -> str:
 def _short(value: Any) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 300 else text[:297] + "..."
+
+
+def progress_listener(journal: Journal, stage: StageName) -> Callable[[Progress], None]:
+    """Return what skills report their progress to."""
+
+    def report(progress: Progress) -> None:
+        facts: dict[str, Any] = msgspec.to_builtins(progress)
+        journal.tell("progress", stage=stage, **facts)
+
+    return report
 
 
 def printable(text: str) -> str:

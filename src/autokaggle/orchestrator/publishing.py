@@ -26,7 +26,7 @@ def ensemble(context: RunContext) -> str:
         return "nothing was executed; code/ holds what would run first"
     best = best_so_far(context)
     chosen = best.ensemble
-    context.save(msgspec.structs.replace(context.run, ensemble=chosen))
+    context.save(ensemble=chosen)
     if chosen is None:
         context.journal.tell("warning", "No candidate could be scored: the submission is the best constant answer.")
         return "no candidate was scored"

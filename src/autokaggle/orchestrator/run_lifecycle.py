@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,6 +22,7 @@ from autokaggle.config import Settings
 from autokaggle.errors import AutoKaggleError, RunInterrupted, UsageError
 from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.context import RunContext
+from autokaggle.orchestrator.heartbeat import heartbeat
 from autokaggle.orchestrator.journal import Journal, Listener, silent, utc_now
 from autokaggle.orchestrator.kaggle_account import open_kaggle
 from autokaggle.orchestrator.stages import STAGES, Stage
@@ -29,6 +31,9 @@ from autokaggle.records import Isolation, Run, RunOptions, RunStatus, StageRecor
 from autokaggle.storage.artifacts import RunFolder, new_run_id
 from autokaggle.storage.records_file import PRIVATE_FILE, make_private_folder, read_record
 from autokaggle.storage.state_store import StateStore, open_state_store
+
+if TYPE_CHECKING:
+    from autokaggle.skills.dialogue.person import Person
 
 
 def start_run(options: RunOptions, settings: Settings) -> RunFolder:
@@ -63,12 +68,12 @@ def start_run(options: RunOptions, settings: Settings) -> RunFolder:
     )
     journal = Journal(folder)
     with _open_state(settings, _warner(journal)) as state:
-        RunContext(folder, settings, run, journal, Plugins(), Budget(0), state).save(run)
+        RunContext(folder, settings, run, journal, Plugins(), Budget(0), state).save()
     return folder
 
 
-def carry_out(folder: RunFolder, settings: Settings, listener: Listener = silent) -> Run:
-    """Carry out every stage that has no finished record.
+def carry_out(folder: RunFolder, settings: Settings, listener: Listener = silent, person: Person | None = None) -> Run:
+    """Carry out every stage that has no finished record; ``person`` is whom a run with a chat talks to.
 
     Raises:
         UsageError: another process is at work on this run.
@@ -79,8 +84,11 @@ def carry_out(folder: RunFolder, settings: Settings, listener: Listener = silent
         run = read_record(folder.record, Run)
         journal = Journal(folder, listener, keep=lambda event: state.add_event(run.id, event) if state else None)
         plugins = Plugins(warn=_warner(journal))
+        if run.status != "created":
+            # Another day, another machine, another level: what the record says of isolation is not believed.
+            run = msgspec.structs.replace(run, isolation=_isolation(run.options, settings))
         budget = Budget(run.options.time_budget_seconds, run.budget_seconds_used)
-        context = RunContext(folder, settings, run, journal, plugins, budget, state)
+        context = RunContext(folder, settings, run, journal, plugins, budget, state, person=person)
         with _terminate_like_interrupt():
             return _carry_out_stages(context)
 
@@ -88,6 +96,7 @@ def carry_out(folder: RunFolder, settings: Settings, listener: Listener = silent
 def _carry_out_stages(context: RunContext) -> Run:
     run, journal = context.run, context.journal
     isolation = run.isolation or Isolation(level="none", backend="none")
+    context.save(status="running", error="")
     journal.tell(
         "run_started",
         run_id=run.id,
@@ -96,26 +105,22 @@ def _carry_out_stages(context: RunContext) -> Run:
         backend=isolation.backend,
         budget_seconds=run.options.time_budget_seconds,
     )
-    _set_status(context, "running")
     try:
-        for stage in STAGES:
-            _carry_out_stage(context, stage)
+        with heartbeat(context):
+            for stage in STAGES:
+                _carry_out_stage(context, stage)
     except KeyboardInterrupt as interrupt:
-        context.cancelled.set()
-        _set_status(context, "interrupted")
-        journal.tell("run_finished", "Interrupted; what was finished is kept.", status="interrupted")
+        _end(context, "interrupted", "Interrupted; what was finished is kept.")
         raise RunInterrupted(
             f"Run {run.id} was interrupted; what was finished is kept.", f"Go on with: autokaggle resume {run.id}"
         ) from interrupt
     except AutoKaggleError as error:
-        _set_status(context, "failed", error.message)
-        journal.tell("run_finished", error.message, status="failed")
+        _end(context, "failed", error.message)
         raise
     except BaseException as error:
-        _set_status(context, "failed", repr(error))
+        _end(context, "failed", repr(error))
         raise
-    _set_status(context, "done")
-    journal.tell("run_finished", status="done", submission=_submission_path(context.folder))
+    _end(context, "done")
     return context.run
 
 
@@ -126,41 +131,30 @@ def _carry_out_stage(context: RunContext, stage: Stage) -> None:
     if stage.name in done:
         return
     context.journal.tell("stage_started", stage.title, stage=stage.name)
-    started, clock = utc_now(), time.monotonic()
-    record = StageRecord(name=stage.name, status="running", started=started)
-    _set_stage(context, record)
+    clock = time.monotonic()
+    record = StageRecord(name=stage.name, status="running", started=utc_now())
+    _save_stage(context, record)
     try:
         message = stage.carry_out(context)
     except BaseException as error:
-        seconds = time.monotonic() - clock
-        failed = msgspec.structs.replace(record, status="failed", seconds=seconds, message=str(error) or repr(error))
-        _set_stage(context, failed)
+        said = str(error) or type(error).__name__
+        _save_stage(context, record, status="failed", seconds=time.monotonic() - clock, message=said)
         raise
-    seconds = time.monotonic() - clock
-    _set_stage(context, msgspec.structs.replace(record, status="done", seconds=seconds, message=message))
-    context.journal.tell("stage_finished", message, stage=stage.name, seconds=round(seconds, 3))
+    seconds = round(time.monotonic() - clock, 3)
+    _save_stage(context, record, status="done", seconds=seconds, message=message)
+    context.journal.tell("stage_finished", message, stage=stage.name, seconds=seconds)
 
 
-def _set_stage(context: RunContext, record: StageRecord) -> None:
+def _save_stage(context: RunContext, record: StageRecord, **changes: Any) -> None:
     others = tuple(known for known in context.run.stages if known.name != record.name)
-    context.save(
-        msgspec.structs.replace(
-            context.run,
-            stages=(*others, record),
-            updated=utc_now(),
-            budget_seconds_used=round(context.budget.used_seconds, 3),
-        )
-    )
+    context.save(stages=(*others, msgspec.structs.replace(record, **changes)))
 
 
-def _set_status(context: RunContext, status: RunStatus, error: str = "") -> None:
-    used = round(context.budget.used_seconds, 3)
-    run = context.run
-    context.save(msgspec.structs.replace(run, status=status, updated=utc_now(), error=error, budget_seconds_used=used))
-
-
-def _submission_path(folder: RunFolder) -> str:
-    return str(folder.submission) if folder.submission.is_file() else ""
+def _end(context: RunContext, status: RunStatus, message: str = "") -> None:
+    context.save(status=status, error=message if status == "failed" else "")
+    submission = context.folder.submission
+    handed_in = str(submission) if status == "done" and submission.is_file() else ""
+    context.journal.tell("run_finished", message, status=status, submission=handed_in)
 
 
 def _check_metric(metric: str | None) -> None:
@@ -239,7 +233,7 @@ def _terminate_like_interrupt() -> Iterator[None]:
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(number)
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 
 import msgspec
 
+from autokaggle.errors import UsageError
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.records import Competition, Decisions, MetricFinding, Progress, StageName
+from autokaggle.orchestrator.journal import progress_listener
+from autokaggle.records import Competition, Decision, Decisions, MetricFinding
 from autokaggle.skills.competition import address
 from autokaggle.skills.competition.pages import evaluation_text
 from autokaggle.storage.records_file import read_record, write_record
@@ -16,33 +17,26 @@ from autokaggle.storage.records_file import read_record, write_record
 
 def fetch(context: RunContext) -> str:
     """Leave competition.json, pages/ and data/; the time budget starts when this stage ends."""
-    from autokaggle.skills.scoring import metrics
-
     competition = _fetch(context)
-    pages = _page_texts(context)
-    found = competition.metric
-    field = found.wording if found.source == "field" else ""
-    _, evaluation = evaluation_text(pages)
-    finding = metrics.identify_metric(field, evaluation or "\n\n".join(pages.values()), title=competition.title)
-    if finding.metric is None:
-        finding = msgspec.structs.replace(finding, wording=finding.wording or found.wording)
-    competition = msgspec.structs.replace(competition, metric=finding)
+    competition = msgspec.structs.replace(competition, metric=_identified(competition, _page_texts(context)))
     write_record(context.folder.competition, competition)
-    context.save(msgspec.structs.replace(context.run, slug=competition.slug, data_sha256=_data_hash(competition)))
+    context.save(slug=competition.slug, data_sha256=_data_hash(competition))
     megabytes = sum(file.bytes for file in competition.files) / 1e6
-    return f"{len(competition.files)} files, {megabytes:,.1f} MB; metric: {_say(finding)}"
+    return f"{len(competition.files)} files, {megabytes:,.1f} MB; metric: {_say(competition.metric)}"
 
 
 def profile(context: RunContext) -> str:
     """Leave data_profile.json and tables/."""
     from autokaggle.skills.dataset import data_profiler
 
+    pages = _page_texts(context)
+    _, evaluation = evaluation_text(pages)
     found = data_profiler.profile_dataset(
         context.folder.data,
         context.folder.tables,
-        _page_texts(context),
+        {**pages, "evaluation": evaluation} if evaluation else pages,
         metric_wording=context.competition.metric.wording,
-        on_progress=_progress(context, "profile"),
+        on_progress=progress_listener(context.journal, "profile"),
     )
     write_record(context.folder.profile, found)
     for warning in found.warnings:
@@ -55,16 +49,15 @@ def profile(context: RunContext) -> str:
 
 def discuss(context: RunContext) -> str:
     """Leave chat_decisions.json and chat_transcript.md."""
-    from autokaggle.skills.dialogue import chat_manager
-    from autokaggle.skills.scoring import metrics
+    from autokaggle.orchestrator import talking
 
-    found = context.profile
-    default = metrics.default_metric(found.task_type, found.submission_kind)
-    decisions = chat_manager.hold_dialogue(context.competition, found, context.run.options, default, context.folder)
+    decisions = talking.discuss(context)
     metric = next(decision for decision in decisions.decisions if decision.key == "metric")
     if metric.by == "strategist" and context.competition.metric.metric is None:
         context.journal.tell("warning", f"Metric: {metric.why}")
-    return f"{len(decisions.decisions)} decisions by the built-in strategist; metric {metric.value}"
+    takers = dict.fromkeys(decision.by for decision in decisions.decisions)
+    by = "the built-in strategist" if set(takers) <= {"strategist", "flag"} else ", ".join(takers)
+    return f"{len(decisions.decisions)} decisions by {by}; metric {metric.value}"
 
 
 def plan(context: RunContext) -> str:
@@ -73,9 +66,9 @@ def plan(context: RunContext) -> str:
     from autokaggle.skills.scoring import folds, metrics
 
     competition, found = context.competition, context.profile
-    decisions = read_record(context.folder.decisions, Decisions)
-    chosen = next(decision.value for decision in decisions.decisions if decision.key == "metric")
-    metric = metrics.METRICS[chosen]
+    decisions = _with_usable_metric(context, read_record(context.folder.decisions, Decisions))
+    chosen = next(decision for decision in decisions.decisions if decision.key == "metric")
+    metric = metrics.METRICS[chosen.value]
     agreed = planning.make_plan(
         competition,
         found,
@@ -87,13 +80,13 @@ def plan(context: RunContext) -> str:
     folds.make_folds(agreed, context.folder.tables, context.folder.folds)
     completed = msgspec.structs.replace(
         competition,
-        metric=_agreed_metric(competition.metric, metric.id, metric.greater_is_better),
+        metric=_agreed_metric(competition.metric, chosen, metric.greater_is_better),
         id_columns=agreed.id_columns,
         target_columns=agreed.target_columns,
         submission_columns=agreed.submission.columns,
     )
     write_record(context.folder.competition, completed)
-    context.save(msgspec.structs.replace(context.run, plan=agreed))
+    context.save(plan=agreed)
     validation = agreed.validation
     return f"{validation.folds} folds ({validation.scheme.replace('_', ' ')}), metric {agreed.metric}"
 
@@ -104,7 +97,7 @@ def _fetch(context: RunContext) -> Competition:
     options, settings = context.run.options, context.settings
     target = address.parse_target(options.target)
     cache = DatasetCache(settings.cache)
-    report = _progress(context, "fetch")
+    report = progress_listener(context.journal, "fetch")
     if target.folder is not None:
         from autokaggle.skills.competition import local_folder
 
@@ -115,6 +108,21 @@ def _fetch(context: RunContext) -> Competition:
     if options.offline:
         return fetcher.fetch_offline(target.slug, context.folder, cache, report, settings.kaggle_url)
     return fetcher.fetch_competition(open_kaggle(settings), target.slug, context.folder, cache, report)
+
+
+def _identified(competition: Competition, pages: dict[str, str]) -> MetricFinding:
+    """Find which metric the competition's field, else its pages, mean; a local folder may say so itself."""
+    from autokaggle.skills.scoring import metrics
+
+    found = competition.metric
+    if found.metric is not None:
+        return found
+    _, evaluation = evaluation_text(pages)
+    field = found.wording if found.source == "field" else ""
+    finding = metrics.identify_metric(field, evaluation or "\n\n".join(pages.values()), title=competition.title)
+    if finding.metric is None:
+        return msgspec.structs.replace(finding, wording=finding.wording or found.wording)
+    return finding
 
 
 def _page_texts(context: RunContext) -> dict[str, str]:
@@ -129,12 +137,43 @@ def _data_hash(competition: Competition) -> str:
     return digest.hexdigest()
 
 
-def _agreed_metric(finding: MetricFinding, metric: str, greater_is_better: bool) -> MetricFinding:
-    if finding.metric == metric:
+def _with_usable_metric(context: RunContext, decisions: Decisions) -> Decisions:
+    """Return the decisions with a metric that can score the targets; who chose another by hand is told.
+
+    Raises:
+        UsageError: the user's own metric does not fit the targets.
+    """
+    from autokaggle.skills.pipeline.plan import metric_problem
+    from autokaggle.skills.scoring import metrics
+
+    found = context.profile
+    chosen = next(decision for decision in decisions.decisions if decision.key == "metric")
+    problem = metric_problem(found, chosen.value, metrics.METRICS[chosen.value].input)
+    if not problem:
+        return decisions
+    default = metrics.default_metric(found.task_type, found.submission_kind)
+    if chosen.by in ("flag", "user"):
+        raise UsageError(f"The metric {chosen.value} does not fit: {problem}.", f"Choose another; {default} would fit.")
+    why = f"{chosen.value} does not fit: {problem}; {default} is the default for this task; overrule it with --metric"
+    context.journal.tell("warning", f"Metric: {why}.")
+    usable = Decision(key="metric", value=default, by="strategist", why=why)
+    others = tuple(usable if decision.key == "metric" else decision for decision in decisions.decisions)
+    changed = msgspec.structs.replace(decisions, decisions=others)
+    write_record(context.folder.decisions, changed)
+    return changed
+
+
+def _agreed_metric(finding: MetricFinding, decision: Decision, greater_is_better: bool) -> MetricFinding:
+    """Return what was found when it was agreed to, else what was decided, by whom and why."""
+    if finding.metric == decision.value:
         return msgspec.structs.replace(finding, greater_is_better=greater_is_better)
-    source = "user" if finding.metric else "default"
-    return msgspec.structs.replace(
-        finding, metric=metric, greater_is_better=greater_is_better, source=source, confidence=1.0
+    return MetricFinding(
+        metric=decision.value,
+        wording=finding.wording,
+        greater_is_better=greater_is_better,
+        source="default" if decision.by == "strategist" else "user",
+        confidence=0.0 if decision.by == "strategist" else 1.0,
+        evidence=decision.why,
     )
 
 
@@ -142,14 +181,3 @@ def _say(finding: MetricFinding) -> str:
     if finding.metric is None:
         return f"unknown ({finding.wording})" if finding.wording else "not stated"
     return f"{finding.metric} ({finding.confidence:.0%} sure)"
-
-
-def _progress(context: RunContext, stage: StageName) -> Callable[[Progress], None]:
-    def report(progress: Progress) -> None:
-        if context.cancelled.is_set():
-            raise KeyboardInterrupt
-        context.journal.tell(
-            "progress", stage=stage, text=progress.text, done=progress.done, total=progress.total, unit=progress.unit
-        )
-
-    return report

@@ -1,50 +1,116 @@
-"""The talk before the search; this file decides who is asked and writes what was agreed.
+"""The talk before the search; this file decides who is asked, and writes what was agreed.
 
-Whoever decides, the same two files come out: ``chat_decisions.json`` and ``chat_transcript.md``.
+Whoever decides, the same two files come out: ``chat_decisions.json`` and ``chat_transcript.md``. A language model that
+fails costs a warning, never the run: the built-in strategist's decisions stand from the start.
 """
 
 from __future__ import annotations
 
-from autokaggle.records import Competition, DataProfile, Decision, Decisions, RunOptions
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from autokaggle.records import Decision, Decisions
 from autokaggle.skills.dialogue import strategist
+from autokaggle.skills.dialogue.agreement import Agreement
+from autokaggle.skills.dialogue.answers import read_counsel
+from autokaggle.skills.dialogue.asking import ask_for
+from autokaggle.skills.dialogue.brief import Brief
+from autokaggle.skills.dialogue.conversation import Conversation
+from autokaggle.skills.dialogue.language_model import ModelFailure
+from autokaggle.skills.dialogue.payload_gate import PayloadGate
+from autokaggle.skills.dialogue.person import Person
+from autokaggle.skills.dialogue.prompt_files import Wording, read_wording
+from autokaggle.skills.dialogue.prompting import make_prompt
+from autokaggle.skills.dialogue.transcript import Transcript, write_transcript
 from autokaggle.storage.artifacts import RunFolder
-from autokaggle.storage.records_file import write_atomically, write_record
+from autokaggle.storage.records_file import read_record, write_atomically, write_record
+
+ALONE = "No language model took part: the built-in strategist decided, from pages and data alone."
+MOST_OF_BUDGET, SHORTEST_SECONDS, LONGEST_SECONDS = 0.15, 10.0, 120.0
 
 
 def hold_dialogue(
-    competition: Competition, profile: DataProfile, options: RunOptions, default_metric: str, folder: RunFolder
+    brief: Brief,
+    folder: RunFolder,
+    *,
+    gate: PayloadGate | None = None,
+    person: Person | None = None,
+    prompts: Sequence[Path] = (),
+    warn: Callable[[str], None] = lambda message: None,
 ) -> Decisions:
-    """Agree on what the plan needs, and write transcript and decisions into ``folder``."""
-    decisions = strategist.decide(competition, profile, options, default_metric)
-    write_atomically(folder.transcript, _transcript(competition, profile, decisions))
+    """Agree on what the plan needs, and write transcript and decisions into ``folder``.
+
+    With a ``person`` there is a talk, with a ``gate`` a language model is asked, with neither the strategist decides.
+    Folders in ``prompts`` stand before our own prompts. What a person decided in an earlier talk of this run stays.
+    """
+    base = strategist.decide(brief.competition, brief.profile, brief.options, brief.default_metric)
+    agreement = Agreement(base, brief, _decided_before(folder))
+    transcript = Transcript()
+    introduction = ALONE if gate is None else f"A language model took part: {gate.model.name}."
+    if person is not None:
+        introduction = _with_person(gate)
+    save = partial(_save, brief, agreement, transcript, introduction, folder)
+    if person is not None:
+
+        def wording(operation: str) -> Wording:
+            return read_wording(operation, brief.profile, prompts)
+
+        Conversation(brief, agreement, person, transcript, gate, wording, save).hold()
+    elif gate is not None:
+        _ask(brief, agreement, transcript, gate, prompts, warn)
+    return save()
+
+
+def _ask(
+    brief: Brief,
+    agreement: Agreement,
+    transcript: Transcript,
+    gate: PayloadGate,
+    prompts: Sequence[Path],
+    warn: Callable[[str], None],
+) -> None:
+    """Ask for decisions directly; what contradicts data or rules is not taken, and written down."""
+    wording = read_wording("decide", brief.profile, prompts)
+    seconds = brief.options.time_budget_seconds * MOST_OF_BUDGET
+    timeout = min(max(seconds, SHORTEST_SECONDS), LONGEST_SECONDS)
+    prompt = make_prompt(wording, brief, agreement.decisions, timeout_seconds=timeout)
+    try:
+        counsel, exchange = ask_for(gate, prompt, read_counsel)
+    except ModelFailure as failure:
+        transcript.said_by_program(f"{failure}\nThe built-in strategist decided instead.")
+        warn(f"{failure.message} The built-in strategist decides instead. {failure.next_step}".strip())
+        return
+    said = "\n".join(part for part in (counsel.reply, counsel.question) if part)
+    transcript.said_by_model(gate.model.name, said, counsel.evidence, exchange.question.text)
+    for proposal in counsel.proposals:
+        if agreement.changes_nothing(proposal):
+            continue
+        if objection := agreement.objection(proposal):
+            refused = f"Not taken: {proposal.key} = {proposal.value}. {objection}"
+            transcript.said_by_program(refused)
+            warn(refused)
+        else:
+            agreement.decide(proposal.key, proposal.value, "model", proposal.why)
+
+
+def _decided_before(folder: RunFolder) -> list[Decision]:
+    if not folder.decisions.is_file():
+        return []
+    return [decision for decision in read_record(folder.decisions, Decisions).decisions if decision.by == "user"]
+
+
+def _with_person(gate: PayloadGate | None) -> str:
+    return "A talk with the person who ran it" + (f" and {gate.model.name}." if gate else ", without a language model.")
+
+
+def _save(
+    brief: Brief, agreement: Agreement, transcript: Transcript, introduction: str, folder: RunFolder
+) -> Decisions:
+    decisions = Decisions(decisions=agreement.decisions)
+    text = write_transcript(brief.competition, brief.profile, decisions.decisions, introduction, transcript.turns)
+    write_atomically(folder.transcript, text)
+    if transcript.lines:
+        write_atomically(folder.chat_lines, "\n".join(transcript.lines) + "\n")
     write_record(folder.decisions, decisions)
     return decisions
-
-
-def _transcript(competition: Competition, profile: DataProfile, decisions: Decisions) -> str:
-    title = _one_line(competition.title or competition.slug)
-    lines = [
-        f"# {title}",
-        "",
-        "No language model took part: the built-in strategist decided, from pages and data alone.",
-        "",
-        f"- data: {profile.train_rows:,} train rows, {profile.test_rows:,} test rows, {len(profile.columns)} columns",
-        f"- task: {profile.task_type.replace('_', ' ')} ({_one_line(profile.task_guess.evidence)})",
-        *(f"- warning: {_one_line(warning)}" for warning in profile.warnings),
-        "",
-        "| decision | value | by | why |",
-        "|---|---|---|---|",
-        *(_row(decision) for decision in decisions.decisions),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _row(decision: Decision) -> str:
-    cells = (decision.key, str(decision.value), decision.by, decision.why)
-    return "| " + " | ".join(_one_line(cell).replace("|", "\\|") for cell in cells) + " |"
-
-
-def _one_line(text: str) -> str:
-    # Text from pages and column names may hold line breaks that would end a table row or start a heading.
-    return " ".join(text.split())

@@ -61,16 +61,10 @@ def pages_section(brief: Brief, level: int) -> Section:
     if level >= 5:
         return Section("pages", "")
     share = 1 / 3 if level >= 4 else 1.0
-    quotes = [(name, text[: int(most * share)].strip(), len(text)) for name, text, most in _ordered_pages(brief)]
-
-    def written(cut: bool) -> str:
-        parts = []
-        for name, text, length in quotes:
-            shown = _without_tables(text) if cut else text
-            parts.append(f"[{name}]\n{shown}" + ("\n[cut here]" if length > len(text) else ""))
-        return "\n\n".join(parts)
-
-    return Section("pages", written(False), source="pages of the competition", without_values=written(True))
+    pages = [(name, text.strip(), int(most * share)) for name, text, most in _ordered_pages(brief)]
+    full = [_excerpt(name, text, most) for name, text, most in pages]
+    bare = [_excerpt(name, _without_tables(text), most) for name, text, most in pages]
+    return Section("pages", "\n\n".join(full), source="pages of the competition", without_values="\n\n".join(bare))
 
 
 def decisions_section(decisions: Sequence[Decision]) -> Section:
@@ -93,10 +87,14 @@ def host_section(brief: Brief) -> Section:
 
 def menu_section(brief: Brief) -> Section:
     """Which keys a proposal may have, and which values."""
+    # Those with a cut-off or a quantile differ in its number alone.
+    metrics = dict.fromkeys(
+        re.sub(r"(?<=_at_)\d+$", "K", re.sub(r"(?<=pinball_)\d+$", "NN", name)) for name in brief.metrics
+    )
     return Section(
         "menu",
         "A proposal is a key and a value, written as here:\n"
-        f"metric: one of {', '.join(sorted(brief.metrics))}\n"
+        f"metric: one of {', '.join(sorted(metrics))}\n"
         "target: a JSON list of columns of train that test lacks\n"
         "validation: kfold, stratified, group:COLUMN or time:COLUMN; then, if need be, `,folds=N`\n"
         f"families: a JSON list out of {', '.join(brief.families)}\n"
@@ -145,7 +143,7 @@ def _competition_lines(brief: Brief, with_values: bool) -> list[str]:
         f"submission: {', '.join(map(quoted, profile.submission_columns[:20]))}; values: {profile.submission_kind}",
         f"rows: train {profile.train_rows}, test {profile.test_rows}",
         f"split: {split.scheme}{':' + split.column if split.column else ''} ({split.confidence:.0%} sure)",
-        *(f"rule: {gate.name} = {gate.value}: {quoted(_short(gate.sentence, 160))}" for gate in competition.gates),
+        *(f"rule: {gate.name} = {gate.value}: {_short(gate.sentence, 160)}" for gate in competition.gates),
         *(f"file: {quoted(file.name)} ({file.role}, {file.rows} rows)" for file in profile.files[:12]),
     ]
     if split.adversarial_auc is not None:
@@ -204,9 +202,10 @@ def _shape(value: str) -> str:
 
 def _number(text: str) -> str:
     try:
-        return f"{float(text):.3g}"
+        number = float(text)
     except ValueError:
         return text[:10]
+    return f"{number:.0f}" if number.is_integer() and abs(number) < 1e7 else f"{number:.3g}"
 
 
 def _ordered_pages(brief: Brief) -> list[tuple[str, str, int]]:
@@ -216,6 +215,10 @@ def _ordered_pages(brief: Brief) -> list[tuple[str, str, int]]:
             if word in name.lower() and name not in found:
                 found[name] = (name, text, most)
     return list(found.values())
+
+
+def _excerpt(name: str, text: str, most: int) -> str:
+    return f"[{name}]\n{text[:most]}" + ("\n[cut here]" if len(text) > most else "")
 
 
 def _without_tables(text: str) -> str:

@@ -34,6 +34,7 @@ USELESS_KINDS = ("constant", "duplicate", "path")
 SCHEMES: tuple[ValidationScheme, ...] = ("kfold", "stratified", "group", "stratified_group", "time")
 # The one metric that is best served by predicting a number for labels that have an order.
 ORDINAL_METRICS = ("quadratic_weighted_kappa",)
+LOGARITHMIC = ("rmsle", "msle")
 
 
 def make_plan(
@@ -85,6 +86,26 @@ def make_plan(
         seed=options.seed,
         time_budget_seconds=options.time_budget_seconds,
     )
+
+
+def metric_problem(profile: DataProfile, metric: str, metric_input: MetricInput) -> str:
+    """Say why the metric cannot score this competition's targets, "" when it can."""
+    classes = {target: profile.classes[target] for target in profile.target_columns if target in profile.classes}
+    named = ", ".join(repr(target) for target in profile.target_columns)
+    if metric_input == "value":
+        wordy = [target for target, labels in classes.items() if not _are_numbers(labels)]
+        if wordy:
+            return f"it compares numbers, and {wordy[0]!r} holds labels"
+        lows = [float(column.low) for column in profile.columns if column.name in profile.target_columns and column.low]
+        if metric in LOGARITHMIC and min(lows, default=0.0) < 0:
+            return f"it takes logarithms, and {named} has values below 0"
+        return ""
+    if not classes:
+        return f"it compares labels, and {named} holds numbers"
+    columns = len(set(profile.submission_columns) - set(profile.id_columns))
+    if metric_input == "class_probability" and columns == 1:
+        return "it wants a probability for each class, and the submission has one column"
+    return ""
 
 
 def prediction_columns(targets: Sequence[str], classes: Mapping[str, Sequence[str]], task: TaskType) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import math
 import os
 import platform
 import re
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +66,12 @@ class _Request:
     offline: bool
     python: Path
     version: str
+    end: float
     on_progress: Callable[[Progress], None]
+
+    def seconds(self, at_most: float) -> float:
+        """Return how long the next step may take."""
+        return max(1.0, min(at_most, self.end - time.monotonic()))
 
 
 def build_environment(
@@ -75,23 +82,25 @@ def build_environment(
     offline: bool = False,
     python: Path | None = None,
     lock: str | None = None,
+    timeout_seconds: float = math.inf,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Environment:
     """Return the environment for ``requirements`` from ``store``, built now when it is not there.
 
     ``exclude_newer`` ignores packages uploaded after that day, so that resolving again gives the same lock. ``lock``
     skips resolving. ``python`` is a base interpreter (this program's own when None). Indexes, mirrors and
-    certificates come from uv's own variables and settings.
+    certificates come from uv's own variables and settings. ``timeout_seconds`` is for resolving and building together.
 
     Raises:
         UsageError: a requirement or the lock makes no sense, or no wheel fits; uv's words say which.
-        OutsideWorldError: the package index cannot be reached, or offline the store lacks it.
+        OutsideWorldError: the package index cannot be reached, or not in time, or offline the store lacks it.
     """
     from autokaggle.skills.sandbox.requirements import check_lock, plain_requirement
 
     wanted = tuple(sorted({plain_requirement(line) for line in requirements if line.strip()}, key=str.lower))
     base = (python or Path(sys.executable)).resolve()
-    request = _Request(wanted, store, exclude_newer, offline, base, python_version(base), on_progress)
+    end = time.monotonic() + timeout_seconds
+    request = _Request(wanted, store, exclude_newer, offline, base, python_version(base), end, on_progress)
     text = _resolved(request) if lock is None else lock
     folder = store / environment_key(text, request.version)
     reused = not check_environment(folder)
@@ -153,7 +162,7 @@ def _resolve(request: _Request) -> str:
             [*line, "requirements.in"],
             purpose="resolve the environment's packages",
             folder=Path(name),
-            timeout_seconds=RESOLVE_SECONDS,
+            timeout_seconds=request.seconds(RESOLVE_SECONDS),
         )
 
 
@@ -170,7 +179,7 @@ def _build(request: _Request, lock: str, folder: Path) -> None:
                 line,
                 purpose="install the environment's packages",
                 folder=part,
-                timeout_seconds=BUILD_SECONDS,
+                timeout_seconds=request.seconds(BUILD_SECONDS),
                 offline=request.offline and line[0] == "pip",
             )
         request.on_progress(Progress(text="compiling packages", done=count, total=count, unit="packages"))

@@ -79,7 +79,7 @@ def judge(plan: Plan, truth: Truth, folds: Folds, rows: Integers, oof: Floats, t
     answers = cross_fit(plan, values, oof, fold_of_row)
     if np.isnan(answers.score()):
         raise CompetitionUnusable(
-            f"{plan.metric} is not defined for this target: {', '.join(plan.target_columns)} does not vary.",
+            f"{plan.metric} is not defined for the values of {', '.join(plan.target_columns)}; do they vary at all?",
             "Check the target column, or choose another --metric.",
         )
     return Evaluation(

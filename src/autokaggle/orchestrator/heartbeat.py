@@ -1,0 +1,31 @@
+"""A sign of life; this file saves the time used every few seconds, so that a killed run cannot spend it twice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from autokaggle.orchestrator.context import RunContext
+
+PERIOD_SECONDS = 5.0
+
+
+@contextmanager
+def heartbeat(context: RunContext) -> Iterator[None]:
+    """Save the run's record every ``PERIOD_SECONDS`` while the block runs, and tell how much time is left."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(PERIOD_SECONDS):
+            context.save()
+            budget = context.budget
+            context.journal.tell("budget", left_seconds=budget.left_seconds, used_seconds=budget.used_seconds)
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
