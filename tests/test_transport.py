@@ -131,14 +131,14 @@ def test_bodies_and_paths_are_those_of_the_sdks_own_transport(
     assert our_headers["authorization"] == their_headers["authorization"] == f"Bearer {SECRET}"
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 429, 500, 501, 502, 503, 504, 520, 529])
 def test_passing_trouble_is_sat_out(status: int, kaggle: Scripted, transport: KaggleTransport) -> None:
     kaggle.answers = [(status, {}, "{}"), None, (200, {}, '{"title": "Titanic"}')]
     assert get_competition(transport).title == "Titanic"
     assert len(kaggle.received) == 3
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", [429, 500, 503, 522])
 def test_lasting_trouble_is_the_outside_worlds(status: int, kaggle: Scripted, transport: KaggleTransport) -> None:
     kaggle.answers = [(status, {}, '{"error": {"code": 1, "message": "come back later"}}')] * 9
     with pytest.raises(OutsideWorldError, match="come back later"):

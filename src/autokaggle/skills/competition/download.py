@@ -19,7 +19,7 @@ import msgspec
 from autokaggle.errors import OutsideWorldError
 from autokaggle.records import Record
 from autokaggle.skills.competition.meter import Meter, OnProgress
-from autokaggle.skills.competition.retries import PASSING_STATUSES, RetryPolicy, ordered_wait
+from autokaggle.skills.competition.retries import RetryPolicy, is_passing, ordered_wait
 from autokaggle.storage.dataset_cache import full_disk_explained
 from autokaggle.storage.records_file import PRIVATE_FILE, write_atomically
 
@@ -198,7 +198,7 @@ def _check_end(response: requests.Response, known: StoredObject, part: Path) -> 
 def _refused(response: requests.Response) -> _Interrupted:
     """Storage explains itself in XML; nothing of such a body may end up in the part."""
     status = response.status_code
-    wait = ordered_wait(response.headers.get("Retry-After")) if status in PASSING_STATUSES else None
+    wait = ordered_wait(response.headers.get("Retry-After")) if is_passing(status) else None
     return _Interrupted(f"storage answered {status}", new_address=status in REFUSED_ADDRESS, wait=wait)
 
 

@@ -6,8 +6,7 @@ import random
 import time
 from dataclasses import dataclass
 
-# 408 and 429 ask to come back; the others say that a machine on the way was overloaded or restarting.
-PASSING_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+COME_BACK = frozenset({408, 429})
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,11 @@ class RetryPolicy:
     def pause(self, attempt: int, ordered: float | None = None) -> None:
         """Sleep before the attempt that follows attempt number ``attempt``."""
         time.sleep(self.wait_seconds(attempt, ordered))
+
+
+def is_passing(status: int) -> bool:
+    """Say whether the same call may succeed later: it was told to come back, or a machine on the way failed."""
+    return status in COME_BACK or status >= 500
 
 
 def ordered_wait(retry_after: str | None) -> float | None:

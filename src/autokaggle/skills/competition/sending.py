@@ -18,7 +18,7 @@ import msgspec
 from autokaggle.errors import ActionNeeded, AutoKaggleError, CompetitionUnusable, OutsideWorldError, UsageError
 from autokaggle.records import Competition, Progress, SentSubmission, SubmissionLimits
 from autokaggle.skills.competition.meter import OnProgress
-from autokaggle.skills.competition.retries import PASSING_STATUSES, RetryPolicy, ordered_wait
+from autokaggle.skills.competition.retries import RetryPolicy, is_passing, ordered_wait
 from autokaggle.skills.competition.transport import KaggleTransport
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def upload(
                 on_progress(Progress(text="Uploading", done=size, total=size, unit="bytes"))
                 return token
             reason, wait = f"storage answered {response.status_code}", None
-            if response.status_code in PASSING_STATUSES:
+            if is_passing(response.status_code):
                 wait = ordered_wait(response.headers.get("Retry-After"))
             stored, expired = _stored(transport, address, size)
         except OSError as error:  # requests' errors are OSErrors; their text shows the signed address

@@ -18,7 +18,7 @@ from autokaggle import __version__
 from autokaggle.errors import OutsideWorldError, UsageError
 from autokaggle.skills.competition.credentials import Credentials
 from autokaggle.skills.competition.refusals import Refusal, clean_text, error_of, error_text
-from autokaggle.skills.competition.retries import PASSING_STATUSES, RetryPolicy, ordered_wait
+from autokaggle.skills.competition.retries import RetryPolicy, is_passing, ordered_wait
 
 if TYPE_CHECKING:
     import requests
@@ -138,8 +138,7 @@ class KaggleTransport:
                 self._renew(self._credentials)
                 continue
             ordered = ordered_wait(response.headers.get("Retry-After"))
-            passing = response.status_code in PASSING_STATUSES
-            if once or not passing or not self.retry.allows(attempt, ordered):
+            if once or not is_passing(response.status_code) or not self.retry.allows(attempt, ordered):
                 return response
             self.retry.pause(attempt, ordered)
 
