@@ -21,6 +21,7 @@ from autokaggle.records import Progress, SubmissionLimits
 from autokaggle.skills.competition.credentials import VAULT_ENTRY, Credentials, find_credentials
 from autokaggle.skills.competition.fetcher import fetch_competition
 from autokaggle.skills.competition.kaggle_client import KaggleClient, origin_of
+from autokaggle.skills.competition.sending import unique_description
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.dataset_cache import DatasetCache
 from autokaggle.storage.records_file import write_record
@@ -109,6 +110,19 @@ def test_a_submission_is_scored(client: KaggleClient, competition: Path) -> None
     assert (scored.rank, scored.teams) == (1, 1)
     assert scored.description == sent.description and sent.description.startswith("first try [")
     assert [row.ref for row in client.submissions(SLUG)] == [sent.ref]
+
+
+def test_a_submission_is_found_by_a_description_that_was_kept_before_it_was_sent(
+    client: KaggleClient, competition: Path
+) -> None:
+    mine, other = unique_description("first\ntry"), unique_description("first\ntry")
+    assert mine != other
+    assert client.find_submission(SLUG, mine) is None
+    sent = client.submit(SLUG, competition / "data" / "sample_submission.csv", description=mine)
+    found = client.find_submission(SLUG, mine)
+    assert found is not None
+    assert (found.ref, sent.description) == (sent.ref, mine)
+    assert client.find_submission(SLUG, other) is None
 
 
 def test_a_misspelt_slug_is_named(client: KaggleClient) -> None:

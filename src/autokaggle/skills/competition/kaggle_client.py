@@ -198,16 +198,25 @@ class KaggleClient:
     # ---- handing in
 
     def submit(
-        self, slug: str, file: Path, message: str = "", on_progress: OnProgress = lambda progress: None
+        self,
+        slug: str,
+        file: Path,
+        message: str = "",
+        on_progress: OnProgress = lambda progress: None,
+        *,
+        description: str | None = None,
     ) -> SentSubmission:
         """Upload ``file`` and hand it in exactly once; the score comes later (``wait_for_score``).
+
+        A caller that may be killed makes the ``description`` (``sending.unique_description``) and keeps it before it
+        calls, so that the next process can ask ``find_submission`` whether this one came through.
 
         Raises:
             ActionNeeded: no submission is left today, or the rules are not accepted.
             CompetitionUnusable: the competition takes no files, or none any more.
         """
         sending.refuse_what_kaggle_would(self.competition(slug), self.limits(slug))
-        description = sending.unique_description(message)
+        description = description or sending.unique_description(message)
         token = sending.upload(self._api, self._transport, slug, file, on_progress)
         ref = sending.create(self._api, self._transport.retry, slug, token, description)
         return SentSubmission(ref=ref, description=description)
@@ -228,6 +237,10 @@ class KaggleClient:
         request.competition_name = slug
         answers = _answers(self._api.list_submissions, request)
         return tuple(_sent(row) for answer in answers for row in answer.submissions or [])
+
+    def find_submission(self, slug: str, description: str) -> SentSubmission | None:
+        """Return the submission with exactly this description, None when Kaggle lists none."""
+        return next((sent for sent in self.submissions(slug) if sent.description == description), None)
 
     def wait_for_score(
         self, slug: str, ref: int, *, timeout_seconds: float = 600.0, on_progress: OnProgress = lambda progress: None
