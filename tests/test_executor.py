@@ -188,7 +188,7 @@ def test_kill_9_of_the_program_leaves_nothing_behind(tmp_path: Path, isolation: 
     need(isolation)
     beats = tmp_path / "job" / "output" / "beats"
     program = f"""
-import sys, threading
+import sys, tempfile, threading
 from pathlib import Path
 from autokaggle.records import Isolation
 from autokaggle.skills.sandbox.executor import run_job
@@ -201,6 +201,7 @@ while True:
     with open(os.environ["AUTOKAGGLE_OUTPUT"] + "/beats", "a") as stream: stream.write("x")
     time.sleep(0.05)
 '''
+tempfile.tempdir = {str(tmp_path)!r}
 job = make_job(Path({str(tmp_path / "job")!r}), text)
 isolation = Isolation(level={isolation.level!r}, backend={isolation.backend!r})
 worker = threading.Thread(target=run_job, args=(job, isolation))
@@ -221,6 +222,7 @@ worker.join()
     before = beats.stat().st_size
     time.sleep(0.3)
     assert beats.stat().st_size == before
+    assert list(tmp_path.glob("autokaggle-work-*")) == []
 
 
 def test_ctrl_c_ends_the_step_and_leaves_nothing_behind(tmp_path: Path) -> None:

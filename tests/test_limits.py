@@ -190,6 +190,21 @@ def test_a_control_group_is_bounded_and_removed() -> None:
     assert not any(Path(folder).exists() for folder in folders)
 
 
+def test_a_control_group_left_by_a_killed_program_is_removed_later() -> None:
+    if not cgroup.can_make_cgroup():
+        pytest.skip("this machine lets us make no control group")
+    old, young = (cgroup.make_cgroup(default_limits()) for _ in range(2))
+    try:
+        for folder in old:
+            os.utime(folder, (1, 1))
+        cgroup.can_make_cgroup.cache_clear()
+        assert cgroup.can_make_cgroup()
+        assert not any(Path(folder).exists() for folder in old)
+        assert all(Path(folder).exists() for folder in young)
+    finally:
+        group_account.remove([*old, *young])
+
+
 def test_a_scope_of_systemd_holds_the_whole_sandbox_and_shows_nothing_inside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from autokaggle.skills.sandbox.group_account import ROOT, groups_of, remove, write_setting
@@ -23,6 +24,8 @@ BUS_VARIABLES = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 PROCESS_HEADROOM = 4  # the samples see the limit first, and end the whole step
 PROBE_BYTES = 64 << 20
 PROBE_SECONDS = 5.0
+STALE_SECONDS = 3600.0
+_NAME = "autokaggle-"
 # What a group of each version is told; the kernel kills at the memory limit, forks fail at the other.
 _SETTINGS = {
     "memory.max": "memory",
@@ -36,7 +39,7 @@ _SETTINGS = {
 
 def make_cgroup(limits: Limits) -> list[str]:
     """Make a group with these limits; return its folders (one a hierarchy), none where that is not possible."""
-    return _make(f"autokaggle-{secrets.token_hex(8)}", limits.memory_bytes, limits.processes)
+    return _make(f"{_NAME}{secrets.token_hex(8)}", limits.memory_bytes, limits.processes)
 
 
 def scope_command(limits: Limits) -> list[str]:
@@ -46,8 +49,12 @@ def scope_command(limits: Limits) -> list[str]:
 
 @functools.cache
 def can_make_cgroup() -> bool:
-    """Try to make a group with a memory limit."""
-    folders = _make(f"autokaggle-probe-{secrets.token_hex(8)}", PROBE_BYTES, 16)
+    """Try to make a group with a memory limit; remove those that killed programs left before."""
+    for parent in groups_of(os.getpid()):
+        for left in Path(parent).glob(f"{_NAME}*"):
+            if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                remove([str(left)])  # which the kernel refuses for a group in use
+    folders = _make(f"{_NAME}{secrets.token_hex(8)}", PROBE_BYTES, 16)
     remove(folders)
     return bool(folders)
 

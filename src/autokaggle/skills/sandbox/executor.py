@@ -48,9 +48,12 @@ def run_job(job: Job, isolation: Isolation, cancelled: threading.Event | None = 
         AutoKaggleError: the walls could not be built, or the supervisor died.
     """
     _check(job)
+    is_given = job.work is not None
     with _working_folder(job) as work:
         job = dataclasses.replace(job, work=work)
         order = _order(job, isolation)
+        if not is_given:
+            order["scratch"] = str(work)
         outcome = _supervise(_in_control_group(order, job.limits), cancelled)
     if outcome["trouble"]:
         raise AutoKaggleError(
@@ -96,7 +99,8 @@ def _working_folder(job: Job) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        remove_tree(folder)
+        if folder.exists():  # the supervisor never came to it
+            remove_tree(folder)
 
 
 def _order(job: Job, isolation: Isolation) -> Order:

@@ -12,7 +12,7 @@ class Order(TypedDict):
     file, else it is loaded right before the start, as are the Landlock ``rules``. Where ``command`` names STATUS_PLACE,
     the command is bubblewrap and reports there how it went. ``temporary_folders`` lie in memory, inside. ``groups``
     are the folders of a control group to enter, and to remove at the end; ``is_in_scope`` says that ``command`` makes
-    one itself.
+    one itself. ``scratch`` is a folder to remove at the end.
     """
 
     command: list[str]
@@ -26,6 +26,7 @@ class Order(TypedDict):
     temporary_folders: NotRequired[list[str]]
     groups: NotRequired[list[str]]
     is_in_scope: NotRequired[bool]
+    scratch: NotRequired[str]
 
 
 class Outcome(TypedDict):

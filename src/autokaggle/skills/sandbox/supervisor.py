@@ -29,7 +29,7 @@ from autokaggle.skills.sandbox.process_tree import (
     sample,
     written_bytes,
 )
-from autokaggle.skills.sandbox.sweep import measure
+from autokaggle.skills.sandbox.sweep import measure, remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -283,6 +283,8 @@ class _Supervision:
             usage.written_bytes = written_bytes("/proc/self/io") - written_bytes(own)
         self._remember(usage)
         group_account.remove(self.order.get("groups", []))
+        if "scratch" in self.order:  # here, because the program may have been killed
+            remove_tree(self.order["scratch"])
 
     def _trouble(self, report: bytes) -> str:
         """Say why the command was never reached: our own words, or bubblewrap's first line in the log."""

@@ -4,7 +4,7 @@ Nothing here follows a link, opens a file's content, or needs memory that grows 
 """
 
 # The os module, not pathlib: folders are walked by descriptor.
-# ruff: noqa: PTH208
+# ruff: noqa: PTH101, PTH106, PTH208
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _objection(name: str, facts: os.stat_result, largest_file_bytes: int) -> str
     return None
 
 
-def remove_tree(folder: Path) -> None:
+def remove_tree(folder: Path | str) -> None:
     """Remove ``folder`` however deep it is: folders inside are moved up to the top first, then emptied there."""
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -108,7 +108,7 @@ def remove_tree(folder: Path) -> None:
             os.rmdir(name, dir_fd=top)
     finally:
         os.close(top)
-    folder.rmdir()
+    os.rmdir(folder)
 
 
 def _unlink(name: str, folder: int) -> bool:
