@@ -4,7 +4,7 @@ Nothing here follows a link, opens a file's content, or needs memory that grows 
 """
 
 # The os module, not pathlib: folders are walked by descriptor.
-# ruff: noqa: PTH101, PTH106, PTH208
+# ruff: noqa: PTH106, PTH208
 
 from __future__ import annotations
 
