@@ -28,13 +28,15 @@ class Answers:
     def __len__(self) -> int:
         return len(self.truths[0])
 
-    def score(self, rows: Rows | npt.NDArray[np.bool_] | None = None) -> float:
-        """Return the metric's mean over the targets, of ``rows`` or all; NaN where it is not defined."""
-        chosen: Any = slice(None) if rows is None else rows
-        if not len(self.truths[0][chosen]):
-            return float("nan")
-        pairs = zip(self.truths, self.decided, strict=True)
-        return float(np.mean([self.metric.function(truth[chosen], decided[chosen]) for truth, decided in pairs]))
+    def score(self) -> float:
+        """Return the metric's mean over the targets, of all rows; NaN where it is not defined."""
+        return self.scores([np.arange(len(self))])[0]
+
+    def scores(self, samples: Sequence[Rows]) -> list[float]:
+        """Return the score of each sample of rows, which are positions and may repeat; none may be empty."""
+        targets = list(zip(self.truths, self.decided, strict=True))
+        found = self.metric.scores((truth[rows], decided[rows]) for rows in samples for truth, decided in targets)
+        return [float(np.mean(found[start : start + len(targets)])) for start in range(0, len(found), len(targets))]
 
 
 def true_answers(plan: Plan, metric: Metric, values: npt.NDArray[np.float64]) -> tuple[Column, ...]:

@@ -156,7 +156,7 @@ def _bagged_cut(metric: Metric, labels: Integers, probability: Floats) -> float:
     best = []
     for _ in range(int(np.clip(BAGGED_ROWS // len(labels), FEWEST_BAGS, MOST_BAGS))):
         rows = random.integers(0, len(labels), len(labels))
-        scores = [metric.function(labels[rows], (probability[rows] >= cut).astype(np.int64)) for cut in cuts]
+        scores = metric.scores((labels[rows], (probability[rows] >= cut).astype(np.int64)) for cut in cuts)
         gains = np.array(scores) if metric.greater_is_better else -np.array(scores)
         best.append(float(cuts[int(np.argmax(np.nan_to_num(gains, nan=-np.inf)))]))
     return float(np.mean(best))

@@ -17,6 +17,8 @@ Integers = npt.NDArray[np.int64]
 REPLICATES = 200
 # A bootstrap of more rows costs time and tells no more: variance falls with the number of rows.
 MOST_ROWS = 10_000
+# A metric that runs in another process gets fewer and smaller samples.
+REPLICATES_ELSEWHERE, MOST_ROWS_ELSEWHERE = 50, 2_000
 NORMAL_95 = 1.959964
 
 
@@ -25,14 +27,13 @@ def bootstrap_deviation(answers: Answers, baseline: Answers | None = None) -> fl
 
     Rows are drawn with replacement; the same answers give the same value.
     """
-    rows = len(answers)
+    rows, elsewhere = len(answers), answers.metric.score_pairs is not None
+    replicates, most_rows = (REPLICATES_ELSEWHERE, MOST_ROWS_ELSEWHERE) if elsewhere else (REPLICATES, MOST_ROWS)
     random = np.random.default_rng(rows)
-    pool = np.arange(rows) if rows <= MOST_ROWS else random.choice(rows, MOST_ROWS, replace=False)
-    scores = []
-    for _ in range(REPLICATES):
-        drawn = pool[random.integers(0, len(pool), len(pool))]
-        scores.append(answers.score(drawn) - (baseline.score(drawn) if baseline else 0.0))
-    known = np.array(scores)[np.isfinite(scores)]
+    pool = np.arange(rows) if rows <= most_rows else random.choice(rows, most_rows, replace=False)
+    samples = [pool[random.integers(0, len(pool), len(pool))] for _ in range(replicates)]
+    scores = np.array(answers.scores(samples)) - np.array(baseline.scores(samples) if baseline else 0.0)
+    known = scores[np.isfinite(scores)]
     return float(known.std() * np.sqrt(len(pool) / rows)) if len(known) > 1 else float("nan")
 
 
@@ -66,8 +67,8 @@ def _variance_between(answers: Answers, fold_of_row: Integers, deviation: float)
 
 def fold_scores(answers: Answers, fold_of_row: Integers) -> tuple[float, ...]:
     """Return the score of each fold in order; folds in which the metric is not defined are left out."""
-    scores = (answers.score(fold_of_row == fold) for fold in np.unique(fold_of_row))
-    return tuple(score for score in scores if np.isfinite(score))
+    rows = [np.flatnonzero(fold_of_row == fold) for fold in np.unique(fold_of_row)]
+    return tuple(score for score in answers.scores(rows) if np.isfinite(score))
 
 
 def _bounded(answers: Answers, score: float) -> float:

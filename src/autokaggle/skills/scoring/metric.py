@@ -5,7 +5,7 @@ The list of metrics is in ``metric_catalogue``, the door for other packages in `
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 MetricInput = Literal["value", "label", "probability", "class_probability", "ranked_labels"]
 Loss = Literal["squared", "squared_log", "absolute", "relative", "symmetric", "log", "balanced_log"]
 MetricFunction = Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]
+Pairs = Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,8 @@ class Metric:
     the probability of the last class (or a column per class); *class_probability* a column per class; *ranked_labels*
     rows of class positions. ``loss`` is the smooth loss per row whose minimum serves the metric. ``aliases`` are
     phrases as competitions write them, matched without regard to case and punctuation. ``lowest`` and ``highest``
-    bound what a score can be.
+    bound what a score can be. ``score_pairs`` is given for a metric that runs elsewhere: it scores many pairs of
+    (truth, predicted) in one call, where each call is dear.
     """
 
     id: str
@@ -40,6 +42,13 @@ class Metric:
     highest: float | None = None
     is_ordered: bool = False
     source: str = ""
+    score_pairs: Callable[[Pairs], list[float]] | None = None
+
+    def scores(self, pairs: Pairs) -> list[float]:
+        """Score each pair of (truth, predicted)."""
+        if self.score_pairs is not None:
+            return self.score_pairs(pairs)
+        return [self.function(truth, predicted) for truth, predicted in pairs]
 
     def gain(self, score: float, over: float) -> float:
         """Return by how much ``score`` is better than ``over``; negative when it is worse."""

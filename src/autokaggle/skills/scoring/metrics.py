@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from autokaggle.errors import UsageError
 from autokaggle.records import MetricFinding, SubmissionKind, TaskType
 from autokaggle.skills.scoring import metric_wording
 from autokaggle.skills.scoring.metric import Metric
 from autokaggle.skills.scoring.metric_catalogue import METRICS
 
-__all__ = ["METRICS", "Metric", "default_metric", "identify_metric"]
+__all__ = ["METRICS", "Metric", "default_metric", "identify_metric", "register"]
 
 
 def identify_metric(field: str, evaluation_text: str, title: str = "") -> MetricFinding:
@@ -27,6 +28,16 @@ def identify_metric(field: str, evaluation_text: str, title: str = "") -> Metric
         confidence=match.confidence,
         evidence=match.evidence,
     )
+
+
+def register(metric: Metric) -> None:
+    """Add a metric that did not ship, for this process.
+
+    Raises:
+        UsageError: another metric has this id already.
+    """
+    if METRICS.setdefault(metric.id, metric) is not metric:
+        raise UsageError(f"There is a metric {metric.id!r} already.", "Give yours another name.")
 
 
 def default_metric(task_type: TaskType, submission_kind: SubmissionKind | None = None) -> str:
