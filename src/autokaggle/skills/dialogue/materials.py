@@ -1,13 +1,14 @@
 """What a language model gets to read; this file puts the facts of a competition into short lines, level by level.
 
-Levels, from the fullest: 0 everything · 1 no example values · 2 no drift · 3 the columns beyond the first 40 by name
-alone · 4 pages cut to a third · 5 no pages. Target, metric, rules and what is asked are in every level.
+Levels, from the fullest: 0 everything · 1 no example values · 2 no drift · 3 the columns beyond the first 40 by name or
+number alone · 4 pages cut to a third · 5 no pages. Target, metric, rules and what is asked are in every level.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from autokaggle.records import Candidate, ColumnProfile, Decision
@@ -18,6 +19,7 @@ LEVELS = 6
 LONGEST_NAME, LONGEST_VALUE = 60, 24
 MOST_VALUES = 4
 MOST_LINES = 40
+MOST_NAME_CHARACTERS = 3000
 # Pages in the order in which they matter, by words of their names, with the characters that each may take.
 PAGE_SHARES = (
     ("evaluation", 3000),
@@ -48,7 +50,7 @@ def columns_section(brief: Brief, level: int) -> Section:
     detailed = columns if level < 3 else columns[:MOST_LINES]
     rest = columns[len(detailed) :]
     head = "name | kind | missing train/test | distinct | values | drift | flags"
-    tail = [f"also: {', '.join(quoted(column.name) for column in rest)}"] if rest else []
+    tail = [f"also: {_names(rest)}"] if rest else []
 
     def lines(with_values: bool) -> str:
         return "\n".join([head, *(_column_line(column, brief, level, with_values) for column in detailed), *tail])
@@ -180,6 +182,18 @@ def _column_line(column: ColumnProfile, brief: Brief, level: int, with_values: b
     drift = f"{column.drift:.2f}" if column.drift is not None and level < 2 else ""
     cells = (quoted(column.name), column.kind, missing, f"{column.distinct}", values, drift, ", ".join(flags))
     return " | ".join(cells).rstrip(" |")
+
+
+def _names(columns: Sequence[ColumnProfile]) -> str:
+    """List names as far as there is room, then how many more there are of each kind."""
+    shown, length = [], 0
+    for column in columns:
+        length += len(quoted(column.name)) + 2
+        if length > MOST_NAME_CHARACTERS:
+            break
+        shown.append(quoted(column.name))
+    left = Counter(column.kind for column in columns[len(shown) :])
+    return ", ".join([*shown, *(f"{count} more of kind {kind}" for kind, count in left.items())])
 
 
 def _values(column: ColumnProfile, level: int) -> str:

@@ -8,6 +8,7 @@ in ``logs/prompts/``. Nothing that a model answers changes any of this.
 from __future__ import annotations
 
 import datetime as dt
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from autokaggle.skills.dialogue.language_model import (
 )
 from autokaggle.skills.dialogue.payload import Payload, Prompt
 from autokaggle.skills.dialogue.redaction import Redactor
-from autokaggle.skills.dialogue.spending import Spending, count_tokens
+from autokaggle.skills.dialogue.spending import Allowance, Spending, count_tokens
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import write_record
 
@@ -95,7 +96,8 @@ class PayloadGate:
 
     def _send(self, prompt: Prompt, payload: Payload, on_text: OnText) -> Exchange:
         before = sum(count_tokens(message.text) for message in prompt.history)
-        allowed = self.spending.allow(payload.tokens + before, prompt.max_output_tokens)
+        form = count_tokens(json.dumps(prompt.form)) if prompt.form is not None else 0
+        allowance = self.spending.allow(payload.tokens + before + form, prompt.max_output_tokens)
         with self._lock:
             is_first, self._has_asked = not self._has_asked, True
         if is_first:
@@ -107,11 +109,11 @@ class PayloadGate:
             system=payload.system,
             messages=(*prompt.history, question),
             schema=prompt.form,
-            max_output_tokens=allowed,
+            max_output_tokens=allowance.output_tokens,
             thinking=prompt.thinking,
             timeout_seconds=prompt.timeout_seconds,
         )
-        record = partial(self._record, prompt, payload, request, dt.datetime.now(dt.UTC))
+        record = partial(self._record, prompt, payload, request, allowance, dt.datetime.now(dt.UTC))
         try:
             answer = self.model.ask(request, on_text)
         except ModelFailure as failure:
@@ -129,13 +131,14 @@ class PayloadGate:
         prompt: Prompt,
         payload: Payload,
         request: ModelRequest,
+        allowance: Allowance,
         started: dt.datetime,
         outcome: str,
         usage: Usage,
         answer: str = "",
         problem: str = "",
     ) -> None:
-        cost = self.spending.book(usage)
+        cost = self.spending.book(allowance, usage)
         with self._lock:
             recorded = self._folder.all_prompts()
             number = int(recorded[-1].stem) + 1 if recorded else 1

@@ -35,6 +35,15 @@ class Price:
         return (input_tokens * self.input_usd + output_tokens * self.output_usd) / 1e6
 
 
+@dataclass(frozen=True)
+class Allowance:
+    """What one call may use at most; set aside until it is booked, so that calls at one time keep the caps together."""
+
+    input_tokens: int
+    output_tokens: int
+    usd: float
+
+
 def price_of(model: LanguageModel) -> Price:
     """Look the model's price up; one that runs here costs nothing, one that is not listed is assumed to be dear."""
     if model.is_local:
@@ -75,33 +84,47 @@ class Spending:
         self.max_tokens = max_tokens
         self.spent_usd = spent_usd
         self.used_tokens = used_tokens
+        self._aside_usd = 0.0
+        self._aside_tokens = 0
         self._lock = threading.Lock()
 
-    def allow(self, input_tokens: int, wanted_output_tokens: int) -> int:
-        """Return how many tokens the answer may have: all that are wanted, or as many as the caps leave.
+    def allow(self, input_tokens: int, wanted_output_tokens: int) -> Allowance:
+        """Set aside what a call may use at most: all that is wanted, or as much as the caps leave.
 
         Raises:
-            ModelFailure: the caps leave too few for an answer.
+            ModelFailure: the caps leave too little for an answer.
         """
-        expected = input_tokens * INPUT_MARGIN
-        allowed = min(float(wanted_output_tokens), self.max_tokens - self.used_tokens - expected)
-        limit = f"the limit of {self.max_tokens:,} tokens"
-        if self.max_cost_usd is not None and (self.price.output_usd > 0 or self.price.input_usd > 0):
-            left = self.max_cost_usd - self.spent_usd - self.price.cost(expected, 0)
-            affordable = left / self.price.output_usd * 1e6
-            if affordable < allowed:
-                allowed, limit = affordable, f"the limit of ${self.max_cost_usd:.2f}"
-        if allowed < min(FEWEST_OUTPUT_TOKENS, wanted_output_tokens):
-            raise ModelFailure("cap", f"The language model is not asked any more: {limit} is reached.")
-        return int(allowed)
+        expected = math.ceil(input_tokens * INPUT_MARGIN)
+        with self._lock:
+            allowed, limit = self._left(expected, wanted_output_tokens)
+            if allowed < min(FEWEST_OUTPUT_TOKENS, wanted_output_tokens):
+                raise ModelFailure("cap", f"The language model is not asked any more: {limit} is reached.")
+            allowance = Allowance(expected, allowed, self.price.cost(expected, allowed))
+            self._set_aside(allowance, 1)
+        return allowance
 
-    def book(self, usage: Usage) -> float:
-        """Add what a call cost, and return it in US dollars."""
+    def book(self, allowance: Allowance, usage: Usage) -> float:
+        """Put what a call cost in place of what was set aside, and return it in US dollars."""
         cost = self.price.cost(usage.input_tokens, usage.output_tokens)
         with self._lock:
+            self._set_aside(allowance, -1)
             self.spent_usd += cost
             self.used_tokens += usage.input_tokens + usage.output_tokens
         return cost
+
+    def _left(self, input_tokens: int, wanted: int) -> tuple[int, str]:
+        by_tokens = self.max_tokens - self.used_tokens - self._aside_tokens - input_tokens
+        allowed, limit = min(wanted, by_tokens), f"the limit of {self.max_tokens:,} tokens"
+        if self.max_cost_usd is not None and self.price.output_usd > 0:
+            left = self.max_cost_usd - self.spent_usd - self._aside_usd - self.price.cost(input_tokens, 0)
+            affordable = math.floor(left / self.price.output_usd * 1e6)
+            if affordable < allowed:
+                return affordable, f"the limit of ${self.max_cost_usd:.2f}"
+        return allowed, limit
+
+    def _set_aside(self, allowance: Allowance, sign: int) -> None:
+        self._aside_usd += sign * allowance.usd
+        self._aside_tokens += sign * (allowance.input_tokens + allowance.output_tokens)
 
     def describe(self, input_tokens: int, output_tokens: int) -> str:
         """Say what a call of this size would cost, and where spending ends."""
