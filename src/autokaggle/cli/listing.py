@@ -67,13 +67,13 @@ def _facts(row: RunRow) -> dict[str, Any]:
 def _status(row: RunRow) -> str:
     """Look at the folder of a run that was last seen at work: its process may have been killed, its folder removed."""
     from autokaggle.storage.artifacts import RunFolder
-    from autokaggle.storage.run_folders import read_run
+    from autokaggle.storage.run_folders import AT_WORK, read_run
 
     folder = RunFolder(row.folder)
     if not folder.record.is_file():
         return "folder gone"
     try:
-        return read_run(folder).status if row.status == "running" else row.status
+        return read_run(folder).status if row.status in AT_WORK else row.status
     except AutoKaggleError:
         return "damaged"
 

@@ -14,6 +14,7 @@ from autokaggle.records import Event, Run, StageName
 
 STAGES: tuple[str, ...] = get_args(StageName)
 CUT_SHORT = ("running", "interrupted")
+OVER = ("done", "failed", "cancelled", "interrupted")
 Mark = Literal["waiting", "running", "done", "failed"]
 
 
@@ -94,7 +95,7 @@ class RunView:
         if updated is not None and run.budget_seconds_used:
             self.budget_left = (max(0.0, self.budget_seconds - run.budget_seconds_used), updated)
         self.status = run.status
-        if run.status == "interrupted" and self.finished is None:
+        if run.status in OVER and self.finished is None:
             self._end(max(updated or 0.0, self.last_told or 0.0) or None)
 
     def elapsed(self, now: float) -> float:

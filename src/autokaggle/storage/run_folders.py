@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -12,9 +14,11 @@ from autokaggle.config import Settings
 from autokaggle.errors import AutoKaggleError, UsageError
 from autokaggle.records import Run
 from autokaggle.storage.artifacts import RunFolder
-from autokaggle.storage.records_file import read_record
+from autokaggle.storage.records_file import PRIVATE_FILE, read_record
 
 NAMES_SHOWN = 5
+AT_WORK = ("running", "waiting")
+SECONDS_TO_ASK = 0.4
 
 
 def find_run(reference: str, settings: Settings) -> RunFolder:
@@ -64,17 +68,49 @@ def is_at_work(folder: RunFolder) -> bool:
 
 
 def read_run(folder: RunFolder) -> Run:
-    """Read the run's record; a run that says it is running while no process is at work was interrupted.
+    """Read the run's record; a run that says it is at work while no process is was interrupted, its stage included.
 
     Raises:
         AutoKaggleError: the record is damaged, or was written by a newer AutoKaggle.
     """
     run = _read(folder)
-    if run.status != "running" or is_at_work(folder):
+    if run.status not in AT_WORK or is_at_work(folder):
         return run
     # The process may have finished since the first look: it writes the record before it lets the lock go.
     run = _read(folder)
-    return msgspec.structs.replace(run, status="interrupted") if run.status == "running" else run
+    return _interrupted(run) if run.status in AT_WORK else run
+
+
+@contextmanager
+def hold_run(folder: RunFolder) -> Iterator[None]:
+    """Hold the run against other processes; the system frees the lock when the process ends in any way.
+
+    Raises:
+        UsageError: another process is at work on the run.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder.lock, mode=PRIVATE_FILE)
+    try:
+        # Whoever asks `is_at_work` holds it too, for less than a millisecond; a process at work does not let go.
+        lock.acquire(timeout=SECONDS_TO_ASK, poll_interval=SECONDS_TO_ASK / 20)
+    except Timeout as error:
+        raise UsageError(
+            f"Another process is at work on run {folder.id}.",
+            f"Watch it with: autokaggle status {folder.id} --watch",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _interrupted(run: Run) -> Run:
+    cut_short = (
+        msgspec.structs.replace(stage, status="failed", message="interrupted") if stage.status == "running" else stage
+        for stage in run.stages
+    )
+    return msgspec.structs.replace(run, status="interrupted", stages=tuple(cut_short))
 
 
 def _read(folder: RunFolder) -> Run:
