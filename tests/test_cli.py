@@ -97,11 +97,13 @@ def test_quiet_leaves_the_result_and_warnings(capsys: pytest.CaptureFixture[str]
 def test_flags_become_options(lifecycle: ScriptedLifecycle) -> None:
     flags = "--time-budget 1h30m --seed 7 --model none --no-chat --model-family lightgbm --gpu off --metric rmse"
     more = "--validation group:Family_Name --template tabular --message Größe --skip-execution --offline"
-    rest = "--max-candidates 3 --folds 4 --allow-unsandboxed --yes --runs-dir elsewhere"
-    assert call("run", "titanic", *f"{flags} {more} {rest}".split(), lifecycle=lifecycle) == 0
+    rest = "--target-column Survived --target-column Fare --max-candidates 3 --folds 4"
+    last = "--allow-unsandboxed --yes --runs-dir elsewhere"
+    assert call("run", "titanic", *f"{flags} {more} {rest} {last}".split(), lifecycle=lifecycle) == 0
     expected = RunOptions(
         target="titanic", time_budget_seconds=5400.0, seed=7, model=None, chat=False, model_family="lightgbm",
-        gpu="off", metric="rmse", validation="group:Family_Name", template="tabular", message="Größe",
+        gpu="off", metric="rmse", validation="group:Family_Name", target_columns=("Survived", "Fare"),
+        template="tabular", message="Größe",
         skip_execution=True, offline=True, max_candidates=3, folds=4, allow_unsandboxed=True, assume_yes=True,
     )  # fmt: skip
     assert lifecycle.options == [expected]

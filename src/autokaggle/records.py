@@ -433,6 +433,7 @@ class RunOptions(Record, frozen=True, kw_only=True):
     gpu: Literal["auto", "on", "off"] = "auto"
     metric: str | None = None
     validation: str = "auto"
+    target_columns: tuple[str, ...] = ()
     template: str = "auto"
     submit: bool = False
     message: str = ""

@@ -16,6 +16,13 @@ as_json = click.option("--json", is_flag=True, expose_value=False, help="Give on
 allow_unsandboxed = click.option(
     "--allow-unsandboxed", is_flag=True, help="Run generated code even where nothing can isolate it."
 )
+target_columns = click.option(
+    "--target-column",
+    "target_columns",
+    metavar="NAME",
+    multiple=True,
+    help="Predict this column, whatever the data suggest; may be given several times.",
+)
 seed = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed gives the same models."
 )

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @flags.target
-@click.option("--target-column", "columns", multiple=True, help="Predict this column; may be given several times.")
+@flags.target_columns
 @flags.as_json
 @click.pass_obj
-def profile(program: Program, /, target: str, columns: tuple[str, ...]) -> None:
+def profile(program: Program, /, target: str, target_columns: tuple[str, ...]) -> None:
     """Show what the data of a competition are."""
     import msgspec
 
@@ -45,7 +45,7 @@ def profile(program: Program, /, target: str, columns: tuple[str, ...]) -> None:
         pages = {path.stem: path.read_text("utf-8") for path in sorted(folder.pages.glob("*.md"))}
         wording = competition.metric.wording
         found = profile_dataset(
-            folder.data, folder.tables, pages, target=columns, metric_wording=wording, on_progress=on_progress
+            folder.data, folder.tables, pages, target=target_columns, metric_wording=wording, on_progress=on_progress
         )
     program.answer("\n".join(_lines(found)), msgspec.to_builtins(found))
 

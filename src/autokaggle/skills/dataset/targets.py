@@ -22,7 +22,7 @@ PROBABILITY_WORDING = re.compile(
     r"probabilit",
     re.IGNORECASE,
 )
-OVERRULE = "Name the column with target=..., or add a sample submission file."
+OVERRULE = "Name the column with --target-column NAME, or add a sample submission file."
 
 
 @dataclass(frozen=True)
