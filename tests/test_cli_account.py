@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from autokaggle.config import Settings, load_settings
+from autokaggle.errors import RunInterrupted
 from autokaggle.orchestrator.kaggle_account import open_kaggle
 from autokaggle.practice.accounts import DEMO_KEY, DEMO_TOKEN, DEMO_USERNAME
 from autokaggle.practice.kaggle_server import PracticeKaggle
@@ -344,3 +345,26 @@ def test_the_demo_runs_against_its_own_kaggle_as_its_own_account(
     assert (options.target, options.time_budget_seconds, options.submit) == ("practice-airport-codes", 10.0, True)
     assert not any("of_the_user" in value for value in seen[0].environment.values())
     assert threading.active_count() == 1
+
+
+@pytest.mark.parametrize("trouble", [RunInterrupted("Run x was interrupted.", "resume x"), KeyboardInterrupt()])
+def test_a_demo_that_was_interrupted_starts_over_and_cannot_go_on(
+    trouble: BaseException, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("demo", lifecycle=ScriptedLifecycle(trouble=trouble)) == 130
+    err = capsys.readouterr().err
+    assert "autokaggle demo" in err
+    assert "resume" not in err
+    for command in ("resume", "submit"):
+        assert call(command) == 2
+        err = capsys.readouterr().err
+        assert "is of the demo" in err
+        assert "autokaggle demo" in err
+
+
+def test_a_run_of_the_practice_competition_goes_on_where_a_server_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("demo", lifecycle=ScriptedLifecycle(trouble=KeyboardInterrupt())) == 130
+    monkeypatch.setenv("AUTOKAGGLE_KAGGLE_URL", "http://127.0.0.1:9")
+    assert call("resume") == 0

@@ -228,3 +228,13 @@ def test_a_run_that_is_done_cannot_be_cancelled(finished: RunFolder, capsys: pyt
     assert call("cancel", "latest") == 2
     assert "is done already" in capsys.readouterr().err
     assert read_record(finished.record, Run).status == "done"
+
+
+def test_a_cancelled_run_does_not_go_on(finished: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    killed(finished)
+    assert call("cancel") == 0
+    assert call("resume") == 2
+    err = capsys.readouterr().err
+    assert "was cancelled" in err
+    assert "autokaggle run titanic" in err
+    assert read_record(finished.record, Run).status == "cancelled"

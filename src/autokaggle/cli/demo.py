@@ -11,9 +11,11 @@ import click
 
 from autokaggle.cli import flags, values
 from autokaggle.cli.program import Program
+from autokaggle.errors import RunInterrupted, UsageError
 
 if TYPE_CHECKING:
     from autokaggle.config import Settings
+    from autokaggle.records import Run
 
 
 @click.command()
@@ -48,7 +50,25 @@ def demo(program: Program, /, time_budget: str, seed: int, runs_dir: Path | None
         with PracticeKaggle(Path(name)) as kaggle:
             settings = demo_settings(program.settings(runs_dir), kaggle.url)
             program.folder = program.runs().start_run(options, settings)
-            give_result(program, program.folder, carry_out(program, program.folder, settings))
+            try:
+                run = carry_out(program, program.folder, settings)
+            except (RunInterrupted, KeyboardInterrupt) as interrupt:
+                # The server of its competition ends with this process, so there is nothing to resume.
+                raise RunInterrupted("The demo was interrupted.", "Start it again: autokaggle demo") from interrupt
+            give_result(program, program.folder, run)
+
+
+def refuse_demo(run: Run, settings: Settings) -> None:
+    """Raises:
+    UsageError: the run is of the demo's competition, which nobody serves any more.
+    """
+    from autokaggle.practice.demo_competition import DEMO_SLUG
+
+    if run.slug == DEMO_SLUG and settings.kaggle_url is None:
+        raise UsageError(
+            f"Run {run.id} is of the demo, whose competition was served by that call of the program alone.",
+            "Start the demo again: autokaggle demo",
+        )
 
 
 def demo_settings(settings: Settings, url: str) -> Settings:

@@ -62,6 +62,7 @@ def hand_in(program: Program, folder: RunFolder, settings: Settings, *, message:
         UsageError: the run has no submission, or its competition is a local folder.
         NoValidSubmission: the file is not what the competition wants, or Kaggle could not score it.
     """
+    from autokaggle.cli.demo import refuse_demo
     from autokaggle.cli.progress import shown_progress
     from autokaggle.orchestrator.handing_in import send, wait_for_score
     from autokaggle.orchestrator.kaggle_account import open_kaggle
@@ -71,6 +72,7 @@ def hand_in(program: Program, folder: RunFolder, settings: Settings, *, message:
         _record(folder, sent)
 
     run = read_run(folder)
+    refuse_demo(run, settings)
     _check_can_be_handed_in(run, folder)
     with closing(open_kaggle(settings)) as client, shown_progress(program) as on_progress:
         limits = client.limits(run.slug)

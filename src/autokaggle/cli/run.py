@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--validation", default="auto", show_default=True, help="auto, kfold, stratified, group:COLUMN or time:COLUMN."
 )
+@flags.target_columns
 @click.option("--template", default="auto", show_default=True, help="auto, or the name of a template.")
 @click.option("--submit", is_flag=True, help="Hand in to Kaggle when the run is done.")
 @click.option("--message", default="", help="Description of the submission on Kaggle.")
@@ -71,6 +72,7 @@ def run(program: Program, /, target: str, runs_dir: Path | None, **given: Any) -
         gpu=given["gpu"],
         metric=given["metric"],
         validation=values.parse_validation(given["validation"]),
+        target_columns=given["target_columns"],
         template=given["template"],
         submit=given["submit"],
         message=given["message"],
@@ -99,7 +101,16 @@ def resume(program: Program, /, run: str, runs_dir: Path | None) -> None:
 
     What is finished is not done again.
     """
+    from autokaggle.cli.demo import refuse_demo
+    from autokaggle.storage.run_folders import read_run
+
     folder, settings = program.find_run(run, runs_dir), program.settings(runs_dir)
+    known = read_run(folder)
+    if known.status == "cancelled":
+        raise UsageError(
+            f"Run {folder.id} was cancelled, which ends it for good.", f"Start anew: autokaggle run {known.target}"
+        )
+    refuse_demo(known, settings)
     give_result(program, folder, carry_out(program, folder, settings))
 
 
