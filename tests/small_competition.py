@@ -192,9 +192,9 @@ def prepare(
 
 
 def run_script(folder: Path, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run ``code/script`` by hand in ``folder``; warnings of our own making are errors."""
+    """Run ``code/script`` by hand in ``folder``; warnings are errors."""
     return subprocess.run(
-        [sys.executable, "-W", "error::RuntimeWarning", f"code/{script}"],
+        [sys.executable, "-W", "error", f"code/{script}"],
         cwd=folder,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **variables},
         capture_output=True,
@@ -206,7 +206,7 @@ def run_script(folder: Path, script: str, **variables: str) -> subprocess.Comple
 def run_all(candidate: CandidateFolder, **variables: str) -> str:
     """Run the three scripts one after another in one interpreter, as the host does; return what they print."""
     result = subprocess.run(
-        [sys.executable, "-W", "error::RuntimeWarning", "-c", ONE_INTERPRETER, str(candidate.code)],
+        [sys.executable, "-W", "error", "-c", ONE_INTERPRETER, str(candidate.code)],
         cwd=candidate.path,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **variables},
         capture_output=True,

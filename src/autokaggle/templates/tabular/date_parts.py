@@ -13,7 +13,15 @@ import pandas as pd
 
 ISO_DATE = re.compile(r"\s*\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T]\d{1,2}:\d{2}.*)?\s*")
 SAMPLE_ROWS = 200
-PARTS = ("year", "month", "day", "weekday", "hour", "minute", "dayofyear")
+PARTS = {
+    "year": "year",
+    "month": "month",
+    "day": "day",
+    "weekday": "day_of_week",
+    "day of year": "day_of_year",
+    "hour": "hour",
+    "minute": "minute",
+}
 # A part of which test holds mostly unseen values (days 20 to 31 after a train month of 19 days) misleads.
 SEEN_SHARE = 0.5
 
@@ -31,8 +39,8 @@ class DateParts:
         moments = to_dates(column)
         rows_before = len(column) - (0 if test is None else len(test))
         parts = []
-        for part in PARTS:
-            values = getattr(moments.dt, part)
+        for part, attribute in PARTS.items():
+            values = getattr(moments.dt, attribute)
             known, asked = values.iloc[:rows_before], values.iloc[rows_before:].dropna()
             if known.nunique() > 1 and (asked.empty or asked.isin(known).mean() >= SEEN_SHARE):
                 parts.append(part)
@@ -40,7 +48,7 @@ class DateParts:
 
     def __call__(self, column: pd.Series) -> dict[str, pd.Series]:
         moments = to_dates(column)
-        return {f"{self.name}: {part}": getattr(moments.dt, part).astype("float64") for part in self.parts}
+        return {f"{self.name}: {part}": getattr(moments.dt, PARTS[part]).astype("float64") for part in self.parts}
 
 
 def looks_like_dates(column: pd.Series) -> bool:

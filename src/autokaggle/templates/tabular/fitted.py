@@ -6,38 +6,20 @@ reads ``model.joblib``.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import joblib
-import numpy as np
-import pandas as pd
 
-import encoding
-import features
 import files
 import models
 import target_encoding
-from encoding import Encoded, Matrix
 from folds import Rows, Split
+from preparation import Preparation, encoded_table, matrix
 from targets import Floats
 
 MODEL_FILE = "model.joblib"
-
-
-@dataclass(frozen=True, eq=False)
-class Preparation:
-    """How raw rows become a matrix: what features.py learned, and the encoding of its features."""
-
-    state: Any
-    encoding: encoding.Encoding
-
-    def encode(self, table: pd.DataFrame) -> Encoded:
-        """Return the rows of a raw table as numbers."""
-        return encoding.encode(features.transform(table, self.state), self.encoding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,16 +82,3 @@ def load() -> Fitted:
     fitted = joblib.load(path)
     assert isinstance(fitted, Fitted)
     return fitted
-
-
-def matrix(encoded: Encoded, encoder: target_encoding.TargetEncoder, rows: Rows | None = None) -> Matrix:
-    """Return the rows (all when None) with their encoded keys behind."""
-    values, keys = (encoded.values, encoded.keys) if rows is None else (encoded.values[rows], encoded.keys[rows])
-    return np.concatenate([values, encoder.encode(keys)], axis=1)
-
-
-# Two tables of the one preparation that all folds share; preparations of single folds are used once each.
-@functools.lru_cache(maxsize=2)
-def encoded_table(preparation: Preparation, role: str) -> Encoded:
-    """Return all rows of train or test as numbers."""
-    return preparation.encode(files.load_table(role).drop(columns=files.config()["target_columns"], errors="ignore"))

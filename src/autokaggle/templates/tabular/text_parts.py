@@ -193,4 +193,4 @@ def to_number(word: Word) -> float:
 def _factorize(column: pd.Series) -> tuple[np.ndarray, list[str]]:
     """Return for each row the position of its value among the different values (-1 when missing), and these."""
     codes, values = pd.factorize(column.astype("str"))
-    return codes, [str(value) for value in values]
+    return codes, np.asarray(values, dtype=object).tolist()

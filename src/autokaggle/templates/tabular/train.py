@@ -5,18 +5,16 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pandas as pd
 
-import encoding
-import features
 import files
 import fitted
 import folds
 import models
 import target_encoding
 from clock import FitClock
-from fitted import FoldModel, Preparation
+from fitted import FoldModel
 from folds import Rows, Split
+from preparation import encoded_table, matrix, prepare_all_rows, prepare_fold
 from targets import Floats, Target, read_targets, row_weights, to_numbers
 
 # Where the labels of the scored rows are sealed, boosting watches this share of its own rows instead.
@@ -52,7 +50,7 @@ class Training:
         self.limits = files.read_limits()
         # The model for test comes last and is the one that counts: its time is kept for it.
         alone = len(self.targets) if refits else 0
-        self.shared = None if config["features"]["learn_from"] == "fold" else _prepare_from_all_rows()
+        self.shared = None if config["features"]["learn_from"] == "fold" else prepare_all_rows()
         self.fit = models.fitter(self.family)
         self.clock = FitClock(splits * len(self.targets), files.threads(), alone)
 
@@ -78,12 +76,12 @@ class Training:
         self, position: int, split: Split | None, fit_rows: Rows, watched_rows: Rows, parameters: dict[str, object]
     ) -> FoldModel:
         target, y = self.targets[position], self.labels[position]
-        preparation = self.shared or _prepare_from_fold(fit_rows)
-        encoded = fitted.encoded_table(preparation, "train")
+        preparation = self.shared or prepare_fold(fit_rows)
+        encoded = encoded_table(preparation, "train")
         encoder, crosswise = target_encoding.fit(encoded.keys[fit_rows], _outcomes(target, y[fit_rows]), self.seed)
         watched = None
         if len(watched_rows):
-            seen = fitted.matrix(encoded, encoder, watched_rows)
+            seen = matrix(encoded, encoder, watched_rows)
             watched = models.Rows(seen, y[watched_rows], row_weights(target, y[watched_rows]))
         name = self.name_of(position, split)
         if name in self.limits:
@@ -110,28 +108,6 @@ class Training:
         """Name a fit in the log and in ``limits.json``."""
         place = f"repeat {split.repeat}, fold {split.fold}" if split else "all rows"
         return f"{self.targets[position].name}, {place}"
-
-
-def _prepare_from_all_rows() -> Preparation:
-    """Learn features and encoding once, from train and test; no target is involved."""
-    targets = files.config()["target_columns"]
-    train, test = (files.load_table(role).drop(columns=targets, errors="ignore") for role in ("train", "test"))
-    state = features.fit(train, test)
-    preparation = Preparation(state, _encoding([features.transform(table, state) for table in (train, test)]))
-    fitted.encoded_table(preparation, "train")  # before the fits run side by side
-    return preparation
-
-
-def _prepare_from_fold(fit_rows: Rows) -> Preparation:
-    """Learn features from one fold's rows with their targets."""
-    train = files.load_table("train").iloc[fit_rows]
-    state = features.fit(train)
-    unlabelled = train.drop(columns=files.config()["target_columns"])
-    return Preparation(state, _encoding([features.transform(unlabelled, state)]))
-
-
-def _encoding(tables: list[pd.DataFrame]) -> encoding.Encoding:
-    return encoding.fit(tables, files.config()["features"].get("target_encode", "keys"))
 
 
 def _labelled(rows: Rows, y: Floats) -> Rows:
