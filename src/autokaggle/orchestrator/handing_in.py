@@ -25,6 +25,9 @@ OnProgress = Callable[[Progress], None]
 
 WAIT_SECONDS = 120.0
 
+# The number of a submission that Kaggle has not confirmed yet; its own numbers start at 1.
+UNCONFIRMED = 0
+
 
 def hand_in_stage(context: RunContext) -> str:
     """Send the run's submission, unless it was sent before, and wait for the score; say what came of it.
@@ -42,9 +45,8 @@ def hand_in_stage(context: RunContext) -> str:
 
     with closing(open_kaggle(context.settings)) as client:
         run = context.run
-        if run.sent:
-            sent = run.sent[-1]
-        else:
+        sent = next((known for known in reversed(run.sent) if known.ref != UNCONFIRMED), None)
+        if sent is None:
             sent = send(client, run, context.folder.submission, run.options.message, keep, report)
         if sent.status == "pending":
             sent = wait_for_score(client, run, sent, keep, report)
@@ -54,9 +56,21 @@ def hand_in_stage(context: RunContext) -> str:
 def send(
     client: KaggleClient, run: Run, submission: Path, message: str, keep: Keep, on_progress: OnProgress
 ) -> SentSubmission:
-    """Hand in the file; ``keep`` records it at once. Without a message, the run and its score describe it."""
+    """Hand in the file; without a message, the run and its score describe it.
+
+    ``keep`` records the description, which is unique, before anything is sent: after a kill or a lost answer, the next
+    process asks Kaggle whether that one came through.
+    """
+    from autokaggle.skills.competition.sending import unique_description
+
+    unconfirmed = next((known for known in run.sent if known.ref == UNCONFIRMED), None)
+    if unconfirmed is not None and (found := client.find_submission(run.slug, unconfirmed.description)):
+        keep(found)
+        return found
     score = f" cv {run.ensemble.score.mean:.5f}" if run.ensemble else ""
-    sent = client.submit(run.slug, submission, message or f"AutoKaggle {run.id}{score}", on_progress)
+    description = unconfirmed.description if unconfirmed else unique_description(message or f"{run.id}{score}")
+    keep(SentSubmission(ref=UNCONFIRMED, description=description))
+    sent = client.submit(run.slug, submission, message, on_progress, description=description)
     keep(sent)
     return sent
 
@@ -73,7 +87,7 @@ def wait_for_score(
 
 def with_sent(run: Run, sent: SentSubmission) -> Run:
     """Return the run's record with the submission in place of what was known of it."""
-    others = tuple(other for other in run.sent if other.ref != sent.ref)
+    others = tuple(other for other in run.sent if other.ref not in (sent.ref, UNCONFIRMED))
     return msgspec.structs.replace(run, sent=(*others, sent))
 
 
