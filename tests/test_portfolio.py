@@ -35,6 +35,13 @@ def test_the_quickest_comes_first(competition: SmallCompetition) -> None:
     assert first.expected_seconds < 4
 
 
+def test_no_candidate_may_take_the_whole_budget(competition: SmallCompetition) -> None:
+    plan = msgspec.structs.replace(competition.plan(), time_budget_seconds=100.0)
+    limits = [proposal.config["most_seconds"] for proposal in propose(plan, competition.profile())]
+    assert limits[0] == 20
+    assert set(limits[1:]) == {40}
+
+
 def test_heavy_libraries_are_left_out_unless_asked_for(competition: SmallCompetition) -> None:
     for proposal in propose(competition.plan(), competition.profile()):
         assert proposal.requirements == BASE_REQUIREMENTS

@@ -27,7 +27,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
 
     def load_module(module: str, /, **columns: str) -> ModuleType:
         config = {"columns": columns, "target_columns": ["target"], "seed": 0}
-        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), "utf-8")
+        (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
         return importlib.import_module(module)
 
     yield load_module
@@ -158,6 +158,25 @@ def test_values_and_gaps_that_were_never_seen_pass(load: Load) -> None:
     encoded = encoding.encode(features.transform(strange, state), learned)
     assert encoded.values.shape == (2, len(learned.names))
     assert (encoded.keys == -1).all()
+
+
+def test_a_column_named_like_what_is_made_of_another_keeps_its_place(load: Load) -> None:
+    features = load("features", **{"when: month": "number", "when": "datetime"})
+    table = pd.DataFrame({"when": [f"2024-{1 + n % 12:02d}-01" for n in range(40)], "when: month": np.arange(40.0)})
+    made = features.transform(table, features.fit(table))
+    assert made["when: month"].tolist() == list(range(40))
+    assert made["when: month'"].tolist() == [1 + n % 12 for n in range(40)]
+
+
+def test_numbers_beyond_float32_stay_apart_or_become_missing(load: Load) -> None:
+    features = load("features", stamp="number", wild="number")
+    encoding = importlib.import_module("encoding")
+    table = pd.DataFrame({"stamp": 1.7e9 + np.arange(40), "wild": [np.inf, -np.inf, 1e300, *range(37)]})
+    made = features.transform(table, features.fit(table))
+    encoded = encoding.encode(made, encoding.fit([made], "keys"))
+    assert np.diff(encoded.values[:, 0]).tolist() == [1.0] * 39
+    assert np.isnan(encoded.values[:3, 1]).all()
+    assert encoded.values[3:, 1].tolist() == list(range(37))
 
 
 def test_a_telling_key_is_encoded_without_a_rows_own_label(load: Load) -> None:

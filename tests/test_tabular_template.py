@@ -204,6 +204,18 @@ def test_fits_stop_at_the_deadline_and_the_next_run_does_the_same(tmp_path: Path
     pd.testing.assert_frame_equal(first, output(candidate, "oof.parquet"), check_exact=True)
 
 
+def test_a_pipelines_own_limit_holds_once_and_is_then_replaced_by_its_rounds(tmp_path: Path) -> None:
+    longer = replace(binary(), train=pd.concat([binary().train] * 40, ignore_index=True))
+    endless = {"rounds": 100_000, "patience": 100_000, "learning_rate": 0.0001}
+    candidate = prepare(longer, tmp_path, {"model": {"parameters": endless}, "most_seconds": 2})
+    assert run_all(candidate).count("time over") == 3
+    first = output(candidate, "oof.parquet")
+    (candidate.output / "limits.json").replace(candidate.code / "limits.json")
+    candidate.config.write_text(candidate.config.read_text("utf-8").replace("most_seconds: 2", "most_seconds: 0"))
+    run_all(candidate)
+    pd.testing.assert_frame_equal(first, output(candidate, "oof.parquet"), check_exact=True)
+
+
 def test_columns_that_test_lacks_are_never_used(tmp_path: Path) -> None:
     candidate = prepare(binary(), tmp_path)
     columns = yaml.safe_load(candidate.config.read_text("utf-8"))["columns"]

@@ -30,6 +30,9 @@ SCIKIT_LEARN_SECONDS = 1.3
 # One model of slow LightGBM with one thread: for itself, and for each cell of the table.
 SECONDS_PER_MODEL = 0.1
 SECONDS_PER_CELL = 5e-6
+# No candidate may take more than its share of the budget, the first one less: something must come after it.
+FIRST_SHARE = 0.2
+LARGEST_SHARE = 0.4
 # Fits run side by side, one thread each.
 FITS_AT_ONCE = 2
 
@@ -202,7 +205,8 @@ def propose(plan: Plan, profile: DataProfile) -> Iterator[Proposal]:
         encode_all = entry.encode_all and _has_categories(profile)
         if wanted and (configuration := (entry.family, entry.parameters, encode_all, entry.seed_offset)) not in tried:
             tried.append(configuration)
-            yield _proposal(entry, encode_all, plan, profile)
+            share = LARGEST_SHARE if len(tried) > 1 else FIRST_SHARE
+            yield _proposal(entry, encode_all, plan, profile, share * plan.time_budget_seconds)
 
 
 def expected_seconds(entry: Entry, plan: Plan, profile: DataProfile) -> float:
@@ -222,8 +226,12 @@ def _has_categories(profile: DataProfile) -> bool:
     return any(column.type == "VARCHAR" and column.in_train and column.in_test for column in profile.columns)
 
 
-def _proposal(entry: Entry, encode_all: bool, plan: Plan, profile: DataProfile) -> Proposal:
-    config: dict[str, Any] = {"model": {"parameters": entry.parameters}, "seed": plan.seed + entry.seed_offset}
+def _proposal(entry: Entry, encode_all: bool, plan: Plan, profile: DataProfile, most_seconds: float) -> Proposal:
+    config: dict[str, Any] = {
+        "model": {"parameters": entry.parameters},
+        "seed": plan.seed + entry.seed_offset,
+        "most_seconds": round(most_seconds, 1),
+    }
     if encode_all:
         config["features"] = {"target_encode": "all"}
     return Proposal(
@@ -232,5 +240,5 @@ def _proposal(entry: Entry, encode_all: bool, plan: Plan, profile: DataProfile) 
         hypothesis=entry.hypothesis,
         config=config,
         requirements=(*BASE_REQUIREMENTS, *entry.requirements),
-        expected_seconds=round(expected_seconds(entry, plan, profile), 1),
+        expected_seconds=round(min(expected_seconds(entry, plan, profile), START_SECONDS + most_seconds), 1),
     )

@@ -1,7 +1,7 @@
 """Time limits; this file shares what is left until the deadline among the fits still to do.
 
 ``AUTOKAGGLE_DEADLINE`` is the moment (seconds since 1970) by which the last script must have written its files.
-Without it there is no limit.
+Without it, and without a limit of the pipeline's own, there is none.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ STARTED = time.time()
 
 
 class FitClock:
-    """Hand out an end to each of ``fits``, of which ``parallel`` run at once, then to ``alone`` fits one by one."""
+    """Hand out an end to each of ``fits``, of which ``parallel`` run at once, then to ``alone`` fits one by one.
 
-    def __init__(self, fits: int, parallel: int, alone: int = 0) -> None:
+    All of them together may take ``most_seconds``, None for no such limit.
+    """
+
+    def __init__(self, fits: int, parallel: int, alone: int = 0, most_seconds: float | None = None) -> None:
         self._left = fits
         self._parallel = parallel
         self._alone = alone
@@ -30,6 +33,8 @@ class FitClock:
         now = time.time()
         reserve = RESERVE_SECONDS + now - STARTED
         self._end = now + (1 - RESERVE_SHARE) * (float(deadline) - now) - reserve if deadline else math.inf
+        if most_seconds is not None:
+            self._end = min(self._end, now + most_seconds)
 
     def next_end(self) -> float:
         """Return the moment at which the fit that starts now must stop, infinity when there is no limit.

@@ -16,6 +16,9 @@ import pandas as pd
 Matrix = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.int32]
 
+# From here on float32 cannot tell neighbouring whole numbers apart.
+LONG_NUMBER = 2.0**24
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -27,9 +30,14 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Encoding:
-    """What each feature becomes; ``levels`` are the known values of categories and keys, the commonest first."""
+    """What each feature becomes.
+
+    ``offsets`` are taken off numbers too long for float32. ``levels`` are the known values of categories and keys,
+    the commonest first.
+    """
 
     numbers: tuple[str, ...]
+    offsets: tuple[float, ...]
     categories: tuple[str, ...]
     keys: tuple[str, ...]
     levels: dict[str, pd.Index]
@@ -51,26 +59,31 @@ def fit(tables: Sequence[pd.DataFrame], target_encode: str) -> Encoding:
     ``target_encode`` says what is told by the target besides: ``keys``, ``all`` (categories too), or ``none``.
     """
     numbers: list[str] = []
+    offsets: list[float] = []
     categories: list[str] = []
     keys: list[str] = []
     levels: dict[str, pd.Index] = {}
     for name, column in tables[0].items():
         columns = [table[name] for table in tables]
         if pd.api.types.is_numeric_dtype(column):
-            if pd.concat(columns).nunique(dropna=False) > 1:
+            values = pd.concat(columns)
+            if values.nunique(dropna=False) > 1:
                 numbers.append(str(name))
+                offsets.append(float(values.min()) if LONG_NUMBER < values.abs().max() < np.inf else 0.0)
             continue
         levels[str(name)] = pd.Index(pd.concat([part.astype("str") for part in columns]).value_counts().index)
         (categories if isinstance(column.dtype, pd.CategoricalDtype) else keys).append(str(name))
     encoded = {"none": [], "keys": keys, "all": [*keys, *categories]}[target_encode]
-    return Encoding(tuple(numbers), tuple(categories), tuple(encoded), levels)
+    return Encoding(tuple(numbers), tuple(offsets), tuple(categories), tuple(encoded), levels)
 
 
 def encode(table: pd.DataFrame, encoding: Encoding) -> Encoded:
     """Return the rows of ``table`` as numbers, in its order."""
     values = np.empty((len(table), len(encoding.names)), dtype=np.float32)
-    for position, name in enumerate(encoding.numbers):
-        values[:, position] = table[name].to_numpy(np.float32, na_value=np.nan)
+    for position, (name, offset) in enumerate(zip(encoding.numbers, encoding.offsets, strict=True)):
+        with np.errstate(over="ignore"):
+            values[:, position] = table[name].to_numpy(np.float64, na_value=np.nan) - offset
+    values[np.isinf(values)] = np.nan
     for position, name in enumerate(encoding.categories, start=len(encoding.numbers)):
         codes = _codes(table[name], encoding.levels[name])
         values[:, position] = np.where(codes < 0, np.nan, codes)

@@ -59,8 +59,17 @@ def transform(table: Table, state: State) -> Table:
     """Return the features of each row of ``table``, in its order."""
     columns: dict[str, pd.Series] = {}
     for step in state.steps:
-        columns.update(step.make(*(table[name].reset_index(drop=True) for name in step.sources)))
+        made = step.make(*(table[name].reset_index(drop=True) for name in step.sources))
+        for label, column in made.items():
+            columns[_new_label(label, columns)] = column
     return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
+
+
+def _new_label(label: str, taken: dict[str, pd.Series]) -> str:
+    """Return a label that no other feature has: a raw column may be called like what is made of another."""
+    while label in taken:
+        label += "'"
+    return label
 
 
 def _steps(name: str, kind: str, column: pd.Series, test: pd.Series | None) -> list[Step]:

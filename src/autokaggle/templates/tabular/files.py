@@ -84,10 +84,13 @@ def write_predictions(name: str, rows: npt.NDArray[np.int64], values: npt.NDArra
     pq.write_table(pa.table(columns, names=["row", *config()["prediction_columns"]]), output_folder() / name)
 
 
-def read_limits() -> dict[str, int]:
-    """Return after how many rounds the clock ended fits when this pipeline first ran; ``limits.json`` holds them."""
+def read_limits() -> dict[str, int] | None:
+    """Return after how many rounds the clock ended fits when this pipeline first ran; None when it never did.
+
+    ``limits.json`` beside the code holds them.
+    """
     path = HERE / "limits.json"
-    return json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
 def write_limits(limits: dict[str, int]) -> None:

@@ -52,7 +52,9 @@ class Training:
         alone = len(self.targets) if refits else 0
         self.shared = None if config["features"]["learn_from"] == "fold" else prepare_all_rows()
         self.fit = models.fitter(self.family)
-        self.clock = FitClock(splits * len(self.targets), files.threads(), alone)
+        # A later run that knows where the clock ended the first goes as far, however long it takes.
+        most_seconds = None if self.limits is not None else config.get("most_seconds")
+        self.clock = FitClock(splits * len(self.targets), files.threads(), alone, most_seconds)
 
     def fit_fold(self, position: int, split: Split) -> FoldModel:
         """Fit the model of one target that may be judged on the split's scored rows."""
@@ -84,7 +86,7 @@ class Training:
             seen = matrix(encoded, encoder, watched_rows)
             watched = models.Rows(seen, y[watched_rows], row_weights(target, y[watched_rows]))
         name = self.name_of(position, split)
-        if name in self.limits:
+        if self.limits and name in self.limits:
             parameters = {**parameters, "rounds": self.limits[name]}
         task = models.Task(
             rows=models.Rows(
