@@ -20,6 +20,7 @@ from autokaggle.orchestrator.kaggle_account import open_kaggle
 from autokaggle.practice.accounts import DEMO_KEY, DEMO_TOKEN, DEMO_USERNAME
 from autokaggle.practice.kaggle_server import PracticeKaggle
 from autokaggle.records import Run, SentSubmission
+from autokaggle.skills.sandbox.limits import machine_memory_bytes
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from tests.kaggle_servers import SLUG, write_competition
@@ -282,6 +283,10 @@ def test_doctor_checks_a_competition(
     assert [found[name]["status"] for name in ("competition", "rules", "deadline", "submissions", "data")] == ["ok"] * 5
     assert found["submissions"]["detail"] == "5 of 5 left today"
     assert "5 files" in found["data"]["detail"]
+    assert "Use of external data is not permitted." in found["external data"]["detail"]
+    assert "maximum of five (5) Submissions per day" in found["submissions a day"]["detail"]
+    assert "Rule on team size: 5" in found["team size"]["detail"]
+    assert found["memory"]["status"] == "ok"
 
 
 def test_doctor_says_where_to_accept_rules(
@@ -300,6 +305,26 @@ def test_doctor_of_a_competition_that_cannot_be_reached_fails(
 ) -> None:
     code, found = findings(capsys, target)
     assert (code, found["competition"]["status"]) == (3, "fail")
+
+
+def test_doctor_goes_on_without_pages_that_cannot_be_read(
+    no_index: None, kaggle: PracticeKaggle, account: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kaggle.faults.add("not_found", match="ListCompetitionPages")
+    code, found = findings(capsys, SLUG)
+    assert (code, found["pages"]["status"], found["data"]["status"]) == (3, "fail", "ok")
+
+
+@pytest.mark.parametrize(("name", "status"), [("train.csv", "warn"), ("photos.bin", "ok")])
+def test_doctor_estimates_the_memory_that_tables_take(
+    name: str, status: str, no_index: None, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "huge").mkdir()
+    with (workplace / "huge" / name).open("wb") as stream:
+        stream.truncate(machine_memory_bytes() // 10)
+    _, found = findings(capsys, "./huge", "--offline")
+    assert found["memory"]["status"] == status
+    assert "20 times the tables'" in found["memory"]["detail"]
 
 
 def test_doctor_shows_lines_with_what_to_do(

@@ -496,6 +496,15 @@ class Event(Record, frozen=True, kw_only=True):
     fields: dict[str, Any] = {}
 
 
+class Finding(Record, frozen=True):
+    """One line of `doctor`; ``next_step`` says what to do about a warning or a failure."""
+
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    detail: str
+    next_step: str = ""
+
+
 class Progress(Record, frozen=True, kw_only=True):
     """How far a longer step is; ``total`` is None while unknown."""
 

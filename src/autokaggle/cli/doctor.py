@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from autokaggle.cli.program import Program
 from autokaggle.errors import ActionNeeded
 
 if TYPE_CHECKING:
-    from autokaggle.cli.checks import Finding
+    from autokaggle.records import Finding
 
 MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 
@@ -32,7 +31,10 @@ def doctor(program: Program, /, target: str | None, offline: bool, runs_dir: Pat
     """
     from itertools import chain
 
-    from autokaggle.cli.checks import check_competition, check_machine
+    import msgspec
+
+    from autokaggle.cli.checks import check_machine
+    from autokaggle.cli.competition_checks import check_competition
 
     settings = program.settings(runs_dir)
     found = []
@@ -43,7 +45,7 @@ def doctor(program: Program, /, target: str | None, offline: bool, runs_dir: Pat
             _show(finding)
     failed = [finding.name for finding in found if finding.status == "fail"]
     if program.json:
-        program.answer("", {"ok": not failed, "checks": [asdict(finding) for finding in found]})
+        program.answer("", {"ok": not failed, "checks": msgspec.to_builtins(found)})
     if failed:
         raise click.exceptions.Exit(ActionNeeded.exit_code)
 

@@ -1,6 +1,6 @@
 """What isolates generated code on this machine and what feeds its environments; this file looks at each in turn.
 
-Nothing is changed and nothing is raised: a fact says what was found and what to do about it.
+Nothing is changed and nothing is raised: a finding says what was found and what to do about it.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from autokaggle.errors import AutoKaggleError
-from autokaggle.records import Isolation
+from autokaggle.records import Finding, Isolation
 from autokaggle.skills.sandbox import bubblewrap, cgroup, landlock, seccomp
 from autokaggle.skills.sandbox.isolation import how_to_install, probe_isolation, self_test
 from autokaggle.skills.sandbox.limits import machine_memory_bytes
@@ -28,20 +27,10 @@ BUBBLEWRAP_WEAKNESS = "CVE-2026-87766: it follows links while it mounts"
 INDEX_PROBE = "threadpoolctl"
 
 
-@dataclass(frozen=True)
-class SandboxFact:
-    """One line of `doctor`; ``next_step`` says what to do about a warning or a failure."""
-
-    name: str
-    status: Literal["ok", "warn", "fail"]
-    detail: str
-    next_step: str = ""
-
-
-def diagnose(*, offline: bool = False) -> Iterator[SandboxFact]:
+def diagnose(*, offline: bool = False) -> Iterator[Finding]:
     """Look at isolation, limits and environments, one fact after another; ``offline`` asks no package index."""
     isolation = probe_isolation(allow_unsandboxed=True)
-    checks: list[Callable[[], SandboxFact]] = [partial(_level, isolation), partial(_self_test, isolation)]
+    checks: list[Callable[[], Finding]] = [partial(_level, isolation), partial(_self_test, isolation)]
     if sys.platform.startswith("linux"):
         checks += [_bubblewrap, _landlock, _seccomp, _control_group, _root]
     checks += [_uv, *([] if offline else [_index])]
@@ -49,83 +38,83 @@ def diagnose(*, offline: bool = False) -> Iterator[SandboxFact]:
         yield check()
 
 
-def _level(isolation: Isolation) -> SandboxFact:
+def _level(isolation: Isolation) -> Finding:
     detail = f"level {isolation.level}" + (f" by {isolation.backend}" if isolation.level != "none" else "")
     if isolation.level == "strong":
-        return SandboxFact("isolation", "ok", detail)
+        return Finding("isolation", "ok", detail)
     status: Literal["warn", "fail"] = "warn" if isolation.level == "partial" else "fail"
-    return SandboxFact("isolation", status, f"{detail}. {isolation.reason}".strip(), how_to_install())
+    return Finding("isolation", status, f"{detail}. {isolation.reason}".strip(), how_to_install())
 
 
-def _self_test(isolation: Isolation) -> SandboxFact:
+def _self_test(isolation: Isolation) -> Finding:
     if isolation.level == "none":
-        return SandboxFact("self-test", "fail", "there are no walls to test", how_to_install())
+        return Finding("self-test", "fail", "there are no walls to test", how_to_install())
     found = self_test(isolation)
     if found.trouble or found.reached:
         detail = found.trouble or f"these attempts got out: {', '.join(found.reached)}"
-        return SandboxFact("self-test", "fail", detail, "Do not run code that you have not read on this machine.")
-    return SandboxFact("self-test", "ok", f"all {len(found.attempted)} attempts to get out were stopped")
+        return Finding("self-test", "fail", detail, "Do not run code that you have not read on this machine.")
+    return Finding("self-test", "ok", f"all {len(found.attempted)} attempts to get out were stopped")
 
 
-def _bubblewrap() -> SandboxFact:
+def _bubblewrap() -> Finding:
     program = bubblewrap.find_bubblewrap()
     if program is None:
-        return SandboxFact("bubblewrap", "warn", "not installed", how_to_install())
+        return Finding("bubblewrap", "warn", "not installed", how_to_install())
     done = subprocess.run([str(program), "--version"], capture_output=True, text=True, timeout=10, check=False)
     version = tuple(int(part) for part in re.findall(r"\d+", done.stdout)[:3])
     detail = f"{'.'.join(map(str, version)) or 'unknown version'} at {program}"
     if version < SOUND_BUBBLEWRAP:
         # A warning would come up on nearly every distribution, for a weakness that our mounts do not touch.
         detail += f" (known weakness {BUBBLEWRAP_WEAKNESS}; AutoKaggle mounts nothing where a job can write)"
-    return SandboxFact("bubblewrap", "ok", detail)
+    return Finding("bubblewrap", "ok", detail)
 
 
-def _landlock() -> SandboxFact:
+def _landlock() -> Finding:
     version = landlock.landlock_abi()
     if version >= landlock.LEAST_ABI:
-        return SandboxFact("Landlock", "ok", f"version {version}")
+        return Finding("Landlock", "ok", f"version {version}")
     detail = f"version {version}, {landlock.LEAST_ABI} is needed" if version else "the kernel does not offer it"
-    return SandboxFact("Landlock", "warn", detail, "It serves only where bubblewrap does not work: Linux 6.7 has it.")
+    return Finding("Landlock", "warn", detail, "It serves only where bubblewrap does not work: Linux 6.7 has it.")
 
 
-def _seccomp() -> SandboxFact:
+def _seccomp() -> Finding:
     if not seccomp.is_supported():
         detail = f"no filter is known for {platform.machine()}"
-        return SandboxFact("seccomp", "fail", detail, "Use a machine with an x86_64 or aarch64 processor.")
+        return Finding("seccomp", "fail", detail, "Use a machine with an x86_64 or aarch64 processor.")
     count = len(seccomp.assemble(has_namespaces=True)) // seccomp.INSTRUCTION_BYTES
-    return SandboxFact("seccomp", "ok", f"{len(seccomp.REFUSED_CALLS)} system calls refused, {count} instructions")
+    return Finding("seccomp", "ok", f"{len(seccomp.REFUSED_CALLS)} system calls refused, {count} instructions")
 
 
-def _control_group() -> SandboxFact:
+def _control_group() -> Finding:
     if cgroup.can_make_cgroup():
-        return SandboxFact("control group", "ok", "the kernel bounds memory and processes of each step")
+        return Finding("control group", "ok", "the kernel bounds memory and processes of each step")
     if cgroup.scope_holds():
-        return SandboxFact("control group", "ok", "the user's systemd bounds memory and processes of each step")
+        return Finding("control group", "ok", "the user's systemd bounds memory and processes of each step")
     memory = f"{machine_memory_bytes() / 1e9:.1f} GB"
     detail = f"none can be made: memory (of {memory}) and processes are sampled 20 times a second instead"
-    return SandboxFact("control group", "warn", detail, "A systemd user session gives exact limits; this works too.")
+    return Finding("control group", "warn", detail, "A systemd user session gives exact limits; this works too.")
 
 
-def _root() -> SandboxFact:
+def _root() -> Finding:
     if os.geteuid() != 0:
-        return SandboxFact("user", "ok", "not root")
+        return Finding("user", "ok", "not root")
     pattern = Path("/proc/sys/kernel/core_pattern")
     detail = "running as root: a hole in the kernel would give away the whole machine"
     if os.access(pattern, os.W_OK):
         detail += "; /proc is shown read-only to generated code for that reason"
-    return SandboxFact("user", "warn", detail, "Run AutoKaggle as an ordinary user where you can.")
+    return Finding("user", "warn", detail, "Run AutoKaggle as an ordinary user where you can.")
 
 
-def _uv() -> SandboxFact:
+def _uv() -> Finding:
     try:
-        return SandboxFact("uv", "ok", uv_version())
+        return Finding("uv", "ok", uv_version())
     except AutoKaggleError as error:
-        return SandboxFact("uv", "fail", error.message, error.next_step)
+        return Finding("uv", "fail", error.message, error.next_step)
 
 
-def _index() -> SandboxFact:
+def _index() -> Finding:
     trouble = index_trouble(INDEX_PROBE)
     if trouble:
         step = "Check the network, UV_DEFAULT_INDEX and SSL_CERT_FILE; with --offline only known environments work."
-        return SandboxFact("package index", "warn", trouble, step)
-    return SandboxFact("package index", "ok", "it answers")
+        return Finding("package index", "warn", trouble, step)
+    return Finding("package index", "ok", "it answers")
