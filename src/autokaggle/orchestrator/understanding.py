@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 
 import msgspec
@@ -11,6 +12,7 @@ from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.journal import progress_listener
 from autokaggle.records import Competition, Decision, Decisions, MetricFinding
 from autokaggle.skills.competition import address
+from autokaggle.skills.competition.notices import obstacles, rules
 from autokaggle.skills.competition.pages import evaluation_text
 from autokaggle.storage.records_file import read_record, write_record
 
@@ -21,6 +23,10 @@ def fetch(context: RunContext) -> str:
     competition = msgspec.structs.replace(competition, metric=_identified(competition, _page_texts(context)))
     write_record(context.folder.competition, competition)
     context.save(slug=competition.slug, data_sha256=_data_hash(competition))
+    for notice in obstacles(competition, dt.datetime.now(dt.UTC)):
+        context.journal.tell("warning", f"{notice.text} {notice.next_step}".strip())
+    for notice in rules(competition):
+        context.journal.tell("info", f"{notice.text} {notice.next_step}".strip())
     megabytes = sum(file.bytes for file in competition.files) / 1e6
     return f"{len(competition.files)} files, {megabytes:,.1f} MB; metric: {_say(competition.metric)}"
 
@@ -35,6 +41,7 @@ def profile(context: RunContext) -> str:
         context.folder.data,
         context.folder.tables,
         {**pages, "evaluation": evaluation} if evaluation else pages,
+        target=context.run.options.target_columns or None,
         metric_wording=context.competition.metric.wording,
         on_progress=progress_listener(context.journal, "profile"),
     )
