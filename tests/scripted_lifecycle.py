@@ -35,6 +35,7 @@ from autokaggle.records import (
     Validation,
 )
 from autokaggle.skills.competition.address import parse_target
+from autokaggle.skills.dialogue.person import Person
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record, write_record
 from autokaggle.storage.state_store import StateStore
@@ -63,7 +64,9 @@ class ScriptedLifecycle:
         self._save(folder, settings, options, "created", isolation=isolation)
         return folder
 
-    def carry_out(self, folder: RunFolder, settings: Settings, listener: Listener) -> Run:
+    def carry_out(
+        self, folder: RunFolder, settings: Settings, listener: Listener, person: Person | None = None
+    ) -> Run:
         options = read_record(folder.record, Run).options
         journal = Journal(folder, listener)
         with FileLock(folder.lock):

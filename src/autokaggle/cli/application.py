@@ -13,6 +13,7 @@ from autokaggle import __version__
 from autokaggle.cli.auth import auth
 from autokaggle.cli.cache import cache
 from autokaggle.cli.cancel import cancel
+from autokaggle.cli.chat import chat, prompt
 from autokaggle.cli.completion import completion
 from autokaggle.cli.demo import demo
 from autokaggle.cli.doctor import doctor
@@ -34,6 +35,8 @@ COMMANDS: tuple[click.Command, ...] = (
     runs,
     resume,
     cancel,
+    chat,
+    prompt,
     submit,
     submissions,
     profile,

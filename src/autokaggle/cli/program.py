@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from autokaggle.config import Settings
     from autokaggle.orchestrator.journal import Listener
     from autokaggle.records import Run, RunOptions
+    from autokaggle.skills.dialogue.person import Person
     from autokaggle.storage.artifacts import RunFolder
 
 NAME = "autokaggle"
@@ -25,7 +26,9 @@ class Lifecycle(Protocol):
 
     def start_run(self, options: RunOptions, settings: Settings) -> RunFolder: ...
 
-    def carry_out(self, folder: RunFolder, settings: Settings, listener: Listener) -> Run: ...
+    def carry_out(
+        self, folder: RunFolder, settings: Settings, listener: Listener, person: Person | None = None
+    ) -> Run: ...
 
 
 @dataclass

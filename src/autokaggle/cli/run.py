@@ -58,6 +58,7 @@ def run(program: Program, /, target: str, runs_dir: Path | None, **given: Any) -
 
     Fetches and profiles its data, plans, searches for good pipelines within the time budget, and checks the result.
     """
+    from autokaggle.cli.chat import model_options
     from autokaggle.cli.handing_in import refuse_local
     from autokaggle.records import RunOptions
 
@@ -67,7 +68,7 @@ def run(program: Program, /, target: str, runs_dir: Path | None, **given: Any) -
         target=target,
         time_budget_seconds=values.parse_duration(given["time_budget"], "--time-budget"),
         seed=given["seed"],
-        chat=False,
+        **model_options(program, settings, given),
         model_family=_families(given["model_family"]),
         gpu=given["gpu"],
         metric=given["metric"],
@@ -85,8 +86,6 @@ def run(program: Program, /, target: str, runs_dir: Path | None, **given: Any) -
     )
     if options.submit:
         refuse_local(target)
-    if settings.model and given["model"] is None:
-        program.warn("AUTOKAGGLE_MODEL is set, but no language model takes part yet: the built-in strategist decides.")
     program.folder = program.runs().start_run(options, settings)
     give_result(program, program.folder, carry_out(program, program.folder, settings))
 
@@ -117,10 +116,14 @@ def resume(program: Program, /, run: str, runs_dir: Path | None) -> None:
 def carry_out(program: Program, folder: RunFolder, settings: Settings) -> Run:
     """Carry out what is left of a run while the screen shows it."""
     from autokaggle.cli.following import view_of
+    from autokaggle.cli.person import find_person
     from autokaggle.cli.screen import open_screen
+    from autokaggle.records import Run
+    from autokaggle.storage.records_file import read_record
 
     with open_screen(sys.stderr, view_of(folder), quiet=program.quiet) as screen:
-        return program.runs().carry_out(folder, settings, screen)
+        person = find_person(read_record(folder.record, Run).options, settings, screen.pause)
+        return program.runs().carry_out(folder, settings, screen, person)
 
 
 def give_result(program: Program, folder: RunFolder, run: Run) -> None:
@@ -158,11 +161,6 @@ def _families(text: str) -> str:
 def _refuse_what_is_not_there(given: dict[str, Any]) -> None:
     """A flag that did nothing would be a lie; say so instead."""
     asked = {
-        "--model": given["model"] not in (None, "none"),
-        "--chat": given["chat"],
-        "--answers": given["answers"],
-        "--schema-only": given["schema_only"],
-        "--max-cost": given["max_cost"],
         "--gpu on": given["gpu"] == "on",
         "--metric FILE.py:function": given["metric"] and ".py:" in given["metric"],
         "--cluster": given["cluster"],

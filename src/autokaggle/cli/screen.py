@@ -8,7 +8,8 @@ from __future__ import annotations
 import datetime as dt
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
@@ -36,6 +37,10 @@ class Screen(Protocol):
     ) -> None: ...
 
     def __call__(self, event: Event) -> None: ...
+
+    def pause(self) -> AbstractContextManager[None]:
+        """Leave the terminal to somebody else while the block runs."""
+        ...
 
 
 def open_screen(stream: TextIO, view: RunView | None = None, *, quiet: bool = False) -> Screen:
@@ -89,6 +94,9 @@ class PlainScreen:
         except (OSError, ValueError):
             self._is_closed = True
 
+    def pause(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def _is_due(self) -> bool:
         now = self._clock()
         if self._last_progress is not None and now - self._last_progress < SECONDS_BETWEEN_PROGRESS_LINES:
@@ -124,6 +132,14 @@ class LiveScreen:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.stop()
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()
 
     def __call__(self, event: Event) -> None:
         self.view.apply(event)

@@ -1,0 +1,182 @@
+"""The person in a talk; this file shows what is said on stderr, and reads lines with editing and history.
+
+What a model says is foreign text: it cannot steer the terminal. Ctrl-C empties the line, then leaves; nothing that was
+decided is lost by it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from autokaggle.orchestrator.journal import printable
+from autokaggle.skills.dialogue.person import ScriptedPerson, read_lines
+
+if TYPE_CHECKING:
+    from prompt_toolkit import PromptSession
+
+    from autokaggle.config import Settings
+    from autokaggle.records import RunOptions
+    from autokaggle.skills.dialogue.person import Person
+
+Pause = Callable[[], AbstractContextManager[None]]
+
+LINE_MARK = "you> "
+HISTORY_FILE = "chat_history"
+THINKING = "…"
+LEAVING = "Ctrl-C again leaves; what was decided is kept."
+
+
+def find_person(options: RunOptions, settings: Settings, pause: Pause = nullcontext) -> Person | None:
+    """Return whom a run talks to: a file with answers, the person at the terminal, or whoever writes to stdin.
+
+    ``pause`` makes room on the screen while they talk. None when the run has no talk, or repeats a recorded one.
+    """
+    if options.answers is not None:
+        return ShownPerson(read_lines(Path(options.answers).read_text("utf-8-sig")), pause)
+    if not options.chat or (options.model or "").startswith("replay:"):
+        return None
+    if at_terminal():
+        return TerminalPerson(settings.home, pause)
+    return ShownPerson(_lines_of(sys.stdin), pause)
+
+
+def at_terminal() -> bool:
+    """Say whether somebody can type and read."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+
+
+class ShownPerson(ScriptedPerson):
+    """Lines from a file or a pipe; the talk is shown as if they were typed."""
+
+    def __init__(self, lines: Iterable[str], pause: Pause = nullcontext) -> None:
+        super().__init__(lines, on_show=_show, on_line=lambda line: _show(LINE_MARK + line))
+        self._pause = pause
+
+    def __enter__(self) -> Self:
+        self._room = self._pause()
+        self._room.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._room.__exit__(kind, error, trace)
+
+
+class TerminalPerson:
+    """Somebody at a terminal; lines are kept in a private file in ``home`` for the arrow keys."""
+
+    is_there = True
+
+    def __init__(self, home: Path, pause: Pause = nullcontext) -> None:
+        self._home = home
+        self._pause = pause
+        self._session: PromptSession[str] | None = None
+        self._shown = ""
+        self._wants_out = False
+
+    def __enter__(self) -> Self:
+        self._room = self._pause()
+        self._room.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._room.__exit__(kind, error, trace)
+
+    def read(self) -> str | None:
+        """Return the next line, None after Ctrl-D.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C twice on an empty line, or another signal.
+        """
+        self._session = self._session or _open_session(self._home)
+        while True:
+            try:
+                line = self._session.prompt(LINE_MARK)
+            except EOFError:
+                return None
+            except KeyboardInterrupt as interrupt:
+                if self._wants_out or interrupt.args:
+                    raise
+                self._wants_out = True
+                self.show(LEAVING)
+                continue
+            self._wants_out = False
+            return line
+
+    def show(self, text: str) -> None:
+        """Show something from the program, set off from what the model says."""
+        _show(click.style(_harmless(text), dim=True))
+
+    def stream(self, text: str) -> None:
+        """Write what is new of ``text``; an empty one says that an answer is on its way."""
+        if not text:
+            _write(click.style(THINKING, dim=True) + "\n")
+            self._shown = ""
+            return
+        if not text.startswith(self._shown):
+            _write("\n")
+            self._shown = ""
+        _write(_harmless(text[len(self._shown) :]))
+        self._shown = text
+
+    def finish(self, text: str) -> None:
+        """Write the rest of an answer and end its line."""
+        self.stream(text)
+        _write("\n")
+        self._shown = ""
+
+
+def _open_session(home: Path) -> PromptSession[str]:
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
+    from prompt_toolkit.history import FileHistory
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+    from prompt_toolkit.output import create_output
+
+    from autokaggle.storage.records_file import PRIVATE_FILE, make_private_folder
+
+    history = make_private_folder(home) / HISTORY_FILE
+    os.close(os.open(history, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE))
+    keys = KeyBindings()
+
+    @keys.add("c-c")
+    def _(event: KeyPressEvent) -> None:
+        if event.current_buffer.text:
+            event.current_buffer.reset()
+        else:
+            event.app.exit(exception=KeyboardInterrupt())
+
+    return PromptSession(
+        history=FileHistory(str(history)),
+        auto_suggest=AutoSuggestFromHistory(),
+        key_bindings=keys,
+        output=create_output(stdout=sys.stderr),
+    )
+
+
+def _lines_of(stream: Iterable[str]) -> Iterator[str]:
+    for line in stream:
+        yield from read_lines(line)
+
+
+def _show(text: str) -> None:
+    _write(text + "\n")
+
+
+def _write(text: str) -> None:
+    click.echo(text, nl=False, err=True)
+
+
+def _harmless(text: str) -> str:
+    return "\n".join(printable(line) for line in text.split("\n"))
