@@ -172,7 +172,48 @@ def test_a_submission_is_handed_in_scored_and_listed_beside_what_was_expected(
         {"mean": 0.8371, "low": 0.79, "high": 0.88},
     )
     assert call("submissions", SLUG) == 0
-    assert "public 0.46154, expected 0.83710 (0.79000 to 0.88000)" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "public 0.46154, expected 0.83710 (0.79000 to 0.88000), outside of what was expected" in out
+    assert f"Pick {sent['ref']} as final: the best expected score, 0.8371." in out
+
+
+def test_submissions_are_judged_together(
+    finished: RunFolder, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = [f"{number},{int(number % 2 == 0)}" for number in range(60, 80)]
+    assert call("submit", "--wait") == 0
+    finished.submission.write_text("id,survived\n" + "\n".join(answers) + "\n")
+    assert call("submit", "--wait") == 0
+    own = workplace / "own.csv"
+    own.write_text("id,survived\n" + "".join(f"{number},{number % 2}\n" for number in range(60, 80)))
+    with closing(open_kaggle(load_settings())) as client:
+        by_hand = client.submit(SLUG, own, "by hand").ref
+        client.wait_for_score(SLUG, by_hand)
+    capsys.readouterr()
+    assert call("submissions", SLUG, "--json") == 0
+    found = one_object(capsys.readouterr().out)
+    rows = found["submissions"]
+    assert [row["public_score"] for row in rows] == [1.0, 0.46154, 0.0]
+    assert [row["is_better_than_next"] for row in rows] == [True, True, None]
+    assert (rows[0]["ref"], rows[0]["run_id"], rows[0]["cv"]) == (by_hand, None, None)
+    assert (found["metric"], found["greater_is_better"], found["correlation"]) == ("accuracy", True, None)
+    assert [pick["ref"] for pick in found["final_picks"]] == [rows[1]["ref"], by_hand]
+    assert call("submissions", SLUG) == 0
+    out = capsys.readouterr().out
+    assert "No correlation yet: 3 scored submissions of runs are needed." in out
+    assert f"Pick {by_hand} as final: the best public score of the rest, 1." in out
+
+
+def test_submissions_without_any_run_stay_as_kaggle_lists_them(
+    kaggle: PracticeKaggle, account: None, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "own.csv").write_text(SAMPLE)
+    with closing(open_kaggle(load_settings())) as client:
+        refs = [client.submit(SLUG, workplace / "own.csv", f"try {number}").ref for number in range(2)]
+    assert call("submissions", SLUG, "--json") == 0
+    found = one_object(capsys.readouterr().out)
+    assert [row["ref"] for row in found["submissions"]] == refs[::-1]
+    assert (found["greater_is_better"], found["final_picks"]) == (None, [])
 
 
 def test_run_submit_shows_the_score(capsys: pytest.CaptureFixture[str]) -> None:

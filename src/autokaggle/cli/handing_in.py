@@ -39,20 +39,20 @@ def submit(program: Program, /, run: str, message: str, wait: bool, runs_dir: Pa
 def submissions(program: Program, /, target: str) -> None:
     """List your submissions to a competition.
 
-    Puts the score that a run expected beside the one that Kaggle gave.
+    Puts the score that a run expected beside the one that Kaggle gave, says which differences are noise, and which two
+    to pick as final.
     """
+    from autokaggle.cli.ledger import judge
     from autokaggle.orchestrator.kaggle_account import open_kaggle
     from autokaggle.skills.competition.address import parse_target
 
     settings = program.settings()
     refuse_local(target)
     slug = parse_target(target).slug
-    expected = _expected(settings, slug)
     with closing(open_kaggle(settings)) as client:
         listed = client.submissions(slug)
-    rows = [{**sent_facts(sent), **expected.get(sent.ref, {"run_id": None, "cv": None})} for sent in listed]
-    text = "\n".join(_row(row) for row in rows) or f"There is no submission to {slug} yet."
-    program.answer(text, {"slug": slug, "submissions": rows})
+    text, facts = judge(settings, slug, listed)
+    program.answer(text or f"There is no submission to {slug} yet.", facts)
 
 
 def hand_in(program: Program, folder: RunFolder, settings: Settings, *, message: str, wait: bool) -> SentSubmission:
@@ -152,38 +152,3 @@ def _record(folder: RunFolder, sent: SentSubmission) -> None:
 
     with FileLock(folder.lock):
         write_record(folder.record, with_sent(read_record(folder.record, Run), sent))
-
-
-def _expected(settings: Settings, slug: str) -> dict[int, dict[str, Any]]:
-    """Return by submission which run it came from and what that run expected, as far as the index knows them."""
-    from autokaggle.errors import AutoKaggleError
-    from autokaggle.storage.artifacts import RunFolder
-    from autokaggle.storage.run_folders import read_run
-    from autokaggle.storage.state_store import StateStore
-
-    found: dict[int, dict[str, Any]] = {}
-    with StateStore(settings.state) as store:
-        rows = [row for row in store.runs() if row.slug == slug]
-    for row in rows:
-        try:
-            sent = read_run(RunFolder(row.folder)).sent
-        except AutoKaggleError:
-            continue
-        cv = None if row.score is None else {"mean": row.score, "low": row.score_low, "high": row.score_high}
-        found |= {one.ref: {"run_id": row.id, "cv": cv} for one in sent}
-    return found
-
-
-def _row(row: dict[str, Any]) -> str:
-    from autokaggle.cli.text import harmless, local_time, number
-
-    scores = [f"{name} {number(row[key])}" for name, key in SCORES.items() if row[key] is not None]
-    if row["cv"]:
-        scores.append(
-            f"expected {number(row['cv']['mean'])} ({number(row['cv']['low'])} to {number(row['cv']['high'])})"
-        )
-    said = ", ".join(scores) or row["error"] or row["status"]
-    return harmless(f"{row['ref']}  {local_time(row['date'])}  {said}  {row['run_id'] or row['description']}")
-
-
-SCORES = {"public": "public_score", "private": "private_score"}
