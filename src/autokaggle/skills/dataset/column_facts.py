@@ -22,6 +22,7 @@ from autokaggle.storage.parquet_tables import quote_identifier, quote_text
 NUMBERS = ("BIGINT", "DOUBLE")
 SAMPLE_ROWS = 20_000
 SAMPLE_CELLS = 4_000_000
+SAMPLE_BYTES = 64 << 20
 FEWEST_ROWS = 1_000
 COLUMNS_AT_ONCE = 100
 EXACT_BELOW = float(1 << 53)
@@ -91,9 +92,8 @@ def measure(
 ) -> tuple[int, dict[str, Facts]]:
     """Measure the parquet table at ``path``; return its rows and the facts of each column."""
     source = f"read_parquet({quote_text(str(path))}, file_row_number = true)"
-    counted = connection.execute(f"SELECT count(*) FROM {source}").fetchone()
-    rows = int(counted[0]) if counted else 0
-    most = max(FEWEST_ROWS, min(SAMPLE_ROWS, SAMPLE_CELLS // max(1, len(types))))
+    rows, row_bytes = _size(connection, path)
+    most = max(FEWEST_ROWS, min(SAMPLE_ROWS, SAMPLE_CELLS // max(1, len(types)), SAMPLE_BYTES // max(1, row_bytes)))
     step = max(1, -(-rows // most))
     sample = _sample(connection, source, types, step)
     if step == 1:
@@ -106,6 +106,16 @@ def measure(
         mean, deviation = (_steady(next(cells)), _steady(next(cells))) if kind in NUMBERS else (None, None)
         facts[name] = Facts(kind, rows, known, min(distinct, known), False, low, high, mean, deviation, *sample[name])
     return rows, facts
+
+
+def _size(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[int, int]:
+    """Return the table's rows and about how many bytes one of them takes."""
+    source = quote_text(str(path))
+    found = connection.execute(
+        f"SELECT (SELECT num_rows FROM parquet_file_metadata({source})), "
+        f"(SELECT sum(total_uncompressed_size) FROM parquet_metadata({source}))"
+    ).fetchone() or (0, 0)
+    return int(found[0]), int(found[1] or 0) // max(1, int(found[0]))
 
 
 def _of_all_rows(kind: TypeName, rows: int, numbers: Floats, texts: tuple[str | None, ...]) -> Facts:

@@ -5,6 +5,7 @@ Kinds are guesses about meaning, types are facts about storage: the whole number
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -128,9 +129,9 @@ def guess_kind(name: str, facts: Facts) -> Guessed:
 def top_values(facts: Facts) -> tuple[tuple[str, float], ...]:
     """Return the commonest values with their share of the sampled rows; nothing when no value repeats."""
     rows = max(len(facts.texts), len(facts.numbers))
-    commonest = sorted(facts.counts.items(), key=lambda item: (-item[1], item[0]))[:TOP_VALUES]
-    if not commonest or commonest[0][1] < 2 or facts.type == "TIMESTAMP":
+    if facts.type == "TIMESTAMP" or len(facts.counts) == facts.counts.total():
         return ()
+    commonest = heapq.nsmallest(TOP_VALUES, facts.counts.items(), key=lambda item: (-item[1], item[0]))
     return tuple((_shown(value), _share(count / rows)) for value, count in commonest if count > 1)
 
 

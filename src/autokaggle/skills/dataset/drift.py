@@ -18,6 +18,7 @@ from autokaggle.skills.dataset.column_facts import Facts, Floats
 
 ROWS_PER_SIDE = 2_500
 MOST_WEIGHTS = 400
+MOST_COLUMNS = 130
 MOST_BINS = 12
 FOLDS = 4
 # Weights shrink as if this share of the rows spoke against them.
@@ -62,7 +63,7 @@ def drift_by_chance(train_rows: int, test_rows: int) -> float:
 
 def tell_apart(train: Mapping[str, Facts], test: Mapping[str, Facts], names: Sequence[str]) -> Adversary | None:
     """Cross-fit a model that tells test rows from train rows by the columns ``names``; None when there is nothing."""
-    chosen = _strongest(train, test, names)
+    chosen = _comparable(train, test, names)
     if not chosen:
         return None
     bins = int(np.clip(MOST_WEIGHTS // len(chosen), 3, MOST_BINS))
@@ -99,13 +100,20 @@ def _largest_gap(first: Floats, second: Floats) -> float:
     return float(np.abs(below[0] - below[1])[~np.isnan(values)].max(initial=0.0))
 
 
-def _strongest(train: Mapping[str, Facts], test: Mapping[str, Facts], names: Sequence[str]) -> list[str]:
-    """Leave out columns that cannot be compared; of very many keep those that drift most."""
+def _comparable(train: Mapping[str, Facts], test: Mapping[str, Facts], names: Sequence[str]) -> list[str]:
+    """Leave out columns that cannot be compared; of very many keep those that drift beyond chance and some others.
+
+    Keeping those that drift most would choose by the very rows that the model is tested on.
+    """
     drifts = {name: column_drift(train[name], test[name]) for name in names}
     usable = [name for name in names if drifts[name] is not None]
-    if len(usable) <= MOST_WEIGHTS // 3:
+    if len(usable) <= MOST_COLUMNS:
         return usable
-    return sorted(usable, key=lambda name: -(drifts[name] or 0.0))[: MOST_WEIGHTS // 3]
+    chance = drift_by_chance(*(len(side[usable[0]].numbers) or len(side[usable[0]].texts) for side in (train, test)))
+    beyond = sorted((name for name in usable if (drifts[name] or 0) > chance), key=lambda name: -(drifts[name] or 0))
+    others = [name for name in usable if (drifts[name] or 0) <= chance]
+    room = max(0, MOST_COLUMNS - len(beyond))
+    return [*beyond[:MOST_COLUMNS], *others[:: max(1, len(others) // max(1, room))][:room]]
 
 
 def _codes(train: Facts, test: Facts, bins: int) -> tuple[Codes, Codes]:

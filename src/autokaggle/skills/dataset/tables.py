@@ -16,10 +16,12 @@ from pathlib import Path
 
 import duckdb
 
+from autokaggle.errors import OutsideWorldError
 from autokaggle.skills.dataset import text_files
 from autokaggle.skills.dataset.column_types import MISSING_TEXTS, ColumnType, widen
 from autokaggle.skills.dataset.text_files import Dialect
 from autokaggle.storage.parquet_tables import quote_identifier, quote_text
+from autokaggle.storage.records_file import PRIVATE_FILE
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".psv", ".tab", ".txt", ".dat", ".data")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -27,10 +29,15 @@ PARQUET_SUFFIXES = (".parquet", ".pq")
 TABLE_SUFFIXES = (*TEXT_SUFFIXES, *JSON_SUFFIXES, *PARQUET_SUFFIXES)
 SAMPLE_ROWS = 20_000
 SAMPLE_CELLS = 2_000_000
-MEMORY_BYTES = 800 << 20
+SAMPLE_BYTES = 32 << 20
+FEWEST_SAMPLE_ROWS = 200
+MEMORY_BYTES = 640 << 20
 LARGEST_MEMBER_BYTES = 50 << 30
 LARGEST_RATIO = 200
-LONGEST_LINE_BYTES = 16 << 20
+# DuckDB reads through buffers of sixteen times the longest line that it expects.
+LINE_BYTES = 2 << 20
+ROW_GROUP_CELLS = 4_000_000
+LONGEST_LINE_BYTES = 32 << 20
 UNNAMED = "unnamed"
 # Measured on 2 million rows: a quarter less work to write and to read than the defaults.
 WRITTEN_AS = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION lz4_raw"
@@ -164,7 +171,10 @@ def write_parquet(
         )
         scan = table.scan_without_missing(_exact(held))
         try:
-            connection.execute(f"COPY (SELECT {columns} FROM {scan}) TO {quote_text(str(target))} ({WRITTEN_AS})")
+            connection.execute(
+                f"COPY (SELECT {columns} FROM {scan}) TO {quote_text(str(target))} "
+                f"({WRITTEN_AS}, ROW_GROUP_SIZE {_row_group(len(table.columns))})"
+            )
         except (duckdb.InvalidInputException, duckdb.ConversionException):
             wider = _widened(connection, table, held)
             if wider != held:
@@ -173,8 +183,19 @@ def write_parquet(
                 table = _through_clean_copy(connection, table, table.text, scratch)
             else:
                 raise
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise OutsideWorldError(
+                f"{table.name} cannot be written as a table: {_first_line(error)}.",
+                "Free disk space or memory, then resume the run.",
+            ) from error
         else:
+            target.chmod(PRIVATE_FILE)
             return table, held
+
+
+def _row_group(columns: int) -> int:
+    """Return how many rows to hold before writing: DuckDB's own number, fewer in wide tables."""
+    return min(122_880, max(2_048, ROW_GROUP_CELLS // columns // 2_048 * 2_048))
 
 
 def _exact(types: Mapping[str, ColumnType]) -> set[str]:
@@ -239,7 +260,7 @@ def _through_clean_copy(
     try:
         ragged, first_line = text_files.rewrite(path, dialect, clean)
         clean_dialect = Dialect(encoding="utf-8", delimiter=",", header=table.columns, width=dialect.width)
-        scan = _scan(clean, clean_dialect, "none")
+        scan = _scan(clean, clean_dialect, "none", max(LINE_BYTES, min(LONGEST_LINE_BYTES, clean.stat().st_size)))
         sample = _sample(connection, scan, table.columns)
     except (text_files.UnreadableText, duckdb.Error) as error:
         raise UnreadableTable(f"cannot be read ({_first_line(error)})") from error
@@ -248,21 +269,26 @@ def _through_clean_copy(
     )
 
 
-def _scan(path: Path, dialect: Dialect, compression: str) -> str:
+def _scan(path: Path, dialect: Dialect, compression: str, line_bytes: int = LINE_BYTES) -> str:
     names = ", ".join(f"'c{position}': 'VARCHAR'" for position in range(dialect.width))
     has_header = str(bool(dialect.header)).lower()
     return (
         f"read_csv({quote_text(str(path))}, {READ_AS_TEXT}, header = {has_header}, "
-        f"delim = {quote_text(dialect.delimiter)}, quote = '\"', escape = '\"', max_line_size = {LONGEST_LINE_BYTES}, "
-        f"compression = '{compression}', columns = {{{names}}})"
+        f"delim = {quote_text(dialect.delimiter)}, quote = '\"', escape = '\"', compression = '{compression}', "
+        f"max_line_size = {line_bytes}, columns = {{{names}}})"
     )
 
 
 def _sample(
     connection: duckdb.DuckDBPyConnection, scan: str, columns: Sequence[str]
 ) -> dict[str, tuple[str | None, ...]]:
-    rows = min(SAMPLE_ROWS, max(200, SAMPLE_CELLS // len(columns)))
-    found = connection.execute(f"SELECT * FROM {scan} LIMIT {rows}").fetchall()
+    rows = min(SAMPLE_ROWS, max(FEWEST_SAMPLE_ROWS, SAMPLE_CELLS // len(columns)))
+    found = connection.execute(f"SELECT * FROM {scan} LIMIT {min(rows, FEWEST_SAMPLE_ROWS)}").fetchall()
+    if len(found) == FEWEST_SAMPLE_ROWS < rows:
+        # Long documents: as many rows as fit into memory, by the length of the first ones.
+        row_bytes = max(1, sum(len(cell) for row in found for cell in row if cell) // len(found))
+        rows = max(FEWEST_SAMPLE_ROWS, min(rows, SAMPLE_BYTES // row_bytes))
+        found = connection.execute(f"SELECT * FROM {scan} LIMIT {rows}").fetchall()
     if not found:
         return dict.fromkeys(columns, ())
     return dict(zip(columns, zip(*found, strict=True), strict=True))
