@@ -78,7 +78,7 @@ def test_independent_models_together_beat_the_best_alone(tmp_path: Path) -> None
     for _ in range(6):
         library.add(library.latent + 0.6 * RANDOM.normal(size=library.latent.shape))
     found = library.combine()
-    assert found.method in ("greedy", "mean")
+    assert found.method != "single"
     assert found.score.mean < min(each.score.mean for each in library.evaluations.values()) - 0.05
     assert sum(member.weight for member in found.members) == pytest.approx(1)
 
@@ -120,6 +120,33 @@ def test_errors_of_logarithms_are_blended_as_logarithms(tmp_path: Path) -> None:
     used = [library.evaluations[member.candidate].oof for member in found.ensemble.members]
     expected = blend(used, [member.weight for member in found.ensemble.members], "log1p")
     assert np.array_equal(found.evaluation.oof, expected)
+
+
+def test_a_stack_may_subtract_what_models_have_in_common(tmp_path: Path) -> None:
+    library = numbers(tmp_path, rows=3000)
+    shared = RANDOM.normal(size=library.latent.shape)
+    library.add(library.latent + shared)
+    library.add(library.latent + 2 * shared)
+    found = library.combine()
+    weights = {member.candidate: member.weight for member in found.members}
+    assert found.method == "stacker"
+    assert weights == pytest.approx({"c001": 2.0, "c002": -1.0}, abs=0.05)
+    assert found.score.mean < library.evaluations["c001"].score.mean - 0.1
+
+
+def test_a_stack_of_probabilities_is_a_logistic_regression_on_logits(tmp_path: Path) -> None:
+    rows = 3000
+    latent, shared = RANDOM.normal(size=(rows, 1)), RANDOM.normal(size=(rows, 1))
+    truth = RANDOM.random(rows) < 1 / (1 + np.exp(-2 * latent[:, 0]))
+    plan = make_plan("log_loss", task="binary_classification", kind="probability", classes={"y": ("False", "True")})
+    train = {"id": ids("a", rows), "y": text_column(truth)}
+    library = Library(write_tables(plan, tmp_path, train, {"id": ids("t", TEST_ROWS)}), latent)
+    library.add(1 / (1 + np.exp(-3 * latent - 2 * shared)))
+    library.add(1 / (1 + np.exp(-latent + 2 * shared)))
+    found = build_ensemble(plan, library.truth, library.folds, library.evaluations)
+    assert (found.ensemble.method, found.ensemble.blend) == ("stacker", "logits")
+    assert [member.weight for member in found.ensemble.members] == pytest.approx([0.5, 0.5], abs=0.05)
+    assert found.loss == min(found.losses.values())
 
 
 def test_accuracy_is_served_by_weights_chosen_for_the_log_loss(tmp_path: Path) -> None:

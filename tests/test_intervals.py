@@ -72,6 +72,14 @@ def test_a_small_test_set_makes_the_range_wider() -> None:
     assert widths[0] > 1.5 * widths[1] > 1.5 * widths[2]
 
 
+@pytest.mark.parametrize(("draw", "worse"), [(chances, "low"), (values, "high")])
+def test_the_range_reaches_farther_to_the_worse_side(draw: Callable[[int], Answers], worse: str) -> None:
+    answers = draw(1000)
+    low, high = expected_range(answers, np.arange(1000) % 5, 500, is_shifted=False)
+    reach = {"low": answers.score() - low, "high": high - answers.score()}
+    assert reach[worse] == pytest.approx(1.38 * min(reach.values()), rel=0.01)
+
+
 def test_folds_that_differ_beyond_chance_widen_the_range_where_test_is_shifted_too() -> None:
     fold = np.arange(1000) % 5
     truth = RANDOM.integers(0, 2, 1000)

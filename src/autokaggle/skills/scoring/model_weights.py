@@ -1,7 +1,7 @@
-"""Weights of models; this file holds the three ways to choose them, on evidence and the smooth loss alone.
+"""Weights of models; this file holds the four ways to choose them, on evidence and the smooth loss alone.
 
-Evidence is (models, n_rows, targets) as ``Surrogate.evidence`` gives it. Weights are (models,), never negative, and add
-up to 1.
+Evidence is (models, n_rows, targets) as ``Surrogate.evidence`` gives it. Weights are (models,) and add up to 1; only
+those of the linear stack may be negative.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ ROWS_IN_BAG = 0.6
 MOST_ROWS_IN_BAG = 6_000
 MOST_MODELS = 25
 MEAN_OF = 5
+RIDGE = 0.003
+MOST_STEPS = 15
+SMALLEST_STEP = 1e-7
 
 
 def best_single(surrogate: Surrogate, evidence: Floats) -> Floats:
@@ -47,6 +50,40 @@ def bagged_greedy(surrogate: Surrogate, evidence: Floats) -> Floats:
     weights = np.zeros(len(evidence))
     weights[models] = chosen / chosen.sum()
     return weights
+
+
+def linear_stack(surrogate: Surrogate, evidence: Floats) -> Floats:
+    """Minimise the loss over all weights that add up to 1, held towards equal weights by a small ridge.
+
+    Ridge regression for squared losses, logistic regression for logits; other losses get the mean of the best.
+    """
+    if not surrogate.is_smooth:
+        return mean_of_best(surrogate, evidence)
+    models = np.sort(_by_loss(surrogate, evidence)[:MOST_MODELS])
+    columns = evidence[models].reshape(len(models), -1).T
+    equal = np.full(len(models), 1 / len(models))
+    ridge = RIDGE * (1.0 if surrogate.of_truth else float(np.mean(surrogate.weights * surrogate.goals.var(axis=0))))
+    stacked = equal
+    for _ in range(MOST_STEPS):
+        slope, bend = (
+            part.reshape(-1) for part in surrogate.gradients((columns @ stacked).reshape(evidence.shape[1:]))
+        )
+        gradient = columns.T @ slope / len(columns) + 2 * ridge * (stacked - equal)
+        curvature = (columns * bend[:, None]).T @ columns / len(columns) + 2 * ridge * np.eye(len(models))
+        step = _step_within_sum(gradient, curvature)
+        stacked = stacked + step
+        if np.abs(step).max() < SMALLEST_STEP:
+            break
+    weights = np.zeros(len(evidence))
+    weights[models] = stacked
+    return weights
+
+
+def _step_within_sum(gradient: Floats, curvature: Floats) -> Floats:
+    """Return Newton's step that leaves the sum of the weights as it is."""
+    towards = np.linalg.solve(curvature, np.column_stack([-gradient, np.ones(len(gradient))]))
+    step: Floats = towards[:, 0] - towards[:, 1] * towards[:, 0].sum() / towards[:, 1].sum()
+    return step
 
 
 def _greedy_counts(surrogate: Surrogate, evidence: Floats) -> Floats:

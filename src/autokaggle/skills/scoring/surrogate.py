@@ -6,7 +6,7 @@ Accuracy and AUC are too noisy to choose weights by; the log loss, or the distan
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ from autokaggle.skills.scoring.metric_catalogue import METRICS
 from autokaggle.skills.scoring.truth import label_scale
 
 Floats = npt.NDArray[np.float64]
-BlendScale = Literal["values", "log1p"]
+BlendScale = Literal["values", "log1p", "logits"]
 
 SMALLEST_PROBABILITY = 1e-7
 
@@ -45,6 +45,9 @@ class Surrogate:
             chosen = predictions[:, list(columns.inputs)]
             found.append(_of_truth(chosen, self.positions[:, place]) if self.of_truth else chosen[:, 0])
         evidence = np.column_stack(found)
+        if self.blend == "logits":
+            chances = np.clip(evidence, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+            return np.log(chances / (1 - chances))
         return np.log1p(np.maximum(evidence, SMALLEST_PROBABILITY - 1)) if self.blend == "log1p" else evidence
 
     def losses(self, evidence: Floats) -> Floats:
@@ -52,10 +55,34 @@ class Surrogate:
         losses: Floats = np.mean(self.weights * self.distance(evidence, self.goals), axis=-1)
         return losses
 
+    def gradients(self, evidence: Floats) -> tuple[Floats, Floats]:
+        """Return the first and second derivative of each row's loss by the evidence, (n_rows, targets).
+
+        Only squared distances and logits have them everywhere.
+        """
+        if self.blend == "logits":
+            wrong = 1 / (1 + np.exp(evidence))
+            return -self.weights * wrong, self.weights * wrong * (1 - wrong)
+        return 2 * self.weights * (evidence - self.goals), 2 * self.weights
+
     def on(self, rows: npt.NDArray[np.generic]) -> Surrogate:
         """Return the same loss for some of the rows."""
         chosen = (self.positions[rows], self.goals[rows], self.weights[rows])
         return Surrogate(self.blend, self.columns, *chosen, self.distance, self.of_truth)
+
+    @property
+    def is_smooth(self) -> bool:
+        """Tell whether ``gradients`` can be used."""
+        return self.blend == "logits" or self.distance is _squared
+
+    def in_logits(self) -> Surrogate:
+        """Return the same loss with predictions averaged as logits, where each is the probability of one class.
+
+        Where that is not so, this loss is returned.
+        """
+        if not self.of_truth or any(len(columns.inputs) > 1 for columns in self.columns):
+            return self
+        return replace(self, blend="logits", distance=_surprise_of_logits)
 
 
 def make_surrogate(plan: Plan, truth: Floats) -> Surrogate:
@@ -103,6 +130,11 @@ def _weights(goals: Floats, distance: Callable[[Floats, Floats], Floats], *, bal
 
 def _surprise(evidence: Floats, goals: Floats) -> Floats:
     return -np.log(np.maximum(evidence, SMALLEST_PROBABILITY))
+
+
+def _surprise_of_logits(evidence: Floats, goals: Floats) -> Floats:
+    surprises: Floats = np.logaddexp(0.0, -evidence)
+    return surprises
 
 
 def _squared(evidence: Floats, goals: Floats) -> Floats:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from autokaggle.records import SentSubmission
 
 NORMAL_95 = 1.959964
+# From bound to bound an expected range is so many deviations wide: it reaches farther to the worse side.
+DEVIATIONS_IN_RANGE = 2 * NORMAL_95 + 0.75
 # Submissions are scored on the same rows, so most of what moves one moves the other as well.
 SHARED_VARIANCE = 0.75
 FINAL_PICKS = 2
@@ -34,7 +36,7 @@ class Entry:
         """The standard deviation of the test score around the expected one."""
         if self.low is None or self.high is None:
             return None
-        return (self.high - self.low) / (2 * NORMAL_95)
+        return (self.high - self.low) / DEVIATIONS_IN_RANGE
 
     @property
     def is_as_expected(self) -> bool | None:
