@@ -112,56 +112,49 @@ def test_a_section_stands_in_for_an_evaluation_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "wording", "confidence"),
+    ("text", "wording"),
     [
-        ("Submissions are evaluated using the Brier score between truth and forecast.", "Brier score", 0.8),
-        ("Submissions are scored on the root mean squared error. It is defined as x.", "root mean squared error", 0.8),
+        ("Submissions are evaluated using the Brier score between truth and forecast.", "Brier score"),
+        ("Submissions are scored on the root mean squared error. It is defined as x.", "root mean squared error"),
         (
             "For each row, submissions are evaluated using multi-class logarithmic loss.",
             "multi-class logarithmic loss",
-            0.8,
         ),
         (
             "Submissions will be judged by their **quadratic weighted kappa**, which is nice.",
             "quadratic weighted kappa",
-            0.8,
         ),
-        ("The evaluation metric for this competition is Mean F1-Score. F1 is common.", "Mean F1-Score", 0.8),
-        ("The metric used here is the Normalized Gini Coefficient.", "Normalized Gini Coefficient", 0.8),
-        ("Teams are ranked by Mean Absolute Error (MAE).", "Mean Absolute Error (MAE)", 0.8),
+        ("The evaluation metric for this competition is Mean F1-Score. F1 is common.", "Mean F1-Score"),
+        ("The metric used here is the Normalized Gini Coefficient.", "Normalized Gini Coefficient"),
+        ("Teams are ranked by Mean Absolute Error (MAE).", "Mean Absolute Error (MAE)"),
         (
             "Entries are evaluated according to the Mean Average Precision @ 3 (MAP@3):",
             "Mean Average Precision @ 3 (MAP@3)",
-            0.8,
         ),
-        ("We use the symmetric mean absolute percentage error.", "symmetric mean absolute percentage error", 0.8),
+        ("We use the symmetric mean absolute percentage error.", "symmetric mean absolute percentage error"),
         (
             "# Evaluation\nYour score is the share you predict well. This is known as [accuracy](https://x.org).",
             "accuracy",
-            0.8,
         ),
         (
             "Submissions are evaluated on [RMSE](https://x.org) between the logarithm of forecast and price.",
             "RMSE between the logarithm of forecast and price",
-            0.8,
         ),
         (
             "Submissions are scored with two metrics: balanced accuracy and MCC.",
             "two metrics: balanced accuracy and MCC",
-            0.8,
         ),
         (
             "Submissions are evaluated on the average number of happy customers.",
             "average number of happy customers",
-            0.5,
         ),
-        ("Good luck!", "", 0.0),
-        ("", "", 0.0),
+        ("Good luck!", ""),
+        ("", ""),
     ],
 )
-def test_the_wording_of_the_metric_is_read_from_the_page(text: str, wording: str, confidence: float) -> None:
+def test_the_wording_of_the_metric_is_read_from_the_page(text: str, wording: str) -> None:
     found = find_metric("", {"evaluation.md": text})
-    assert (found.wording, found.confidence) == (wording, confidence)
+    assert found.wording == wording
     assert found.metric is None
     if wording:
         assert found.source == "page" and found.evidence.startswith("evaluation.md: ")
@@ -169,24 +162,8 @@ def test_the_wording_of_the_metric_is_read_from_the_page(text: str, wording: str
 
 def test_kaggles_own_field_wins_over_the_page() -> None:
     found = find_metric(" Log Loss ", {"evaluation.md": "Submissions are scored on AUC. Lower is better."})
-    assert (found.wording, found.source, found.confidence) == ("Log Loss", "field", 0.95)
-    assert "evaluationMetric" in found.evidence and found.greater_is_better is False
-
-
-@pytest.mark.parametrize(
-    ("text", "direction"),
-    [
-        ("Higher is better.", True),
-        ("Larger scores are better.", True),
-        ("Maximize the score.", True),
-        ("A lower value is better.", False),
-        ("Minimise the error.", False),
-        ("Minimize the error to maximise profit.", None),
-        ("Nothing is said.", None),
-    ],
-)
-def test_the_direction_is_taken_from_clear_words_only(text: str, direction: bool | None) -> None:
-    assert find_metric("x", {"evaluation.md": text}).greater_is_better is direction
+    assert (found.wording, found.source) == ("Log Loss", "field")
+    assert "evaluationMetric" in found.evidence
 
 
 def test_sentences_leave_out_code_and_marks() -> None:

@@ -306,7 +306,7 @@ def _competition(slug: str, answer: ApiCompetition) -> Competition:
         title=answer.title or slug,
         url=answer.url or f"https://www.kaggle.com/competitions/{slug}",
         category=answer.category or "",
-        metric=MetricFinding(wording=wording, source="field", confidence=0.95) if wording else MetricFinding(),
+        metric=MetricFinding(wording=wording, source="field") if wording else MetricFinding(),
         deadline=_iso(answer.deadline),
         limits=SubmissionLimits(daily=answer.max_daily_submissions or None),
         user_has_entered=answer.user_has_entered,

@@ -41,8 +41,6 @@ METRIC_WORD = re.compile(
 )
 LOGARITHM = re.compile(r"\blog(?:arithms?|s|ged)?\b(?!\W?loss)", re.I)
 METRIC_END = re.compile(r"\s(?:between|which|where|of the|for each|defined as|computed)\b|:\s+(?:the|a)\b")
-HIGHER = re.compile(r"\b(?:higher|larger|greater)\b[^.]{0,20}\bbetter\b|\bmaximi[sz]e\b", re.I)
-LOWER = re.compile(r"\b(?:lower|smaller)\b[^.]{0,20}\bbetter\b|\bminimi[sz]e\b", re.I)
 LONGEST_WORDING = 240
 LONGEST_EVIDENCE = 500
 LONGEST_PAGE = 500_000
@@ -122,18 +120,15 @@ def evaluation_text(pages: Mapping[str, str]) -> tuple[str, str]:
 
 
 def find_metric(field: str, pages: Mapping[str, str]) -> MetricFinding:
-    """Return Kaggle's wording of the metric with its evidence; which metric that is, scoring decides."""
+    """Return Kaggle's wording of the metric with its evidence; scoring decides which metric that is, and how surely."""
     key, text = evaluation_text(pages)
-    direction = _direction(text)
     if field.strip():
         return MetricFinding(
             wording=field.strip()[:LONGEST_WORDING],
-            greater_is_better=direction,
             source="field",
-            confidence=0.95,
             evidence=f"Kaggle's field evaluationMetric: {field.strip()[:LONGEST_WORDING]}",
         )
-    for is_needed, confidence in ((METRIC_WORD, 0.8), (re.compile(""), 0.5)):
+    for is_needed in (METRIC_WORD, re.compile("")):
         for pattern in METRIC_SENTENCES:
             for sentence in sentences(text):
                 found = pattern.search(sentence)
@@ -141,9 +136,7 @@ def find_metric(field: str, pages: Mapping[str, str]) -> MetricFinding:
                 if wording and is_needed.search(wording):
                     return MetricFinding(
                         wording=wording,
-                        greater_is_better=direction,
                         source="page",
-                        confidence=confidence,
                         evidence=f"{key}: {sentence[:LONGEST_EVIDENCE]}",
                     )
     return MetricFinding()
@@ -167,8 +160,3 @@ def _wording(metric: str) -> str:
     if not LOGARITHM.search(plain):
         plain = METRIC_END.split(plain)[0]
     return re.split(r"\.(?:\s|$)", plain)[0].strip(" *_`.,;:")[:LONGEST_WORDING]
-
-
-def _direction(text: str) -> bool | None:
-    higher, lower = bool(HIGHER.search(text)), bool(LOWER.search(text))
-    return higher if higher != lower else None
