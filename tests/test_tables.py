@@ -15,13 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from autokaggle.skills.dataset.archives import unpack_tables
 from autokaggle.skills.dataset.column_types import ColumnType, infer
 from autokaggle.skills.dataset.tables import (
     Table,
     UnreadableTable,
     connect,
     open_table,
-    unpack_tables,
     write_parquet,
 )
 
@@ -315,3 +315,18 @@ def test_any_names_and_cells_come_back_as_written(
         assert [name for name in table.columns if name not in names] == [
             new for new, old in zip(table.columns, names, strict=False) if new != old
         ]
+
+
+@pytest.mark.parametrize("mark", ["NA", "null", "nan", "None"])
+def test_an_exact_column_keeps_a_text_that_elsewhere_means_missing(tmp_path: Path, mark: str) -> None:
+    columns = {"country": ["FR", mark, "DE"], "size": ["1", mark, "3"]}
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with connect(scratch) as connection:
+        path = tmp_path / "a.csv"
+        path.write_text("".join(",".join(row) + "\n" for row in [list(columns), *zip(*columns.values(), strict=True)]))
+        table = open_table(connection, path, "a.csv", scratch)
+        types = {"country": ColumnType("VARCHAR", exact=True), "size": ColumnType("BIGINT")}
+        write_parquet(connection, table, types, tmp_path / "a.parquet", scratch)
+        found = connection.execute(f"SELECT * FROM read_parquet('{tmp_path / 'a.parquet'}')").fetchall()
+    assert found == [("FR", 1), (mark, None), ("DE", 3)]

@@ -10,7 +10,8 @@ from pathlib import Path
 import duckdb
 
 from autokaggle.records import FileRole, Progress
-from autokaggle.skills.dataset.tables import Table, UnreadableTable, is_table_name, open_table, unpack_tables
+from autokaggle.skills.dataset.archives import unpack_tables
+from autokaggle.skills.dataset.tables import Table, UnreadableTable, is_table_name, open_table
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".dcm"})
 PROSE_SUFFIXES = frozenset({".txt", ".md", ".html", ".xml"})

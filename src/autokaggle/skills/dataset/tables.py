@@ -8,8 +8,6 @@ an earlier one only in letter case gets a number.
 from __future__ import annotations
 
 import re
-import shutil
-import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,8 +30,6 @@ SAMPLE_CELLS = 2_000_000
 SAMPLE_BYTES = 32 << 20
 FEWEST_SAMPLE_ROWS = 200
 MEMORY_BYTES = 640 << 20
-LARGEST_MEMBER_BYTES = 50 << 30
-LARGEST_RATIO = 200
 # DuckDB reads through buffers of sixteen times the longest line that it expects.
 LINE_BYTES = 2 << 20
 ROW_GROUP_CELLS = 4_000_000
@@ -67,17 +63,22 @@ class Table:
     format: str
     text: tuple[Path, Dialect] | None = field(default=None, repr=False)
     is_clean_copy: bool = False
+    keeps_marks: bool = False
     ragged_rows: int = 0
     first_ragged_line: int | None = None
     warnings: tuple[str, ...] = ()
     sample: dict[str, tuple[str | None, ...]] = field(default_factory=dict, repr=False)
 
     def scan_without_missing(self, exact: Collection[str]) -> str:
-        """Return the SQL that reads ``MISSING_TEXTS`` as NULL in all columns but the ``exact`` ones."""
+        """Return the SQL that reads ``MISSING_TEXTS`` as NULL in all columns but the ``exact`` ones.
+
+        DuckDB's reader does so at no cost, but makes such a text an empty one in the exact columns; a table that
+        ``keeps_marks`` is read the slower way, which keeps it.
+        """
         raw = [f"c{position}" for position in range(len(self.columns))]
         kept = [column for column, name in zip(raw, self.columns, strict=True) if name in exact]
         marks = ", ".join(map(quote_text, MISSING_TEXTS))
-        if self.text is not None:
+        if self.text is not None and not self.keeps_marks:
             keep = f", force_not_null = [{', '.join(map(quote_text, kept))}]" if kept else ""
             return self.scan.replace(READ_AS_TEXT, f"{READ_AS_TEXT}, nullstr = [{marks}]{keep}", 1)
         cells = [f"CASE WHEN {c} IN ({marks}) THEN NULL ELSE {c} END AS {c}" if c not in kept else c for c in raw]
@@ -128,29 +129,6 @@ def open_table(connection: duckdb.DuckDBPyConnection, path: Path, name: str, scr
     return _open_text(connection, path, name, scratch)
 
 
-def unpack_tables(archive: Path, name: str, scratch: Path) -> tuple[list[tuple[str, Path]], list[str]]:
-    """Copy the tables inside a zip file to files of our own naming in ``scratch``.
-
-    Returns pairs of (name for people, path) and the reasons why members were left out. No path of the archive is ever
-    used for writing, so an entry such as ``../x`` cannot escape.
-    """
-    found: list[tuple[str, Path]] = []
-    refused: list[str] = []
-    try:
-        with zipfile.ZipFile(archive) as content:
-            for number, member in enumerate(content.infolist()):
-                if reason := _refusal(member):
-                    refused.append(f"{name}: entry {member.filename!r} was left out, {reason}")
-                elif not member.is_dir() and is_table_name(member.filename) and "__MACOSX" not in member.filename:
-                    target = scratch / f"{archive.stem}-{number}{''.join(Path(member.filename).suffixes[-2:])}"
-                    with content.open(member) as source, target.open("wb") as copy:
-                        shutil.copyfileobj(source, copy, 1 << 20)
-                    found.append((f"{name}/{member.filename}", target))
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        refused.append(f"{name} cannot be unpacked ({error})")
-    return found, refused
-
-
 def write_parquet(
     connection: duckdb.DuckDBPyConnection,
     table: Table,
@@ -189,8 +167,23 @@ def write_parquet(
                 "Free disk space or memory, then resume the run.",
             ) from error
         else:
+            if _may_have_lost_marks(connection, table, held, target):
+                table = replace(table, keeps_marks=True)
+                continue
             target.chmod(PRIVATE_FILE)
             return table, held
+
+
+def _may_have_lost_marks(
+    connection: duckdb.DuckDBPyConnection, table: Table, held: Mapping[str, ColumnType], target: Path
+) -> bool:
+    """Say whether an exact column has empty cells, which may be a class or an id that is called "NA"."""
+    exact = _exact(held)
+    if table.text is None or table.keeps_marks or not exact:
+        return False
+    full = " AND ".join(f"count({quote_identifier(column)}) = count(*)" for column in exact)
+    row = connection.execute(f"SELECT {full} FROM read_parquet({quote_text(str(target))})").fetchone()
+    return row is not None and not row[0]
 
 
 def _row_group(columns: int) -> int:
@@ -307,17 +300,6 @@ def _usable_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...
         usable.append(chosen)
     changed = [f"column {old!r} is called {new!r} here" for old, new in zip(names, usable, strict=True) if old != new]
     return tuple(usable), tuple(changed)
-
-
-def _refusal(member: zipfile.ZipInfo) -> str:
-    if (member.external_attr >> 16) & 0o170000 == 0o120000:
-        return "a link"
-    parts = member.filename.replace("\\", "/").split("/")
-    if ".." in parts or member.filename.startswith(("/", "\\")) or ":" in parts[0]:
-        return "its path leads outside"
-    if member.file_size > LARGEST_MEMBER_BYTES or member.file_size > LARGEST_RATIO * max(member.compress_size, 1 << 16):
-        return "it would grow too large"
-    return ""
 
 
 def _first_line(error: Exception) -> str:
