@@ -118,11 +118,14 @@ def carry_out(program: Program, folder: RunFolder, settings: Settings) -> Run:
     from autokaggle.cli.following import view_of
     from autokaggle.cli.person import find_person
     from autokaggle.cli.screen import open_screen
+    from autokaggle.orchestrator.talking import load_ahead
     from autokaggle.records import Run
     from autokaggle.storage.records_file import read_record
 
     with open_screen(sys.stderr, view_of(folder), quiet=program.quiet) as screen:
-        person = find_person(read_record(folder.record, Run).options, settings, screen.pause)
+        options = read_record(folder.record, Run).options
+        load_ahead(options.model)
+        person = find_person(options, settings, screen.pause)
         return program.runs().carry_out(folder, settings, screen, person)
 
 

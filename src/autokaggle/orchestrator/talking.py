@@ -6,6 +6,7 @@ A model that cannot be opened costs a warning, never the run.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -61,10 +62,12 @@ def make_brief(context: RunContext) -> Brief:
     """Collect what may be talked about: facts of the competition, what can be chosen, and results if there are any."""
     from autokaggle.skills.dialogue.brief import Brief
     from autokaggle.skills.pipeline import portfolio
+    from autokaggle.skills.pipeline.plan import metric_problem
     from autokaggle.skills.sandbox.limits import available_cores, machine_memory_bytes
     from autokaggle.skills.scoring import metrics
 
     found = context.profile
+    problems = [(name, metric_problem(found, name, metric.input)) for name, metric in metrics.METRICS.items()]
     return Brief(
         competition=context.competition,
         profile=found,
@@ -72,7 +75,8 @@ def make_brief(context: RunContext) -> Brief:
         default_metric=metrics.default_metric(found.task_type, found.submission_kind),
         pages={path.stem: path.read_text("utf-8") for path in sorted(context.folder.pages.glob("*.md"))},
         metrics={name: metric.input for name, metric in metrics.METRICS.items()},
-        families=tuple(sorted({entry.family for entry in portfolio.ENTRIES})),
+        metric_problems={name: problem for name, problem in problems if problem},
+        families=tuple(sorted(portfolio.FAMILIES)),
         templates=tuple(context.plugins.template_names()),
         cores=available_cores(),
         memory_bytes=machine_memory_bytes(),
@@ -120,6 +124,16 @@ def make_rules(settings: Settings, schema_only: bool) -> Rules:
 
     secrets = secret_values({**os.environ, **settings.environment}, settings.private_names)
     return Rules(Redactor([*secrets, *_kept_secrets(settings)]), mask, schema_only)
+
+
+def load_ahead(name: str | None) -> None:
+    """Load the library of a language model beside what comes before the talk: it takes seconds."""
+    if name is None or name.startswith(REPLAY):
+        return
+    from autokaggle.skills.dialogue.model_names import kind_of
+    from autokaggle.skills.dialogue.provider_model import load_library
+
+    threading.Thread(target=load_library, args=(kind_of(name),), name="load language model", daemon=True).start()
 
 
 def find_model(name: str, settings: Settings) -> LanguageModel:

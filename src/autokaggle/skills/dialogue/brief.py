@@ -12,9 +12,9 @@ from autokaggle.records import Candidate, Competition, DataProfile, Plan, RunOpt
 class Brief:
     """Everything that may be talked about.
 
-    ``pages`` maps names to Markdown. ``metrics`` maps the known metrics to what they compare ("label", "value", ...).
-    ``default_metric`` is the named default for the profile's task. ``plan`` and ``candidates`` are those of a run that
-    has begun to search.
+    ``pages`` maps names to Markdown. ``metrics`` maps the known metrics to what they compare ("label", "value", ...),
+    ``metric_problems`` those that cannot score this target to the reason. ``default_metric`` is the named default for
+    the profile's task. ``plan`` and ``candidates`` are those of a run that has begun to search.
     """
 
     competition: Competition
@@ -23,6 +23,7 @@ class Brief:
     default_metric: str
     pages: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, str] = field(default_factory=dict)
+    metric_problems: Mapping[str, str] = field(default_factory=dict)
     families: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
     cores: int = 1

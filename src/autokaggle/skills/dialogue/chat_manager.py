@@ -27,7 +27,8 @@ from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record, write_atomically, write_record
 
 ALONE = "No language model took part: the built-in strategist decided, from pages and data alone."
-MOST_OF_BUDGET, SHORTEST_SECONDS, LONGEST_SECONDS = 0.15, 10.0, 120.0
+# A run hands in something within its first minute, whatever a language model takes.
+MOST_OF_BUDGET, SHORTEST_SECONDS, LONGEST_SECONDS = 0.2, 12.0, 40.0
 
 
 def hold_dialogue(

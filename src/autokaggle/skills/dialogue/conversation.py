@@ -216,9 +216,13 @@ class Conversation:
             self.open_proposals = []
             self._tell("The proposals are dropped.")
         elif (undone := self.agreement.undo()) is not None:
-            self._tell(f"Taken back: {undone.key} = {materials.say_value(undone.value)}")
+            self._tell(f"Taken back: {undone.key} = {materials.say_value(undone.value)}. {self._standing(undone.key)}")
         else:
             self._tell("There is nothing to take back.")
+
+    def _standing(self, key: str) -> str:
+        standing = next((one for one in self.agreement.decisions if one.key == key), None)
+        return f"What stands: {materials.say_value(standing.value)} ({standing.by})." if standing else "Nothing stands."
 
     def _show(self, what: str) -> None:
         shown: dict[str, Callable[[], str]] = {

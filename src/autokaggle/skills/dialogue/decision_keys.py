@@ -60,12 +60,13 @@ def written(value: Value) -> str:
 def _metric(text: str, brief: Brief) -> tuple[Value, str]:
     name = text.lower().replace("-", "_").replace(" ", "_")
     _must_be_known(name, brief.metrics, "metric")
+    if problem := brief.metric_problems.get(name):
+        raise UsageError(f"{name} cannot score this competition: {problem}.", "Choose another metric.")
     stated = brief.competition.metric
     if stated.metric and stated.metric != name and stated.confidence >= SURE:
         return name, f"the competition names {stated.metric} ({stated.confidence:.0%} sure): {stated.evidence[:160]}"
-    compares = brief.metrics[name]
-    if compares in ("label", "ranked_labels", "class_probability") and not brief.profile.classes:
-        return name, f"{name} compares labels, and the target is a number"
+    if stated.metric != name and {brief.metrics[name], brief.profile.submission_kind} == {"label", "probability"}:
+        return name, f"it compares a {brief.metrics[name]}, and the submission holds a {brief.profile.submission_kind}"
     return name, ""
 
 

@@ -89,10 +89,9 @@ def host_section(brief: Brief) -> Section:
 
 def menu_section(brief: Brief) -> Section:
     """Which keys a proposal may have, and which values."""
+    usable = [name for name in brief.metrics if name not in brief.metric_problems]
     # Those with a cut-off or a quantile differ in its number alone.
-    metrics = dict.fromkeys(
-        re.sub(r"(?<=_at_)\d+$", "K", re.sub(r"(?<=pinball_)\d+$", "NN", name)) for name in brief.metrics
-    )
+    metrics = dict.fromkeys(re.sub(r"(?<=_at_)\d+$", "K", re.sub(r"(?<=pinball_)\d+$", "NN", name)) for name in usable)
     return Section(
         "menu",
         "A proposal is a key and a value, written as here:\n"
@@ -126,6 +125,8 @@ def say_value(value: object) -> str:
     if isinstance(value, dict) and "scheme" in value:
         column = f":{value['column']}" if value.get("column") else ""
         return f"{value['scheme']}{column}, {value.get('folds')} folds"
+    if isinstance(value, float):
+        return f"{value:g} s"
     if isinstance(value, list | tuple):
         return json.dumps(list(value), ensure_ascii=False) if value else "nothing in particular"
     return str(value)

@@ -56,6 +56,14 @@ class ModelAddress:
         return is_here and self.kind in ("ollama", "compatible")
 
 
+def kind_of(name: str) -> Kind:
+    """Return whose library a name needs; what is no name counts as Google's."""
+    if name.startswith(("http://", "https://")):
+        return "compatible"
+    provider, colon, _ = name.partition(":")
+    return PROVIDERS.get(provider.lower(), "google") if colon else "google"
+
+
 def read_model_name(name: str, environment: Mapping[str, str]) -> ModelAddress:
     """Read ``provider:name``, a bare name (Google's), or ``URL#name``.
 

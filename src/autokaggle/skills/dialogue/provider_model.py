@@ -7,6 +7,7 @@ and turns every way in which a call can fail into a ``ModelFailure``. It never s
 from __future__ import annotations
 
 import asyncio
+import importlib
 import random
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from autokaggle.skills.dialogue.language_model import (
     OnText,
     Usage,
 )
-from autokaggle.skills.dialogue.model_names import KEYS, ModelAddress
+from autokaggle.skills.dialogue.model_names import KEYS, Kind, ModelAddress
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage, ModelResponse
@@ -56,6 +57,8 @@ class ProviderModel:
 
     def ask(self, request: ModelRequest, on_text: OnText) -> Answer:
         """See ``LanguageModel.ask``; the time limit covers all tries."""
+        # Loading a provider's library takes seconds, for which the model is not to blame.
+        load_library(self._address.kind)
         started = time.monotonic()
         ends = started + request.timeout_seconds
         for attempt in range(1, self._tries + 1):
@@ -158,6 +161,13 @@ class ProviderModel:
 
     def _failure(self, kind: FailureKind, what: str, next_step: str = "", usage: Usage | None = None) -> ModelFailure:
         return ModelFailure(kind, f"The language model {self.name} {what}.", next_step, usage)
+
+
+def load_library(kind: Kind) -> None:
+    """Load the provider's library; a thread may do so ahead of the first question."""
+    library = {"google": "google", "anthropic": "anthropic", "ollama": "ollama"}.get(kind, "openai")
+    importlib.import_module("pydantic_ai.direct")
+    importlib.import_module(f"pydantic_ai.models.{library}")
 
 
 class _Passing(Exception):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from autokaggle.records import Competition, DataProfile, Decision
 from autokaggle.skills.dialogue.answers import Quote
+from autokaggle.skills.dialogue.materials import say_value
 
 
 @dataclass
@@ -68,7 +69,7 @@ def write_transcript(
 
 
 def _row(decision: Decision) -> str:
-    cells = (decision.key, str(decision.value), decision.by, decision.why)
+    cells = (decision.key, say_value(decision.value), decision.by, decision.why)
     return "| " + " | ".join(_one_line(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
