@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from autokaggle.errors import AutoKaggleError, UsageError
+from autokaggle.errors import AutoKaggleError, CompetitionUnusable, UsageError
 from autokaggle.orchestrator.best_so_far import BestSoFar
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.records import Candidate, Proposal, StepResult
@@ -99,14 +99,14 @@ def _run(context: RunContext, folder: CandidateFolder, environment: Environment,
 
 
 def _judge(best: BestSoFar, folder: CandidateFolder, step: StepResult) -> tuple[Evaluation | None, str]:
-    if step.limit:
-        return None, f"stopped at the {step.limit} limit after {step.seconds:.1f} s"
-    if step.exit_code != 0:
+    stopped = f"stopped at the {step.limit} limit after {step.seconds:.1f} s" if step.limit else ""
+    if not step.limit and step.exit_code != 0:
         return None, f"exit code {step.exit_code}: {_last_line(folder.log)}"
     try:
-        return best.evaluate(folder), ""
-    except InvalidPredictions as error:
-        return None, str(error)
+        # What was whole before a limit was reached counts; the check is as strict as ever.
+        return best.evaluate(folder), stopped
+    except (InvalidPredictions, CompetitionUnusable) as error:  # the latter: a score that is not finite
+        return None, stopped or str(error)
 
 
 def _last_line(log: Path) -> str:

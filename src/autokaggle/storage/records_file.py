@@ -67,18 +67,24 @@ def read_record(path: Path, kind: type[R]) -> R:
     """
     data = path.read_bytes()
     try:
+        _refuse_newer(path, data, kind)
         record = msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise AutoKaggleError(
             f"{path} is damaged: {error}.", "Restore the file, or start a new run; nothing else was touched."
         ) from error
-    known = getattr(kind, "__struct_defaults__", ())
-    fields = getattr(kind, "__struct_fields__", ())
-    if "version" in fields and known:
-        newest = msgspec.structs.fields(kind)[fields.index("version")].default
-        if getattr(record, "version", newest) > newest:
-            raise AutoKaggleError(
-                f"{path} was written by a newer AutoKaggle (format {record.version}, known: {newest}).",  # type: ignore[attr-defined]
-                "Update AutoKaggle, then try again.",
-            )
     return record
+
+
+class _Versioned(msgspec.Struct):
+    version: int = 1
+
+
+def _refuse_newer(path: Path, data: bytes, kind: type[Record]) -> None:
+    """Look at the version before anything else: a newer format may hold values that this program cannot read."""
+    newest = next((field.default for field in msgspec.structs.fields(kind) if field.name == "version"), None)
+    if newest is not None and (found := msgspec.json.decode(data, type=_Versioned).version) > newest:
+        raise AutoKaggleError(
+            f"{path} was written by a newer AutoKaggle (format {found}, known: {newest}).",
+            "Update AutoKaggle, then try again.",
+        )

@@ -180,8 +180,8 @@ def _validation(
         raise UsageError(f"{scheme!r} is no validation scheme.", f"Choose one of {', '.join(SCHEMES)}.")
     column = wanted.get("column")
     folds = int(options.folds or wanted.get("folds") or DEFAULT_FOLDS)
-    if folds < 2:
-        raise UsageError(f"{folds} folds cannot validate anything.", "Choose at least 2.")
+    if not 2 <= folds <= profile.train_rows:
+        raise UsageError(f"{folds} folds cannot validate {profile.train_rows} rows.", "Choose from 2 to the rows.")
     reason = profile.split.reason
     if not options.folds:
         most = _most_folds(profile, targets, classes)

@@ -129,6 +129,8 @@ def _fit_top_k(plan: Plan, metric: Metric, columns: AnswerColumns, truth: Floats
 
 
 def _fit_threshold(plan: Plan, metric: Metric, columns: AnswerColumns, truth: Floats, chosen: Floats) -> Part:
+    if len(columns.labels) == 1:
+        return {"method": "argmax", "multipliers": [1.0], "labels": list(columns.labels)}
     return {"method": "threshold", "threshold": _threshold(metric, truth, chosen[:, 0]), "labels": list(columns.labels)}
 
 

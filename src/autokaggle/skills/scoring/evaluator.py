@@ -76,8 +76,10 @@ def judge(plan: Plan, truth: Truth, folds: Folds, rows: Integers, oof: Floats, t
         CompetitionUnusable: the metric is not defined for these labels, for instance because all are the same.
     """
     values, fold_of_row = truth.values[rows], folds.by_repeat[0, rows]
-    answers = cross_fit(plan, values, oof, fold_of_row)
-    if np.isnan(answers.score()):
+    with np.errstate(all="ignore"):  # what overflows is not finite, and told below
+        answers = cross_fit(plan, values, oof, fold_of_row)
+        score = answers.score()
+    if not np.isfinite(score):
         raise CompetitionUnusable(
             f"{plan.metric} is not defined for the values of {', '.join(plan.target_columns)}; do they vary at all?",
             "Check the target column, or choose another --metric.",
