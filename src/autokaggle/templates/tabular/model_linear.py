@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, RidgeCV
+from threadpoolctl import threadpool_limits
 
 import clock
 import dense
@@ -18,6 +19,8 @@ PENALTIES = np.logspace(-1, 3, 13)
 STEPS_PER_LOOK = 50
 DEFAULTS = {"C": 0.3, "rounds": 500}
 
+# Several fits run side by side: threads inside each would only wait for each other.
+threadpool_limits(1)
 # Steps are taken in portions, to look at the clock between them: a portion that does not converge is no news.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 
