@@ -257,7 +257,10 @@ def test_a_target_with_one_label_may_be_predicted_by_a_constant(tmp_path: Path) 
 def test_a_metric_that_needs_two_labels_says_so(tmp_path: Path) -> None:
     small = binary(tmp_path, "roc_auc")
     write_columns(tmp_path / "train.parquet", {"id": ids("a", ROWS), "y": text_column([False] * ROWS)})
-    with pytest.raises(CompetitionUnusable, match="roc_auc is not defined"):
+    folds = make_folds(small.plan, tmp_path, tmp_path / "folds.parquet")
+    with pytest.raises(CompetitionUnusable, match="roc_auc is not defined for the values of y"):
+        constant_evaluation(small.plan, read_truth(small.plan, tmp_path), folds, TEST_ROWS)
+    with pytest.raises(InvalidPredictions, match="roc_auc is not defined for these predictions"):
         judged(small, CHANCES, TEST_CHANCES)
 
 

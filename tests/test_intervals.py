@@ -56,11 +56,11 @@ def test_the_range_covers_the_test_score_in_nineteen_of_twenty_cases(
     draw: Callable[[int], Answers], train_rows: int, test_rows: int
 ) -> None:
     hits = 0
-    for _ in range(100):
+    for _ in range(60):
         low, high = expected_range(draw(train_rows), np.arange(train_rows) % 5, test_rows, is_shifted=False)
         hits += low <= draw(test_rows).score() <= high
-    # With a true coverage of .95, fewer than 88 of 100 happen once in 250 times.
-    assert hits >= 88
+    # With a true coverage of .95, fewer than 51 of 60 happen once in 800 times.
+    assert hits >= 51
 
 
 def test_a_small_test_set_makes_the_range_wider() -> None:
@@ -126,8 +126,12 @@ def test_a_pair_is_told_apart_more_finely_than_two_scores_alone() -> None:
 
 
 def test_a_gain_inside_the_noise_is_called_noise() -> None:
-    answers = chances(500)
-    found = compare(_rival(answers, 0.01), answers)
+    truth, signal = np.array([0, 1] * 50), np.arange(100.0)
+    rival = signal.copy()
+    rival[[40, 43]] = signal[[43, 40]]
+    auc = METRICS["roc_auc"]
+    found = compare(Answers(auc, (truth,), (rival,)), Answers(auc, (truth,), (signal,)))
+    assert found.gain != 0
     assert found.is_noise
     assert "inside the noise" in found.verdict
 
@@ -147,8 +151,8 @@ def test_less_is_better_for_errors() -> None:
 
 def test_equivalent_models_are_told_apart_in_one_of_twenty_cases_at_most() -> None:
     false_alarms = 0
-    for _ in range(60):
+    for _ in range(40):
         answers = chances(600)
         first, second = _rival(answers, 0.5), _rival(answers, 0.5)
         false_alarms += not compare(first, second).is_noise
-    assert false_alarms <= 8
+    assert false_alarms <= 7

@@ -73,17 +73,14 @@ def judge(plan: Plan, truth: Truth, folds: Folds, rows: Integers, oof: Floats, t
     """Score predictions of the train rows ``rows`` that did not see their own labels.
 
     Raises:
-        CompetitionUnusable: the metric is not defined for these labels, for instance because all are the same.
+        InvalidPredictions: the metric is not defined for them.
     """
     values, fold_of_row = truth.values[rows], folds.by_repeat[0, rows]
     with np.errstate(all="ignore"):  # what overflows is not finite, and told below
         answers = cross_fit(plan, values, oof, fold_of_row)
         score = answers.score()
     if not np.isfinite(score):
-        raise CompetitionUnusable(
-            f"{plan.metric} is not defined for the values of {', '.join(plan.target_columns)}; do they vary at all?",
-            "Check the target column, or choose another --metric.",
-        )
+        raise InvalidPredictions(f"{plan.metric} is not defined for these predictions")
     return Evaluation(
         score=_score(plan, answers, fold_of_row, len(test)),
         rule=fit_rule(plan, values, oof),
@@ -95,10 +92,20 @@ def judge(plan: Plan, truth: Truth, folds: Folds, rows: Integers, oof: Floats, t
 
 
 def constant_evaluation(plan: Plan, truth: Truth, folds: Folds, test_rows: int) -> Evaluation:
-    """Score the best answer that is the same for all rows: what a candidate must beat."""
+    """Score the best answer that is the same for all rows: what a candidate must beat.
+
+    Raises:
+        CompetitionUnusable: the metric is not defined for this target, for instance because all labels are the same.
+    """
     rows = _scored_rows(truth, folds)
     row = constant_predictions(plan, truth.values[rows])
-    return judge(plan, truth, folds, rows, np.tile(row, (len(rows), 1)), np.tile(row, (test_rows, 1)))
+    try:
+        return judge(plan, truth, folds, rows, np.tile(row, (len(rows), 1)), np.tile(row, (test_rows, 1)))
+    except InvalidPredictions as error:
+        raise CompetitionUnusable(
+            f"{plan.metric} is not defined for the values of {', '.join(plan.target_columns)}; do they vary at all?",
+            "Check the target column, or choose another --metric.",
+        ) from error
 
 
 def _scored_rows(truth: Truth, folds: Folds) -> Integers:
