@@ -40,6 +40,7 @@ PACKAGES = frozenset(
         "shap",
         "sklearn",
         "statsmodels",
+        "threadpoolctl",
         "torch",
         "torchvision",
         "transformers",
