@@ -29,7 +29,8 @@ from autokaggle.orchestrator.stages import STAGES, Stage
 from autokaggle.plugins.manager import Plugins
 from autokaggle.records import Isolation, Run, RunOptions, RunStatus, StageRecord
 from autokaggle.storage.artifacts import RunFolder, new_run_id
-from autokaggle.storage.records_file import PRIVATE_FILE, make_private_folder, read_record
+from autokaggle.storage.records_file import make_private_folder, read_record
+from autokaggle.storage.run_folders import hold_run
 from autokaggle.storage.state_store import StateStore, open_state_store
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def carry_out(folder: RunFolder, settings: Settings, listener: Listener = silent
         RunInterrupted: Ctrl-C or SIGTERM; what was finished is kept.
         AutoKaggleError: a stage could not be carried out; the run's record says which.
     """
-    with _hold(folder), _open_state(settings, _warner(Journal(folder, listener))) as state:
+    with hold_run(folder), _open_state(settings, _warner(Journal(folder, listener))) as state:
         run = read_record(folder.record, Run)
         journal = Journal(folder, listener, keep=lambda event: state.add_event(run.id, event) if state else None)
         plugins = Plugins(warn=_warner(journal))
@@ -191,25 +192,6 @@ def _host() -> dict[str, object]:
 
 def _warner(journal: Journal) -> Callable[[str], None]:
     return lambda message: journal.tell("warning", message)
-
-
-@contextmanager
-def _hold(folder: RunFolder) -> Iterator[None]:
-    """Hold the run's lock, which the system frees when the process ends in any way."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder.lock, mode=PRIVATE_FILE)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise UsageError(
-            f"Another process is at work on run {folder.id}.",
-            f"Watch it with: autokaggle status {folder.id} --watch",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager
