@@ -21,6 +21,12 @@ ROWS = 600
 FOLDS = np.arange(ROWS) % 5
 
 
+@pytest.fixture(autouse=True)
+def same_numbers_in_any_order() -> None:
+    """Draw the same numbers whichever tests ran before."""
+    RANDOM.bit_generator.state = np.random.default_rng(11).bit_generator.state
+
+
 def binary_plan(metric: str, kind: Any = "label") -> Plan:
     return make_plan(metric, task="binary_classification", kind=kind, classes={"y": ("no", "yes")})
 

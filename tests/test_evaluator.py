@@ -32,6 +32,12 @@ FLAGS = (RANDOM.random(ROWS) < CHANCES).astype(int)
 TEST_CHANCES = RANDOM.random(TEST_ROWS)
 
 
+@pytest.fixture(autouse=True)
+def same_numbers_in_any_order() -> None:
+    """Draw the same numbers whichever tests ran before."""
+    RANDOM.bit_generator.state = np.random.default_rng(5).bit_generator.state
+
+
 def binary(folder: Path, metric: str = "roc_auc", kind: Any = "probability", **more: Any) -> SmallPlan:
     plan = make_plan(metric, task="binary_classification", kind=kind, classes={"y": ("False", "True")}, **more)
     train = {"id": ids("a", ROWS), "y": text_column(FLAGS.astype(bool)), "t": np.arange(ROWS)}

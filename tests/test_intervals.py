@@ -15,6 +15,12 @@ from autokaggle.skills.scoring.metrics import METRICS
 RANDOM = np.random.default_rng(2)
 
 
+@pytest.fixture(autouse=True)
+def same_numbers_in_any_order() -> None:
+    """Draw the same numbers whichever tests ran before."""
+    RANDOM.bit_generator.state = np.random.default_rng(2).bit_generator.state
+
+
 def labels(rows: int, share_right: float = 0.8) -> Answers:
     truth = RANDOM.integers(0, 2, rows)
     told = np.where(RANDOM.random(rows) < share_right, truth, 1 - truth)
