@@ -11,9 +11,9 @@ import os
 import threading
 import time
 
-# Validating, predicting and writing need time after the last fit: a share of what there is, and about what reading
-# and preparing took, which on a busy machine is much longer than on a free one.
-RESERVE_SHARE = 0.15
+# The last predictions and writing need time after the last fit: a share of what there is, and about what reading and
+# preparing took, which on a busy machine is much longer than on a free one.
+RESERVE_SHARE = 0.12
 RESERVE_SECONDS = 0.5
 STARTED = time.time()
 
@@ -35,6 +35,11 @@ class FitClock:
         self._end = now + (1 - RESERVE_SHARE) * (float(deadline) - now) - reserve if deadline else math.inf
         if most_seconds is not None:
             self._end = min(self._end, now + most_seconds)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is an end at all."""
+        return math.isfinite(self._end)
 
     def next_end(self) -> float:
         """Return the moment at which the fit that starts now must stop, infinity when there is no limit.

@@ -32,9 +32,19 @@ class FoldModel:
     target_encoder: target_encoding.TargetEncoder
     model: models.Model
 
-    def predict(self, role: str, rows: Rows | None = None) -> Floats:
-        """Predict rows of train or test (all when None), on the scale on which the model learned."""
-        return self.model.predict(matrix(encoded_table(self.preparation, role), self.target_encoder, rows))
+    def predict(self, role: str) -> Floats:
+        """Predict test, or those rows of train that the model may be judged on, on the scale on which it learned.
+
+        Computed once per process.
+        """
+        if (id(self), role) not in _predicted:
+            rows = self.split.scored_rows if role == "train" and self.split else None
+            seen = matrix(encoded_table(self.preparation, role), self.target_encoder, rows)
+            _predicted[id(self), role] = self.model.predict(seen)
+        return _predicted[id(self), role]
+
+
+_predicted: dict[tuple[int, str], Floats] = {}
 
 
 @dataclass(frozen=True)
@@ -48,19 +58,18 @@ class Fitted:
         """Predict one target for the train rows that each model may be judged on: rows and scores of each."""
         own = [model for model in self.models if model.target == target and model.split is not None]
         rows = [model.split.scored_rows for model in own if model.split]
-        return list(zip(rows, _side_by_side(own, "train", rows), strict=True))
+        return list(zip(rows, _side_by_side(own, "train"), strict=True))
 
     def predict_test(self, target: int) -> list[Floats]:
         """Predict one target for test, by the models that trained on all rows if there are such, else by all."""
         own = [model for model in self.models if model.target == target]
-        chosen = [model for model in own if model.split is None] or own
-        return _side_by_side(chosen, "test", [None] * len(chosen))
+        return _side_by_side([model for model in own if model.split is None] or own, "test")
 
 
-def _side_by_side(models: Sequence[FoldModel], role: str, rows: Sequence[Rows | None]) -> list[Floats]:
+def _side_by_side(models: Sequence[FoldModel], role: str) -> list[Floats]:
     encoded_table(models[0].preparation, role)  # once, before the threads that share it
     with ThreadPoolExecutor(files.threads()) as pool:
-        return list(pool.map(lambda model, chosen: model.predict(role, chosen), models, rows))
+        return list(pool.map(lambda model: model.predict(role), models))
 
 
 _kept: list[Fitted] = []

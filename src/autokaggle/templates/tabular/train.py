@@ -41,6 +41,7 @@ class Training:
 
     def __init__(self, splits: int, refits: bool) -> None:
         config = files.config()
+        self.refits = refits
         self.targets = read_targets(config)
         self.seed = int(config["seed"])
         self.family = str(config["model"]["family"])
@@ -104,7 +105,17 @@ class Training:
         )
         model = self.fit(task)
         print(f"{name}: {model.note}\n", end="", flush=True)
-        return FoldModel(position, split, preparation, encoder, model)
+        made = FoldModel(position, split, preparation, encoder, model)
+        if self.clock.is_running:
+            self._predict_ahead(made)
+        return made
+
+    def _predict_ahead(self, made: FoldModel) -> None:
+        """Predict what the other scripts will ask for while the time of this fit is counted."""
+        if made.split:
+            made.predict("train")
+        if not (made.split and self.refits):
+            made.predict("test")
 
     def name_of(self, position: int, split: Split | None) -> str:
         """Name a fit in the log and in ``limits.json``."""
