@@ -146,7 +146,7 @@ def _competition_lines(brief: Brief, with_values: bool) -> list[str]:
         f"submission: {', '.join(map(quoted, profile.submission_columns[:20]))}; values: {profile.submission_kind}",
         f"rows: train {profile.train_rows}, test {profile.test_rows}",
         f"split: {split.scheme}{':' + split.column if split.column else ''} ({split.confidence:.0%} sure)",
-        *(f"rule: {gate.name} = {gate.value}: {_short(gate.sentence, 160)}" for gate in competition.gates),
+        *(f"rule: {gate.name} = {_allowed(gate.value)}: {_short(gate.sentence, 160)}" for gate in competition.gates),
         *(f"file: {quoted(file.name)} ({file.role}, {file.rows} rows)" for file in profile.files[:12]),
     ]
     if split.adversarial_auc is not None:
@@ -154,6 +154,12 @@ def _competition_lines(brief: Brief, with_values: bool) -> list[str]:
     if with_values:
         lines += [f"warning: {_short(warning, 200)}" for warning in profile.warnings[:6]]
     return lines
+
+
+def _allowed(value: bool | int | str) -> str:
+    if isinstance(value, bool):
+        return "allowed" if value else "not allowed"
+    return str(value)
 
 
 def _candidate_line(candidate: Candidate) -> str:

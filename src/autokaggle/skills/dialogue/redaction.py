@@ -18,7 +18,8 @@ SHORTEST_SECRET = 6
 SHORTEST_PART = 8
 
 SECRET_NAME = re.compile(
-    r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|DSN)(?:_|$)", re.IGNORECASE
+    r"(?:^|_)(?:API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|DSN)(?:_|$)|^KAGGLE_USERNAME$",
+    re.IGNORECASE,
 )
 # Settings of our own and addresses of services are no secrets, but for a password inside an address.
 PUBLIC_NAME = re.compile(r"^AUTOKAGGLE_(?!.*KEY$)|_URL$|_HOST$", re.IGNORECASE)
