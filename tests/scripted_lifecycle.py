@@ -64,9 +64,7 @@ class ScriptedLifecycle:
         self._save(folder, settings, options, "created", isolation=isolation)
         return folder
 
-    def carry_out(
-        self, folder: RunFolder, settings: Settings, listener: Listener, person: Person | None = None
-    ) -> Run:
+    def carry_out(self, folder: RunFolder, settings: Settings, listener: Listener, person: Person | None = None) -> Run:
         options = read_record(folder.record, Run).options
         journal = Journal(folder, listener)
         with FileLock(folder.lock):
