@@ -156,8 +156,9 @@ ENTRIES = (
     Entry(
         "Extra trees",
         "extra_trees",
-        2.5,
+        1.3,
         "Trees that are grown alone and averaged err otherwise than trees that correct each other.",
+        {"rounds": 150},
         encode_all=True,
     ),
     Entry(
