@@ -90,7 +90,7 @@ def test_files_of_a_proposal_replace_those_of_the_template(competition: SmallCom
     candidate = prepare(competition, tmp_path, files={"features.py": "x = 1\n", "more.py": "y = 2\n"})
     assert (candidate.code / "features.py").read_text() == "x = 1\n"
     assert (candidate.code / "more.py").read_text() == "y = 2\n"
-    assert config_of(candidate)["features"] == {"learn_from": "fold"}
+    assert config_of(candidate)["features"]["learn_from"] == "fold"
 
 
 @pytest.mark.parametrize("name", ["../escape.py", "a/b.py", ".hidden", "", "..", "/etc/passwd"])
