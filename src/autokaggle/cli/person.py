@@ -7,7 +7,9 @@ decided is lost by it.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -116,25 +118,30 @@ class TerminalPerson:
 
     def show(self, text: str) -> None:
         """Show something from the program, set off from what the model says."""
-        _show(click.style(_harmless(text), dim=True))
+        _show(click.style(_wrapped(_harmless(text)), dim=True))
 
     def stream(self, text: str) -> None:
-        """Write what is new of ``text``; an empty one says that an answer is on its way."""
+        """Write what is new of ``text``, word by word; an empty one says that an answer is on its way."""
         if not text:
-            _write(click.style(THINKING, dim=True) + "\n")
+            _show(click.style(THINKING, dim=True))
             self._shown = ""
             return
-        if not text.startswith(self._shown):
-            _write("\n")
-            self._shown = ""
-        _write(_harmless(text[len(self._shown) :]))
-        self._shown = text
+        # The last word may still grow, and then belong in the next line.
+        self._write_up_to(_wrapped(_harmless(text[: text.rfind(" ") + 1])).rstrip())
 
     def finish(self, text: str) -> None:
         """Write the rest of an answer and end its line."""
-        self.stream(text)
+        self._write_up_to(_wrapped(_harmless(text)))
         _write("\n")
         self._shown = ""
+
+    def _write_up_to(self, text: str) -> None:
+        if not text.startswith(self._shown):
+            # Another attempt at the answer, which begins anew.
+            _write("\n")
+            self._shown = ""
+        _write(text[len(self._shown) :])
+        self._shown = text
 
 
 def _open_session(home: Path) -> PromptSession[str]:
@@ -176,6 +183,16 @@ def _show(text: str) -> None:
 
 def _write(text: str) -> None:
     click.echo(text, nl=False, err=True)
+
+
+def _wrapped(text: str) -> str:
+    """Break lines between words where the terminal ends; a line's indentation goes on below it."""
+    width = max(20, shutil.get_terminal_size().columns - 1)
+    lines = []
+    for line in text.split("\n"):
+        margin = " " * (len(line) - len(line.lstrip()))
+        lines += textwrap.wrap(line, width, subsequent_indent=margin, break_on_hyphens=False) or [""]
+    return "\n".join(lines)
 
 
 def _harmless(text: str) -> str:

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
@@ -116,13 +117,15 @@ class LiveScreen:
         self.view = view or RunView()
         self._spinner = Spinner("dots", style="cyan")
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
-        self._live = Live(
+        self._new_live = partial(
+            Live,
             get_renderable=self._draw,
             console=self._console,
             refresh_per_second=REFRESHES_PER_SECOND,
             redirect_stdout=False,
             redirect_stderr=False,
         )
+        self._live = self._new_live()
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -139,6 +142,8 @@ class LiveScreen:
         try:
             yield
         finally:
+            # The old one would draw over what was said since: it remembers how many lines it had.
+            self._live = self._new_live()
             self._live.start()
 
     def __call__(self, event: Event) -> None:

@@ -16,7 +16,7 @@ from autokaggle.skills.dialogue.agreement import Agreement, Doubt
 from autokaggle.skills.dialogue.answers import Counsel, ProposedSetting, partial_reply, read_counsel
 from autokaggle.skills.dialogue.asking import ask_for
 from autokaggle.skills.dialogue.brief import Brief
-from autokaggle.skills.dialogue.decision_keys import written
+from autokaggle.skills.dialogue.decision_keys import read_value, written
 from autokaggle.skills.dialogue.language_model import Message, ModelFailure
 from autokaggle.skills.dialogue.payload import Payload
 from autokaggle.skills.dialogue.payload_gate import PayloadGate, make_payload
@@ -82,6 +82,8 @@ class Conversation:
             self._talk(line)
             return False
         word, _, rest = line.partition(" ")
+        if word != "/decide":
+            self.doubt = None
         commands: dict[str, Callable[[str], None]] = {
             "/show": self._show,
             "/decide": self._decide,
@@ -104,7 +106,9 @@ class Conversation:
     def _talk(self, line: str) -> None:
         if line.lower().rstrip(".!") in AGREED:
             self._agree()
-        elif self.gate is None:
+            return
+        self.doubt = None
+        if self.gate is None:
             self._tell("No language model takes part, so only commands are understood.\n" + HELP)
         else:
             self._ask("chat", line)
@@ -115,6 +119,7 @@ class Conversation:
             wording = self._wording(operation)
             prompt = make_prompt(wording, self.brief, self.agreement.decisions, said=line, history=self.history)
             self.sent = make_payload(prompt, self.gate.rules)
+            self.person.stream("")
             counsel, exchange = ask_for(self.gate, prompt, read_counsel, self._stream, ATTEMPTS)
         except ModelFailure as failure:
             self._fail(failure)
@@ -161,8 +166,11 @@ class Conversation:
                 continue
             self.open_proposals = [one for one in self.open_proposals if one.key != proposal.key] + [proposal]
         if self.open_proposals:
-            lines = [f"{one.key} = {one.value}  ({one.why})" for one in self.open_proposals]
+            lines = [f"  {one.key} = {self._said(one)}\n      {one.why}" for one in self.open_proposals]
             self._tell("\n".join(["Proposed; `yes` or /done takes it, /undo drops it:", *lines]))
+
+    def _said(self, proposal: ProposedSetting) -> str:
+        return materials.say_value(read_value(proposal.key, proposal.value, self.brief)[0])
 
     # ------------------------------------------------------------ commands
 
@@ -178,15 +186,11 @@ class Conversation:
     def _take_open(self, by: Literal["user", "model"], how: str) -> None:
         proposals, self.open_proposals = self.open_proposals, []
         for proposal in proposals:
-            try:
-                taken = self.agreement.decide(proposal.key, proposal.value, by, f"{proposal.why} ({how})")
-            except UsageError as error:
-                self._tell(f"Not taken: {proposal.key} = {proposal.value}. {error}")
-                continue
-            if isinstance(taken, Doubt):
-                self._tell(f"Not taken: {proposal.key} = {proposal.value}, since {taken.reason}.")
+            # What was decided since may speak against it.
+            if objection := self.agreement.objection(proposal):
+                self._tell(f"Not taken: {proposal.key} = {proposal.value}. {objection}")
             else:
-                self._taken(taken)
+                self._taken(self.agreement.decide(proposal.key, proposal.value, by, f"{proposal.why} ({how})"))
         if proposals:
             self.save()
 
