@@ -337,3 +337,26 @@ def test_a_full_disk_behind_stdout_is_an_error(finished: RunFolder) -> None:
         )
     assert done.returncode == 4
     assert done.stderr.startswith("autokaggle: No space left on device.\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_output_is_no_failure(closed: str) -> None:
+    line = f'"{sys.executable}" -m autokaggle runs {closed}'
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_locale_that_cannot_show_a_character_gets_another_one() -> None:
+    command = [sys.executable, "-m", "autokaggle", "run", "./höhe"]
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_deleted_working_folder_is_told_in_a_sentence(tmp_path: Path) -> None:
+    line = f'mkdir x && cd x && rmdir ../x && "{sys.executable}" -m autokaggle runs'
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "working folder was deleted" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -63,7 +63,7 @@ def load_settings(
         UsageError: config.toml or ``.env`` cannot be read, or a setting makes no sense.
     """
     process = dict(os.environ if environment is None else environment)
-    here = (folder or Path.cwd()).absolute()
+    here = (folder or _working_folder()).absolute()
     # An empty variable is no setting: it must not hide what a file says.
     given = {name: value for name, value in process.items() if value}
     written = {**_config_file(process), **_dotenv(here)}
@@ -83,6 +83,13 @@ def _home(merged: Mapping[str, str]) -> Path:
     if chosen := merged.get("AUTOKAGGLE_HOME"):
         return _expanded(chosen, merged).absolute()
     return _base_folder(merged, "XDG_DATA_HOME", "~/.local/share") / "autokaggle"
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("The working folder was deleted.", "Change to a folder that exists.") from error
 
 
 def _config_file(process: Mapping[str, str]) -> dict[str, str]:

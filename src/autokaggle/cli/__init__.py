@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ def main(arguments: list[str] | None = None, program: Program | None = None) -> 
 
     # Whatever is written, by us, by libraries or by candidates, is the user's alone.
     os.umask(0o077)
+    _open_streams()
     given = sys.argv[1:] if arguments is None else list(arguments)
     end = given.index("--") if "--" in given else len(given)
     ours = given[:end]
@@ -34,3 +36,13 @@ def main(arguments: list[str] | None = None, program: Program | None = None) -> 
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last place that can say what happened
         return report_failure(error, program)
     return 0
+
+
+def _open_streams() -> None:
+    """Make output possible where it was closed (``>&-``), and harmless where a locale cannot show a character."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
