@@ -53,7 +53,7 @@ def chat(program: Program, /, run: str, runs_dir: Path | None, **given: Any) -> 
         schema_only=given["schema_only"] or known.schema_only,
         max_cost_usd=max_cost(given["max_cost"]) if given["max_cost"] else known.max_cost_usd,
     )
-    person = find_person(options, settings) or ShownPerson([])
+    person = find_person(options, settings, reads_pipes=True) or ShownPerson([])
     decisions = talk_about(
         folder, settings, msgspec.structs.replace(options, answers=known.answers), person, PlainScreen(sys.stderr)
     )

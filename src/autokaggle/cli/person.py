@@ -36,10 +36,13 @@ THINKING = "…"
 LEAVING = "Ctrl-C again leaves; what was decided is kept."
 
 
-def find_person(options: RunOptions, settings: Settings, pause: Pause = nullcontext) -> Person | None:
+def find_person(
+    options: RunOptions, settings: Settings, pause: Pause = nullcontext, *, reads_pipes: bool = False
+) -> Person | None:
     """Return whom a run talks to: a file with answers, the person at the terminal, or whoever writes to stdin.
 
-    ``pause`` makes room on the screen while they talk. None when the run has no talk, or repeats a recorded one.
+    ``pause`` makes room on the screen while they talk. None when the run has no talk, repeats a recorded one, or
+    nobody is there: a pipe is read only when asked for, since one that nobody closes would never end.
     """
     if options.answers is not None:
         return ShownPerson(read_lines(Path(options.answers).read_text("utf-8-sig")), pause)
@@ -47,7 +50,7 @@ def find_person(options: RunOptions, settings: Settings, pause: Pause = nullcont
         return None
     if at_terminal():
         return TerminalPerson(settings.home, pause)
-    return ShownPerson(_lines_of(sys.stdin), pause)
+    return ShownPerson(_lines_of(sys.stdin), pause) if reads_pipes else None
 
 
 def at_terminal() -> bool:

@@ -87,7 +87,8 @@ def run(program: Program, /, target: str, runs_dir: Path | None, **given: Any) -
     if options.submit:
         refuse_local(target)
     program.folder = program.runs().start_run(options, settings)
-    give_result(program, program.folder, carry_out(program, program.folder, settings))
+    ran = carry_out(program, program.folder, settings, reads_pipes=bool(given["chat"]))
+    give_result(program, program.folder, ran)
 
 
 @click.command()
@@ -113,8 +114,8 @@ def resume(program: Program, /, run: str, runs_dir: Path | None) -> None:
     give_result(program, folder, carry_out(program, folder, settings))
 
 
-def carry_out(program: Program, folder: RunFolder, settings: Settings) -> Run:
-    """Carry out what is left of a run while the screen shows it."""
+def carry_out(program: Program, folder: RunFolder, settings: Settings, *, reads_pipes: bool = False) -> Run:
+    """Carry out what is left of a run while the screen shows it; with ``reads_pipes`` a chat may come from stdin."""
     from autokaggle.cli.following import view_of
     from autokaggle.cli.person import find_person
     from autokaggle.cli.screen import open_screen
@@ -125,7 +126,7 @@ def carry_out(program: Program, folder: RunFolder, settings: Settings) -> Run:
     with open_screen(sys.stderr, view_of(folder), quiet=program.quiet) as screen:
         options = read_record(folder.record, Run).options
         load_ahead(options.model)
-        person = find_person(options, settings, screen.pause)
+        person = find_person(options, settings, screen.pause, reads_pipes=reads_pipes)
         return program.runs().carry_out(folder, settings, screen, person)
 
 

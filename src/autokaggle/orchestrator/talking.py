@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ def discuss(context: RunContext) -> Decisions:
 
     person = _person(context)
     gate = open_gate(context)
-    with context.budget.paused() if person is not None and person.is_there else nullcontext():
+    with _waiting(context) if person is not None and person.is_there else nullcontext():
         decisions = chat_manager.hold_dialogue(
             make_brief(context),
             context.folder,
@@ -171,6 +171,18 @@ def recorded_calls(folder: RunFolder) -> list[PromptCall]:
 def prompt_folders(settings: Settings, plugins: Plugins) -> Sequence[Path]:
     """Folders of prompts that stand before ours: the user's, then those of plugins."""
     return (settings.home / CUSTOM_PROMPTS, *plugins.prompt_folders())
+
+
+@contextmanager
+def _waiting(context: RunContext) -> Iterator[None]:
+    """Say that the run waits for a person, and let the time budget stand still."""
+    before = context.run.status
+    context.save(status="waiting")
+    try:
+        with context.budget.paused():
+            yield
+    finally:
+        context.save(status=before)
 
 
 def _person(context: RunContext) -> Person | None:

@@ -95,7 +95,7 @@ def read_counsel(text: str) -> Counsel:
         # The form asks for text; some models send the list that the text would hold.
         if isinstance(proposal, dict) and isinstance(proposal.get("value"), list | dict | int | float):
             proposal["value"] = json.dumps(proposal["value"], ensure_ascii=False)
-    counsel = convert(found, Counsel)
+    counsel = _convert(found, Counsel)
     return Counsel(
         reply=counsel.reply.strip()[:LONGEST_REPLY],
         evidence=tuple(Quote(one.quote[:LONGEST_QUOTE], one.source) for one in counsel.evidence[:MOST_QUOTES]),
@@ -141,12 +141,16 @@ def partial_reply(text: str) -> str:
     return ""
 
 
-def convert(found: dict[str, Any], kind: type[T]) -> T:
-    """Turn a JSON object into a typed answer.
+def read_as(text: str, kind: type[T]) -> T:
+    """Read a JSON object of a typed form.
 
     Raises:
-        MalformedAnswer: a field is missing, unknown or of another type.
+        MalformedAnswer: there is none, or a field is missing, unknown or of another type.
     """
+    return _convert(_json_object(text), kind)
+
+
+def _convert(found: dict[str, Any], kind: type[T]) -> T:
     try:
         return msgspec.convert(found, kind, strict=False)
     except msgspec.ValidationError as error:

@@ -28,7 +28,8 @@ from autokaggle.storage.records_file import read_record, write_atomically, write
 
 ALONE = "No language model took part: the built-in strategist decided, from pages and data alone."
 # A run hands in something within its first minute, whatever a language model takes.
-MOST_OF_BUDGET, SHORTEST_SECONDS, LONGEST_SECONDS = 0.2, 12.0, 40.0
+LONGEST_SECONDS, USUAL_SECONDS = 40.0, 12.0
+USUAL_SHARE, LARGEST_SHARE = 0.2, 0.5
 
 
 def hold_dialogue(
@@ -73,9 +74,8 @@ def _ask(
 ) -> None:
     """Ask for decisions directly; what contradicts data or rules is not taken, and written down."""
     wording = read_wording("decide", brief.profile, prompts)
-    seconds = brief.options.time_budget_seconds * MOST_OF_BUDGET
-    timeout = min(max(seconds, SHORTEST_SECONDS), LONGEST_SECONDS)
-    prompt = make_prompt(wording, brief, agreement.decisions, timeout_seconds=timeout)
+    seconds = patience_seconds(brief.options.time_budget_seconds)
+    prompt = make_prompt(wording, brief, agreement.decisions, timeout_seconds=seconds)
     try:
         counsel, exchange = ask_for(gate, prompt, read_counsel)
     except ModelFailure as failure:
@@ -93,6 +93,12 @@ def _ask(
             warn(refused)
         else:
             agreement.decide(proposal.key, proposal.value, "model", proposal.why)
+
+
+def patience_seconds(time_budget_seconds: float) -> float:
+    """How long to wait for a language model's decisions: a fifth of the budget, more of a short one."""
+    usual = max(USUAL_SHARE * time_budget_seconds, min(USUAL_SECONDS, LARGEST_SHARE * time_budget_seconds))
+    return min(usual, LONGEST_SECONDS)
 
 
 def _decided_before(folder: RunFolder) -> list[Decision]:

@@ -213,6 +213,8 @@ class Conversation:
 
     def _taken(self, taken: Decision | Doubt) -> None:
         if isinstance(taken, Decision):
+            # On disk before it is said: whoever reads that something is decided may pull the plug.
+            self.save()
             self._tell(f"Decided: {taken.key} = {materials.say_value(taken.value)}")
 
     def _undo(self, rest: str) -> None:

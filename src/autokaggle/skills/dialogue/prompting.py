@@ -13,13 +13,15 @@ from autokaggle.skills.dialogue.brief import Brief
 from autokaggle.skills.dialogue.language_model import Message
 from autokaggle.skills.dialogue.payload import Prompt, Section
 from autokaggle.skills.dialogue.prompt_files import Wording
+from autokaggle.skills.dialogue.reviews import REVIEW_FORM
 from autokaggle.skills.dialogue.spending import count_tokens
 
 # Earlier turns of a talk beyond this are left out, the oldest first, but for the opening.
 MOST_HISTORY_TOKENS = 12_000
 # Sections that depend on the moment; they are left out when the caller gives none.
 CALLERS_SECTIONS = ("person", "interface", "parent", "ledger", "idea", "error")
-FORMS: dict[str, Mapping[str, Any]] = {"counsel": json_form(Counsel)}
+# Code is answered as text: models write worse code inside JSON.
+FORMS: dict[str, Mapping[str, Any] | None] = {"counsel": json_form(Counsel), "review": REVIEW_FORM, "code": None}
 
 
 def make_prompt(
@@ -44,6 +46,10 @@ def make_prompt(
     makers |= {name: _always(section) for name, section in given.items()}
     if unknown := [name for name in wording.sections if name not in makers and name not in CALLERS_SECTIONS]:
         raise UsageError(f"The prompt {wording.operation!r} names unknown sections: {', '.join(unknown)}.")
+    if wording.answer not in FORMS:
+        raise UsageError(
+            f"The prompt {wording.operation!r} asks for {wording.answer!r}.", f"Known: {', '.join(FORMS)}."
+        )
     used = [makers[name] for name in wording.sections if name in makers]
     return Prompt(
         operation=wording.operation,
@@ -52,7 +58,7 @@ def make_prompt(
         request=wording.request,
         files=wording.files,
         sha256=wording.sha256,
-        form=FORMS.get(wording.answer),
+        form=FORMS[wording.answer],
         history=_recent(history),
         budget_tokens=wording.budget_tokens,
         max_output_tokens=wording.max_output_tokens,
