@@ -11,13 +11,12 @@ from pathlib import Path
 
 import msgspec
 
-from autokaggle.errors import AutoKaggleError, CompetitionUnusable, UsageError
+from autokaggle.errors import CompetitionUnusable, UsageError
 from autokaggle.orchestrator.best_so_far import BestSoFar
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.records import Candidate, Proposal, StepResult
 from autokaggle.skills.pipeline import code_checks, pipeline_generator
 from autokaggle.skills.sandbox.environment import Environment
-from autokaggle.skills.sandbox.executor import run_job
 from autokaggle.skills.sandbox.job import Job
 from autokaggle.skills.sandbox.limits import default_limits
 from autokaggle.skills.scoring.evaluator import Evaluation, InvalidPredictions
@@ -93,9 +92,7 @@ def _run(context: RunContext, folder: CandidateFolder, environment: Environment,
         limits=limits,
         variables={"AUTOKAGGLE_THREADS": str(limits.threads), "AUTOKAGGLE_DEADLINE": f"{time.time() + seconds:.1f}"},
     )
-    if context.run.isolation is None:
-        raise AutoKaggleError(f"Run {context.run.id} has no isolation on record.", "Resume it: that probes anew.")
-    return run_job(job, context.run.isolation)
+    return context.run_job(job)
 
 
 def _judge(best: BestSoFar, folder: CandidateFolder, step: StepResult) -> tuple[Evaluation | None, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,9 @@ from autokaggle.errors import AutoKaggleError
 from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.journal import Journal, utc_now
 from autokaggle.plugins.manager import Plugins
-from autokaggle.records import Candidate, Competition, DataProfile, Plan, Run
+from autokaggle.records import Candidate, Competition, DataProfile, Isolation, Plan, Run, StepResult
+from autokaggle.skills.sandbox.executor import run_job
+from autokaggle.skills.sandbox.job import Job
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record, write_record
 from autokaggle.storage.state_store import StateStore
@@ -22,10 +25,15 @@ if TYPE_CHECKING:
     from autokaggle.orchestrator.best_so_far import BestSoFar
     from autokaggle.skills.dialogue.person import Person
 
+RunJob = Callable[[Job, Isolation], StepResult]
+
 
 @dataclass
 class RunContext:
-    """One process's hold on a run. The record on disk is replaced with every change."""
+    """One process's hold on a run. The record on disk is replaced with every change.
+
+    ``execute`` is where jobs run: on this machine, or on a cluster.
+    """
 
     folder: RunFolder
     settings: Settings
@@ -36,6 +44,7 @@ class RunContext:
     state: StateStore | None = None
     best: BestSoFar | None = None
     person: Person | None = None
+    execute: RunJob = run_job
     _saving: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def save(self, **changes: Any) -> None:
@@ -53,6 +62,16 @@ class RunContext:
         if self.state is not None:
             self.state.record_candidate(self.run.id, candidate)
         self.save()
+
+    def run_job(self, job: Job) -> StepResult:
+        """Run a job of this run behind the walls that are on its record, and wait for its end.
+
+        Raises:
+            AutoKaggleError: the run has no isolation on record, or the job could not be run at all.
+        """
+        if self.run.isolation is None:
+            raise AutoKaggleError(f"Run {self.run.id} has no isolation on record.", "Resume it: that probes anew.")
+        return self.execute(job, self.run.isolation)
 
     @property
     def is_executed(self) -> bool:
