@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from autokaggle.records import Plan
+from autokaggle.records import Candidate, Plan, Search
 from autokaggle.skills.pipeline.code_checks import check_code
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
-from autokaggle.skills.pipeline.portfolio import BASE_REQUIREMENTS, ENTRIES, FAMILIES, propose
+from autokaggle.skills.pipeline.portfolio import BASE_REQUIREMENTS, ENTRIES, FAMILIES, next_proposal, propose
 from autokaggle.storage.artifacts import RunFolder
 from tests.small_competition import SmallCompetition, mixed_tables, run_all
 
@@ -55,6 +55,22 @@ def test_the_same_plan_gives_the_same_proposals_and_no_two_are_alike(competition
     proposals = list(propose(plan, competition.profile()))
     assert proposals == list(propose(plan, competition.profile()))
     assert len({msgspec.json.encode((each.family, each.config)) for each in proposals}) == len(ENTRIES)
+
+
+def test_each_proposal_is_made_once_also_after_a_resume_with_another_budget(competition: SmallCompetition) -> None:
+    profile, plan = competition.profile(), competition.plan()
+    search = Search(plan=plan, profile=profile, seconds_left=60)
+    made = []
+    while (proposal := next_proposal(search)) is not None:
+        made.append(proposal)
+        on_disk = msgspec.json.decode(msgspec.json.encode(proposal), type=type(proposal))
+        tried = Candidate(id=f"c{len(made):03d}", proposal=on_disk, status="scored")
+        search = msgspec.structs.replace(search, candidates=(*search.candidates, tried))
+    assert made == list(propose(plan, profile))
+    longer = msgspec.structs.replace(plan, time_budget_seconds=7 * plan.time_budget_seconds)
+    assert next_proposal(msgspec.structs.replace(search, plan=longer)) is None
+    left = msgspec.structs.replace(search, candidates=(), running=tuple(made[:1]), declined=tuple(made[1:3]))
+    assert next_proposal(left) == made[3]
 
 
 def test_without_categories_nothing_is_tried_twice(competition: SmallCompetition) -> None:

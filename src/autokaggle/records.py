@@ -350,7 +350,21 @@ class StepResult(Record, frozen=True, kw_only=True):
     written_bytes: int = 0
 
 
+class Gain(Record, frozen=True, kw_only=True):
+    """How much better a candidate scores than ``over`` (an id) on the same rows; negative when worse.
+
+    ``error`` is the standard error of ``value``; ``is_noise`` says that a gain of this size may well be chance.
+    """
+
+    over: str
+    value: float
+    error: float
+    is_noise: bool
+
+
 class Candidate(Record, frozen=True, kw_only=True):
+    """One proposal and what came of it; ``gains`` are over its parent, and over the best single one before it."""
+
     version: int = 1
     id: str
     proposal: Proposal
@@ -361,6 +375,22 @@ class Candidate(Record, frozen=True, kw_only=True):
     seconds: float = 0.0
     verdict: str = ""
     code_sha256: str = ""
+    gains: tuple[Gain, ...] = ()
+
+
+class Search(Record, frozen=True, kw_only=True):
+    """A search as a proposer sees it.
+
+    ``candidates`` are finished, in the order in which they were made; ``running`` are at work; ``declined`` are not
+    started because what is left of the time would not be enough. None of the three need be proposed again.
+    """
+
+    plan: Plan
+    profile: DataProfile
+    seconds_left: float
+    candidates: tuple[Candidate, ...] = ()
+    running: tuple[Proposal, ...] = ()
+    declined: tuple[Proposal, ...] = ()
 
 
 class Member(Record, frozen=True, kw_only=True):

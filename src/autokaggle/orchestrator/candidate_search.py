@@ -6,16 +6,13 @@ expected of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import msgspec
-
-from autokaggle.errors import OutsideWorldError
+from autokaggle.errors import AutoKaggleError, OutsideWorldError
 from autokaggle.orchestrator.best_so_far import best_so_far
 from autokaggle.orchestrator.candidate_run import run_candidate
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.run_environment import prepare_environment
-from autokaggle.records import Candidate, Proposal
+from autokaggle.records import Candidate, Proposal, Search
+from autokaggle.skills.pipeline.proposals import identity, known_in
 from autokaggle.skills.sandbox.requirements import check_requirements
 
 # Less than this is not worth starting a candidate for: imports alone take two seconds.
@@ -35,33 +32,38 @@ def search(context: RunContext) -> str:
     except OutsideWorldError as error:
         context.journal.tell("warning", f"No candidate can run: {error.message} {error.next_step}")
         return "no environment, so no candidate"
-    earlier = [candidate for candidate in context.candidates() if candidate.status in FINISHED]
+    finished = [candidate for candidate in context.candidates() if candidate.status in FINISHED]
     pace = Pace()
-    for candidate in earlier:
+    for candidate in finished:
         pace.learn(candidate)
-    number = len(earlier)
-    for proposal in _not_yet_tried(context, earlier):
-        if context.run.options.max_candidates is not None and number >= context.run.options.max_candidates:
+    declined: list[Proposal] = []
+    while (proposal := _next_proposal(context, finished, declined)) is not None:
+        if context.run.options.max_candidates is not None and len(finished) >= context.run.options.max_candidates:
             break
         seconds = context.budget.left_for_search_seconds
         if seconds < SHORTEST_SECONDS:
             break
-        if number and pace.expect(proposal) > seconds:
+        if finished and pace.expect(proposal) > seconds:
             context.journal.tell("info", f"Not started: {proposal.title} needs about {pace.expect(proposal):.0f} s.")
+            declined.append(proposal)
             continue
-        number += 1
-        candidate, evaluation = run_candidate(context, best, f"c{number:03d}", proposal, environment, seconds)
+        name = f"c{len(finished) + 1:03d}"
+        candidate, evaluation = run_candidate(context, best, name, proposal, environment, seconds)
+        finished.append(candidate)
         pace.learn(candidate)
         if evaluation is not None:
             best.add(candidate, evaluation)
     scored = len(best.evaluations)
-    return f"{number} candidates tried, {scored} scored; {best.plan.metric} {best.score.mean:.5g}"
+    return f"{len(finished)} candidates tried, {scored} scored; {best.plan.metric} {best.score.mean:.5g}"
 
 
 def requirements(context: RunContext) -> tuple[str, ...]:
-    """Return what the template and every proposal that may be tried need; what may not be installed is left out."""
+    """Return what the template and every proposer need; what may not be installed is left out."""
     needed = dict.fromkeys(context.plugins.template(context.plan.template).requirements)
-    asked = dict.fromkeys(line for proposal in _proposals(context) for line in proposal.requirements)
+    plan, profile = context.plan, context.profile
+    asked = dict.fromkeys(
+        line for proposer in context.plugins.proposers() for line in proposer.requirements(plan, profile)
+    )
     accepted, refused = check_requirements(line for line in asked if line not in needed)
     for refusal in refused:
         context.journal.tell("warning", f"{refusal.requirement} is not installed: {refusal.reason}")
@@ -69,8 +71,15 @@ def requirements(context: RunContext) -> tuple[str, ...]:
 
 
 def first_proposal(context: RunContext) -> Proposal:
-    """Return what the search would try first."""
-    return next(_proposals(context))
+    """Return what the search would try first.
+
+    Raises:
+        AutoKaggleError: no proposer has any.
+    """
+    proposal = _next_proposal(context, [], [])
+    if proposal is None:
+        raise AutoKaggleError("Nothing was proposed.", "Choose another --model-family.")
+    return proposal
 
 
 class Pace:
@@ -90,15 +99,17 @@ class Pace:
         return (proposal.expected_seconds or SHORTEST_SECONDS) * self._factor
 
 
-def _proposals(context: RunContext) -> Iterator[Proposal]:
-    plan, profile = context.plan, context.profile
+def _next_proposal(context: RunContext, finished: list[Candidate], declined: list[Proposal]) -> Proposal | None:
+    search = Search(
+        plan=context.plan,
+        profile=context.profile,
+        seconds_left=context.budget.left_for_search_seconds,
+        candidates=tuple(finished),
+        declined=tuple(declined),
+    )
+    known = known_in(search)
     for proposer in context.plugins.proposers():
-        yield from proposer.propose(plan, profile)
-
-
-def _not_yet_tried(context: RunContext, earlier: list[Candidate]) -> Iterator[Proposal]:
-    # Compared as JSON, which is what a record on disk was read back from.
-    tried = {msgspec.json.encode(candidate.proposal, order="deterministic") for candidate in earlier}
-    for proposal in _proposals(context):
-        if msgspec.json.encode(proposal, order="deterministic") not in tried:
-            yield proposal
+        proposal = proposer.propose(search)
+        if proposal is not None and identity(proposal) not in known:
+            return proposal
+    return None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
 from autokaggle.plugins.extensions import Proposer, Template
 from autokaggle.plugins.hookspecs import hookimpl
-from autokaggle.records import DataProfile, Plan, Proposal
+from autokaggle.records import DataProfile, Plan, Proposal, Search
 from autokaggle.skills.pipeline import portfolio
 
 
@@ -17,9 +16,13 @@ class Portfolio:
 
     name = "portfolio"
 
-    def propose(self, plan: Plan, profile: DataProfile) -> Iterator[Proposal]:
-        """Yield the portfolio's proposals for this plan."""
-        return portfolio.propose(plan, profile)
+    def propose(self, search: Search) -> Proposal | None:
+        """Return the first of the portfolio that was not tried yet."""
+        return portfolio.next_proposal(search)
+
+    def requirements(self, plan: Plan, profile: DataProfile) -> tuple[str, ...]:
+        """Return what all of the portfolio needs for this plan."""
+        return portfolio.requirements(plan, profile)
 
 
 @hookimpl

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from autokaggle.records import DataProfile, Plan, Proposal
+from autokaggle.records import DataProfile, Plan, Proposal, Search
+
+__all__ = ["Proposal", "Proposer", "Search", "Template"]
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,18 @@ class Template:
 
 
 class Proposer(Protocol):
-    """Propose candidates for a plan."""
+    """Proposes candidates, one at a time, by what earlier ones scored."""
 
     name: str
 
-    def propose(self, plan: Plan, profile: DataProfile) -> Iterator[Proposal]:
-        """Yield proposals in the order in which they should run; the search stops asking when the budget ends."""
+    def propose(self, search: Search) -> Proposal | None:
+        """Return the best next proposal given all results so far, None when there is none now.
+
+        It is asked each time there is room for another candidate, also after it had none. What takes longer than a
+        moment belongs into a thread of its own.
+        """
+        ...
+
+    def requirements(self, plan: Plan, profile: DataProfile) -> tuple[str, ...]:
+        """Return what the environment must hold for all that may be proposed; it is made once, before the search."""
         ...

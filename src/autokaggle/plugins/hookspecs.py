@@ -32,5 +32,5 @@ def autokaggle_prompts() -> Iterable[Path]:
 
 @hookspec
 def autokaggle_proposers() -> Iterable[Proposer]:
-    """Give proposers: they look at plan and profile and propose candidates in the order in which to run them."""
+    """Give proposers: each is asked for its next candidate whenever there is room for one."""
     return ()

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from autokaggle.records import DataProfile, Plan, Proposal
+from autokaggle.records import DataProfile, Plan, Proposal, Search
+from autokaggle.skills.pipeline.proposals import untried
 
 BASE_REQUIREMENTS = (
     "joblib>=1.4",
@@ -196,6 +197,17 @@ ENTRIES = (
     ),
 )
 FAMILIES = tuple(dict.fromkeys(entry.family for entry in ENTRIES))
+
+
+def next_proposal(search: Search) -> Proposal | None:
+    """Return what should be tried next, None when all was."""
+    return next(untried(propose(search.plan, search.profile), search), None)
+
+
+def requirements(plan: Plan, profile: DataProfile) -> tuple[str, ...]:
+    """Return what all proposals for this plan need, each once."""
+    needed = (line for proposal in propose(plan, profile) for line in proposal.requirements)
+    return tuple(dict.fromkeys(needed))
 
 
 def propose(plan: Plan, profile: DataProfile) -> Iterator[Proposal]:

@@ -1,0 +1,33 @@
+"""Which proposals are the same; this file knows what of a proposal decides about its predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from autokaggle.records import Proposal, Search
+
+# It ends fits early, and grows with the time budget; what is fitted stays the same.
+TIME_LIMIT = "most_seconds"
+
+
+def identity(proposal: Proposal) -> bytes:
+    """Return the same bytes for proposals that would predict the same, whatever they are called.
+
+    Compared as JSON, which is what a record on disk was read back from.
+    """
+    config = {key: value for key, value in proposal.config.items() if key != TIME_LIMIT}
+    return msgspec.json.encode((proposal.family, config, proposal.files), order="deterministic")
+
+
+def known_in(search: Search) -> set[bytes]:
+    """Return the identities of all that was tried, is at work, or was declined."""
+    tried = [candidate.proposal for candidate in search.candidates]
+    return {identity(proposal) for proposal in (*tried, *search.running, *search.declined)}
+
+
+def untried(proposals: Iterable[Proposal], search: Search) -> Iterator[Proposal]:
+    """Yield those that the search does not know yet."""
+    known = known_in(search)
+    return (proposal for proposal in proposals if identity(proposal) not in known)
