@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from autokaggle.records import Isolation, StepResult
+from autokaggle.skills.sandbox.backends import backends
 from autokaggle.skills.sandbox.executor import run_job
-from autokaggle.skills.sandbox.isolation import backends, try_backend
+from autokaggle.skills.sandbox.isolation import try_backend
 from autokaggle.skills.sandbox.job import Job
 from autokaggle.skills.sandbox.limits import MEBIBYTE, Limits
 
@@ -43,7 +44,7 @@ def what_is_missing(backend: str) -> str:
         return ""
     if backend not in known:
         return "it belongs to another system"
-    return known[backend].missing or try_backend(known[backend])
+    return known[backend].missing() or try_backend(known[backend])
 
 
 def need(isolation: Isolation) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from autokaggle.errors import ActionNeeded
-from autokaggle.skills.sandbox import bubblewrap, isolation, landlock, seatbelt, seccomp
+from autokaggle.skills.sandbox import bubblewrap, landlock, seatbelt, seccomp
+from autokaggle.skills.sandbox.backends import backends
 from autokaggle.skills.sandbox.diagnose import diagnose
 from autokaggle.skills.sandbox.interpreter import find_interpreter
 from autokaggle.skills.sandbox.isolation import how_to_install, probe_isolation, self_test
@@ -314,7 +315,7 @@ def test_the_profile_for_macos_denies_by_default_and_quotes_no_path(tmp_path: Pa
 
 def test_on_macos_the_only_backend_is_sandbox_exec(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    (only,) = isolation.backends()
+    (only,) = backends()
     assert (only.name, only.level) == ("sandbox-exec", "partial")
     assert "sandbox-exec" in how_to_install()
 

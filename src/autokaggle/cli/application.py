@@ -20,6 +20,7 @@ from autokaggle.cli.doctor import doctor
 from autokaggle.cli.following import logs, status
 from autokaggle.cli.handing_in import submissions, submit
 from autokaggle.cli.listing import runs
+from autokaggle.cli.plugins import plugins
 from autokaggle.cli.profile import profile
 from autokaggle.cli.program import COMPLETION_VARIABLE, NAME, Program
 from autokaggle.cli.run import resume, run
@@ -43,6 +44,7 @@ COMMANDS: tuple[click.Command, ...] = (
     sandbox,
     auth,
     cache,
+    plugins,
     completion,
 )
 

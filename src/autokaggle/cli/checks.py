@@ -22,8 +22,10 @@ LITTLE_MEMORY_BYTES = 2_000_000_000
 
 def check_machine(settings: Settings, *, offline: bool) -> Iterator[Finding]:
     """Look at everything that a run of any competition needs; ``offline`` asks no package index."""
+    from autokaggle.plugins.manager import Plugins
     from autokaggle.skills.sandbox.diagnose import diagnose
 
+    Plugins().given("isolation_backends")
     yield from diagnose(offline=offline)
     for name, check in MACHINE_CHECKS.items():
         yield guarded(name, partial(check, settings))
@@ -82,6 +84,17 @@ def _credentials(settings: Settings) -> Finding:
     return Finding("Kaggle account", "ok", f"{found.form} from {found.source}")
 
 
+def _plugins(settings: Settings) -> Finding:
+    from autokaggle.plugins.manager import Plugins
+
+    known = Plugins().put_in_force().known.values()
+    problems = [problem for plugin in known for problem in plugin.problems]
+    if problems:
+        return Finding("plugins", "warn", " ".join(problems), "Mend or remove the package; runs go on without it.")
+    names = ", ".join(plugin.name for plugin in known if plugin.package)
+    return Finding("plugins", "ok", names or "none are installed")
+
+
 def _model(settings: Settings) -> Finding:
     keys = [name for name in MODEL_KEYS if settings.environment.get(name)]
     if keys:
@@ -95,6 +108,7 @@ MACHINE_CHECKS: dict[str, Callable[[Settings], Finding]] = {
     "index of runs": _index,
     "Kaggle account": _credentials,
     "language model": _model,
+    "plugins": _plugins,
 }
 
 

@@ -151,9 +151,9 @@ def give_result(program: Program, folder: RunFolder, run: Run) -> None:
 
 def _families(text: str) -> str:
     """Check names of model families: a run with none that is known would try nothing."""
-    from autokaggle.skills.pipeline import portfolio
+    from autokaggle.plugins.manager import Plugins
 
-    known = sorted({entry.family for entry in portfolio.ENTRIES})
+    known = sorted(Plugins().given("model_families"))
     unknown = sorted({name.strip() for name in text.split(",")} - {"auto", *known})
     if unknown or ("auto" in text and text != "auto"):
         raise UsageError(

@@ -50,6 +50,7 @@ def sandbox(
     """
     import msgspec
 
+    from autokaggle.plugins.manager import Plugins
     from autokaggle.skills.sandbox.executor import Job, run_job
     from autokaggle.skills.sandbox.isolation import probe_isolation
     from autokaggle.skills.sandbox.limits import default_limits
@@ -59,6 +60,7 @@ def sandbox(
     limits = default_limits(wall_seconds=values.parse_duration(wall, "--wall"), memory_bytes=memory_bytes)
     for flag, folder in (("--input", input_folder), ("--work", work), ("--environment", environment)):
         _check_folder(folder, flag)
+    Plugins(program.warn).given("isolation_backends")
     isolation = probe_isolation(allow_unsandboxed)
     program.tell(f"isolation {isolation.level} ({isolation.backend})")
     with tempfile.TemporaryDirectory(prefix="autokaggle-sandbox-") as name:

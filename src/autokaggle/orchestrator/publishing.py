@@ -68,6 +68,7 @@ def report(context: RunContext) -> str:
         decisions=read_record(context.folder.decisions, Decisions),
         candidates=context.candidates(),
         metrics=metrics,
+        sections=tuple(context.plugins.report_sections(context.folder.path)),
     )
     write_report(material, context.folder.report)
     return context.folder.report.name

@@ -48,7 +48,8 @@ def start_run(options: RunOptions, settings: Settings) -> RunFolder:
     from autokaggle.skills.competition import address
 
     target = address.parse_target(options.target)
-    Plugins().template("tabular" if options.template == "auto" else options.template)
+    plugins = Plugins().put_in_force()
+    plugins.template("tabular" if options.template == "auto" else options.template)
     _check_metric(options.metric)
     if target.folder is None and not options.offline:
         open_kaggle(settings)  # without credentials nothing is begun
@@ -69,7 +70,7 @@ def start_run(options: RunOptions, settings: Settings) -> RunFolder:
     )
     journal = Journal(folder)
     with _open_state(settings, _warner(journal)) as state:
-        RunContext(folder, settings, run, journal, Plugins(), Budget(0), state).save()
+        RunContext(folder, settings, run, journal, plugins, Budget(0), state).save()
     return folder
 
 
@@ -84,7 +85,7 @@ def carry_out(folder: RunFolder, settings: Settings, listener: Listener = silent
     with hold_run(folder), _open_state(settings, _warner(Journal(folder, listener))) as state:
         run = read_record(folder.record, Run)
         journal = Journal(folder, listener, keep=lambda event: state.add_event(run.id, event) if state else None)
-        plugins = Plugins(warn=_warner(journal))
+        plugins = Plugins(warn=_warner(journal)).put_in_force()
         if run.status != "created":
             # Another day, another machine, another level: what the record says of isolation is not believed.
             run = msgspec.structs.replace(run, isolation=_isolation(run.options, settings))

@@ -61,7 +61,7 @@ def discuss(context: RunContext) -> Decisions:
 def make_brief(context: RunContext) -> Brief:
     """Collect what may be talked about: facts of the competition, what can be chosen, and results if there are any."""
     from autokaggle.skills.dialogue.brief import Brief
-    from autokaggle.skills.pipeline import portfolio
+    from autokaggle.skills.pipeline.families import family_names
     from autokaggle.skills.pipeline.plan import metric_problem
     from autokaggle.skills.sandbox.limits import available_cores, machine_memory_bytes
     from autokaggle.skills.scoring import metrics
@@ -76,7 +76,7 @@ def make_brief(context: RunContext) -> Brief:
         pages={path.stem: path.read_text("utf-8") for path in sorted(context.folder.pages.glob("*.md"))},
         metrics={name: metric.input for name, metric in metrics.METRICS.items()},
         metric_problems={name: problem for name, problem in problems if problem},
-        families=tuple(sorted(portfolio.FAMILIES)),
+        families=tuple(sorted(family_names())),
         templates=tuple(context.plugins.template_names()),
         cores=available_cores(),
         memory_bytes=machine_memory_bytes(),
@@ -91,7 +91,7 @@ def open_gate(context: RunContext) -> PayloadGate | None:
     if name is None:
         return None
     try:
-        model = find_model(name, context.settings)
+        model = find_model(name, context.settings, context.plugins)
     except AutoKaggleError as error:
         context.journal.tell("warning", f"{error.message} The built-in strategist decides instead. {error.next_step}")
         return None
@@ -136,17 +136,15 @@ def load_ahead(name: str | None) -> None:
     threading.Thread(target=load_library, args=(kind_of(name),), name="load language model", daemon=True).start()
 
 
-def find_model(name: str, settings: Settings) -> LanguageModel:
-    """Open a model by the name that a person gives, or the recording of a run (``replay:RUN``).
+def find_model(name: str, settings: Settings, plugins: Plugins | None = None) -> LanguageModel:
+    """Open a model by the name that a person gives, of ours or a plugin, or the recording of a run (``replay:RUN``).
 
     Raises:
         UsageError: the name makes no sense, or the run has no recorded calls.
         ActionNeeded: the provider needs a key, and there is none.
     """
-    from autokaggle.skills.dialogue.language_model import open_model
-
     if not name.startswith(REPLAY):
-        return open_model(name, settings.environment)
+        return (plugins or Plugins()).language_model(name, settings.environment)
     from autokaggle.skills.dialogue.scripted_model import RecordedModel
 
     folder = _recorded_run(name, settings)

@@ -1,14 +1,21 @@
-"""The shapes of what plugins give; this file holds types and no behaviour."""
+"""The shapes of what plugins give; this file holds types and no behaviour.
+
+Those that a skill works with live there: ``Metric``, ``ModelFamily`` with its ``Entry``, and ``Backend``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from autokaggle.records import DataProfile, Plan, Proposal, Search
 
-__all__ = ["Proposal", "Proposer", "Search", "Template"]
+__all__ = ["ModelProvider", "Proposal", "Proposer", "ReportSection", "Search", "Template"]
+
+if TYPE_CHECKING:
+    from autokaggle.skills.dialogue.language_model import LanguageModel
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,32 @@ class Template:
     requirements: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class ModelProvider:
+    """Language models whose names begin with ``name`` and a colon.
+
+    ``open(model, environment)`` gets the whole name as the person wrote it, and the settings to look keys up in. It may
+    raise ``UsageError`` for a name that makes no sense and ``ActionNeeded`` for a key that is missing.
+    """
+
+    name: str
+    open: Callable[[str, Mapping[str, str]], LanguageModel]
+
+
+@dataclass(frozen=True)
+class ReportSection:
+    """A section at the end of report.html.
+
+    ``render(run_folder)`` gets the run's folder and returns HTML for the section's body that needs no network, "" to be
+    left out. What comes from outside the plugin it must escape itself.
+    """
+
+    name: str
+    title: str
+    render: Callable[[Path], str]
+
+
+@runtime_checkable
 class Proposer(Protocol):
     """Proposes candidates, one at a time, by what earlier ones scored."""
 

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pluggy
 
-from autokaggle.plugins.extensions import Proposer, Template
+from autokaggle.plugins.extensions import ModelProvider, Proposer, ReportSection, Template
+
+if TYPE_CHECKING:
+    from autokaggle.skills.pipeline.families import ModelFamily
+    from autokaggle.skills.sandbox.backends import Backend
+    from autokaggle.skills.scoring.metric import Metric
 
 PROJECT = "autokaggle"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -19,8 +25,26 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
+def autokaggle_language_models() -> Iterable[ModelProvider]:
+    """Give providers of language models, for ``--model NAME:MODEL``."""
+    return ()
+
+
+@hookspec
+def autokaggle_model_families() -> Iterable[ModelFamily]:
+    """Give model families: a file ``model_NAME.py``, what it needs installed, and configurations to try."""
+    return ()
+
+
+@hookspec
 def autokaggle_templates() -> Iterable[Template]:
-    """Give templates: pipeline programs that are copied into a candidate's ``code/``."""
+    """Give templates: pipeline programs that are copied into a candidate's ``code/``, for ``--template NAME``."""
+    return ()
+
+
+@hookspec
+def autokaggle_metrics() -> Iterable[Metric]:
+    """Give metrics, for ``--metric ID`` and for competitions whose wording is among a metric's aliases."""
     return ()
 
 
@@ -33,4 +57,16 @@ def autokaggle_prompts() -> Iterable[Path]:
 @hookspec
 def autokaggle_proposers() -> Iterable[Proposer]:
     """Give proposers: each is asked for its next candidate whenever there is room for one."""
+    return ()
+
+
+@hookspec
+def autokaggle_isolation_backends() -> Iterable[Backend]:
+    """Give ways to build walls around generated code; one that a probe gets out of is not used."""
+    return ()
+
+
+@hookspec
+def autokaggle_report_sections() -> Iterable[ReportSection]:
+    """Give sections that stand at the end of report.html."""
     return ()

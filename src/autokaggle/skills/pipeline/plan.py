@@ -24,7 +24,7 @@ from autokaggle.records import (
     Validation,
     ValidationScheme,
 )
-from autokaggle.skills.pipeline.portfolio import FAMILIES
+from autokaggle.skills.pipeline.families import family_names
 
 MetricInput = Literal["value", "label", "probability", "class_probability", "ranked_labels"]
 
@@ -202,8 +202,8 @@ def _most_folds(profile: DataProfile, targets: Sequence[str], classes: Mapping[s
 
 def _families(names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
-        if name not in FAMILIES:
-            raise UsageError(f"There is no model family {name!r}.", f"Choose from {', '.join(FAMILIES)}.")
+        if name not in family_names():
+            raise UsageError(f"There is no model family {name!r}.", f"Choose from {', '.join(family_names())}.")
     return tuple(names)
 
 

@@ -234,6 +234,12 @@ def expected_seconds(entry: Entry, plan: Plan, profile: DataProfile) -> float:
     return imports + training
 
 
+def proposal(entry: Entry, plan: Plan, profile: DataProfile) -> Proposal:
+    """Make a proposal of one entry, of whatever family, that keeps to its share of the budget."""
+    encode_all = entry.encode_all and _has_categories(profile)
+    return _proposal(entry, encode_all, plan, profile, LARGEST_SHARE * plan.time_budget_seconds)
+
+
 def _has_categories(profile: DataProfile) -> bool:
     """Say whether any column might be told by the target: else such a configuration is one without."""
     return any(column.type == "VARCHAR" and column.in_train and column.in_test for column in profile.columns)

@@ -26,6 +26,8 @@ class ReportMaterial:
     decisions: Decisions
     candidates: Sequence[Candidate]
     metrics: Metrics | None
+    # Title and HTML of what plugins add; they have made it safe.
+    sections: Sequence[tuple[str, str]] = ()
 
 
 def write_report(material: ReportMaterial, path: Path) -> None:

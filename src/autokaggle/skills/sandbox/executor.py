@@ -22,12 +22,13 @@ from pathlib import Path
 
 from autokaggle.errors import AutoKaggleError, UsageError
 from autokaggle.records import Isolation, StepResult
-from autokaggle.skills.sandbox import bubblewrap, cgroup, landlock, seatbelt, seccomp
-from autokaggle.skills.sandbox.interpreter import Interpreter, find_interpreter
-from autokaggle.skills.sandbox.job import DRIVER, INSIDE, Job, Layout, command_of, variables_of
+from autokaggle.skills.sandbox import cgroup
+from autokaggle.skills.sandbox.backends import find_backend
+from autokaggle.skills.sandbox.interpreter import find_interpreter
+from autokaggle.skills.sandbox.job import DRIVER, Job, Layout, command_of, variables_of
 from autokaggle.skills.sandbox.limits import Limits
 from autokaggle.skills.sandbox.order import Order, Outcome
-from autokaggle.skills.sandbox.supervisor import FILTER_PLACE, STATUS_PLACE
+from autokaggle.skills.sandbox.supervisor import STATUS_PLACE
 from autokaggle.skills.sandbox.sweep import remove_tree, sweep
 from autokaggle.storage.records_file import make_private_folder
 
@@ -121,53 +122,9 @@ def _order(job: Job, isolation: Isolation) -> Order:
         watched_folders=[str(real.work), str(real.output)],
         limits=dataclasses.asdict(job.limits),
     )
-    match isolation.backend:
-        case "bubblewrap":
-            return _behind_bubblewrap(unwrapped, job, real, interpreter)
-        case "landlock":
-            program = seccomp.assemble(has_namespaces=False)
-            return {
-                **unwrapped,
-                # There are no semaphores without /dev/shm; joblib would find out by itself, and warn.
-                "variables": {**unwrapped["variables"], "JOBLIB_MULTIPROCESSING": "0"},
-                "rules": landlock.rules(real, interpreter),
-                "filter": program,
-            }
-        case "sandbox-exec":
-            return {**unwrapped, "command": seatbelt.wrap(unwrapped["command"], layout=real, interpreter=interpreter)}
-        case "none":
-            return unwrapped
-    raise AutoKaggleError(f"There is no isolation backend {isolation.backend!r}.", "Start a new run.")
-
-
-def _behind_bubblewrap(unwrapped: Order, job: Job, real: Layout, interpreter: Interpreter) -> Order:
-    program = bubblewrap.find_bubblewrap()
-    if program is None:
-        raise AutoKaggleError("bubblewrap was removed since it was probed.", "Install it again, then resume the run.")
-    seen = dataclasses.replace(INSIDE, input=INSIDE.input if real.input else None)
-    environment = bubblewrap.ENVIRONMENT_INSIDE if interpreter.environment else None
-    executable = interpreter.executable
-    if interpreter.environment and environment:
-        executable = environment / executable.relative_to(interpreter.environment)
-    line = bubblewrap.wrap(
-        program,
-        command_of(job, seen, executable),
-        layout=real,
-        seen=seen,
-        interpreter=interpreter,
-        variables=variables_of(job, seen, environment),
-        limits=job.limits,
-        filter_place=FILTER_PLACE,
-        status_place=STATUS_PLACE,
-    )
-    return {
-        **unwrapped,
-        "command": line,
-        # bubblewrap's first process inside keeps the environment that it was started with, readable in /proc.
-        "variables": {"PATH": bubblewrap.SYSTEM_SEARCH_PATH},
-        "filter": seccomp.assemble(has_namespaces=True),
-        "temporary_folders": ["/tmp", "/dev/shm"],  # noqa: S108
-    }
+    if isolation.backend == "none":
+        return unwrapped
+    return find_backend(isolation.backend).wrap(unwrapped, job, real, interpreter)
 
 
 def _in_control_group(order: Order, limits: Limits) -> Order:

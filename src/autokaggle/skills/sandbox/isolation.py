@@ -10,14 +10,14 @@ import os
 import socket
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from autokaggle.errors import ActionNeeded, AutoKaggleError
-from autokaggle.records import Isolation, IsolationLevel
-from autokaggle.skills.sandbox import bubblewrap, landlock, seatbelt, seccomp
+from autokaggle.records import Isolation
+from autokaggle.skills.sandbox import landlock
+from autokaggle.skills.sandbox.backends import Backend, backends
 from autokaggle.skills.sandbox.executor import Job, run_job
 from autokaggle.skills.sandbox.limits import MEBIBYTE, Limits
 
@@ -52,15 +52,6 @@ class SelfTest(msgspec.Struct, frozen=True):
     trouble: str = ""
 
 
-@dataclass(frozen=True)
-class Backend:
-    """One way to build walls; ``missing`` says why it is out of the question here, "" when it may be tried."""
-
-    name: str
-    level: IsolationLevel
-    missing: str
-
-
 def probe_isolation(allow_unsandboxed: bool = False) -> Isolation:
     """Return the highest level that holds on this machine, with the reason why it is not a higher one.
 
@@ -69,7 +60,7 @@ def probe_isolation(allow_unsandboxed: bool = False) -> Isolation:
     """
     reasons: list[str] = []
     for backend in backends():
-        trouble = backend.missing or try_backend(backend)
+        trouble = backend.missing() or try_backend(backend)
         if not trouble:
             return Isolation(level=backend.level, backend=backend.name, reason=" ".join(reasons))
         reasons.append(f"{backend.name}: {trouble}")
@@ -79,20 +70,6 @@ def probe_isolation(allow_unsandboxed: bool = False) -> Isolation:
         f"Generated code cannot be isolated on this machine. {' '.join(reasons)}",
         f"{how_to_install()} To run it with your own rights all the same, add --allow-unsandboxed.",
     )
-
-
-def backends() -> list[Backend]:
-    """List the backends for this system, best first."""
-    if sys.platform == "darwin":
-        return [Backend("sandbox-exec", "partial", "" if seatbelt.find_program() else "the program is not there.")]
-    filtered = "" if seccomp.is_supported() else "no seccomp filter is known for this processor."
-    found = "" if bubblewrap.find_bubblewrap() else "the program bwrap is not installed."
-    abi = landlock.landlock_abi()
-    recent = "" if abi >= landlock.LEAST_ABI else f"the kernel offers version {abi}, {landlock.LEAST_ABI} is needed."
-    return [
-        Backend("bubblewrap", "strong", found or filtered),
-        Backend("landlock", "partial", recent or filtered),
-    ]
 
 
 def try_backend(backend: Backend) -> str:

@@ -220,4 +220,6 @@ def _score(
     )
 
 
-METRICS: dict[str, Metric] = {metric.id: metric for metric in _all_metrics()}
+BUILT_IN = tuple(_all_metrics())
+# Those that ship, and those of plugins and of the user that are in force in this process.
+METRICS: dict[str, Metric] = {metric.id: metric for metric in BUILT_IN}

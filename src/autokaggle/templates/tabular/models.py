@@ -1,6 +1,7 @@
 """Families of models; this file fits one by its name and says what every family gets and gives.
 
-Each family has a file of its own, imported only when used, so that only its own libraries need to be installed.
+Each family has a file of its own, ``model_NAME.py`` with ``fit(task) -> Model``, imported only when used, so that only
+its own libraries need to be installed.
 """
 
 from __future__ import annotations
@@ -17,13 +18,6 @@ from encoding import Matrix
 
 Floats = npt.NDArray[np.float64]
 
-FAMILIES = {
-    "lightgbm": "model_lightgbm",
-    "linear": "model_linear",
-    "extra_trees": "model_extra_trees",
-    "xgboost": "model_xgboost",
-    "catboost": "model_catboost",
-}
 # These boost until rows that do not train stop gaining.
 WATCHING = {"lightgbm", "xgboost", "catboost"}
 
@@ -76,9 +70,9 @@ def fitter(family: str) -> Callable[[Task], Model]:
     """Return the function that fits one model of the family, its libraries imported.
 
     Raises:
-        KeyError: no such family.
+        ModuleNotFoundError: no such family, or its library is missing.
     """
-    fit: Callable[[Task], Model] = importlib.import_module(FAMILIES[family]).fit
+    fit: Callable[[Task], Model] = importlib.import_module(f"model_{family}").fit
     return fit
 
 
