@@ -128,9 +128,10 @@ def make_rules(settings: Settings, schema_only: bool) -> Rules:
 
 def load_ahead(name: str | None) -> None:
     """Load the library of a language model beside what comes before the talk: it takes seconds."""
-    if name is None or name.startswith(REPLAY):
+    from autokaggle.skills.dialogue.model_names import is_built_in, kind_of
+
+    if name is None or not is_built_in(name):
         return
-    from autokaggle.skills.dialogue.model_names import kind_of
     from autokaggle.skills.dialogue.provider_model import load_library
 
     threading.Thread(target=load_library, args=(kind_of(name),), name="load language model", daemon=True).start()

@@ -64,6 +64,12 @@ def kind_of(name: str) -> Kind:
     return PROVIDERS.get(provider.lower(), "google") if colon else "google"
 
 
+def is_built_in(name: str) -> bool:
+    """Say whether a name is of a provider that ships, not of a plugin and not a recording."""
+    provider, colon, _ = name.partition(":")
+    return not colon or provider.lower() in PROVIDERS or name.startswith(("http://", "https://"))
+
+
 def read_model_name(name: str, environment: Mapping[str, str]) -> ModelAddress:
     """Read ``provider:name``, a bare name (Google's), or ``URL#name``.
 
