@@ -15,10 +15,13 @@ from autokaggle.errors import UsageError
 from autokaggle.plugins import hookspecs
 from autokaggle.plugins.kinds import KINDS
 from autokaggle.plugins.manager import Plugins
+from autokaggle.records import Search
 from autokaggle.skills.dialogue.language_model import ModelFailure, ModelRequest, silently
 from autokaggle.skills.pipeline import families
 from autokaggle.skills.sandbox import backends
 from autokaggle.skills.scoring.metric_catalogue import METRICS
+from tests.dialogue_facts import profile as make_profile
+from tests.small_plans import make_plan
 
 Write = Callable[[str, str], EntryPoint]
 METRIC = """
@@ -60,7 +63,7 @@ def test_the_built_in_template_and_proposer_are_there() -> None:
     plugins = Plugins(found=[])
     template = plugins.template("tabular")
     assert (template.folder / "train.py").is_file()
-    assert next(plugins.proposers()).name == "portfolio"
+    assert plugins.proposers()[0].name == "portfolio"
 
 
 def test_what_ships_comes_by_the_same_door() -> None:
@@ -153,6 +156,26 @@ def test_a_report_section_is_rendered_and_a_failing_one_is_left_out(write: Write
     assert list(plugins.report_sections(tmp_path)) == [("Harvest", tmp_path.name)]
     assert len(warnings) == 1
     assert "section b failed" in warnings[0]
+
+
+def test_a_proposer_that_raises_is_not_asked_again(write: Write) -> None:
+    code = """
+class Moody:
+    name = "moody"
+    def propose(self, search):
+        raise ValueError("not today")
+    def requirements(self, plan, profile):
+        return ("numpy",)
+"""
+    warnings: list[str] = []
+    plugins = Plugins(warnings.append, [write("moody", code + hook("proposers", "[Moody()]"))])
+    moody = plugins.proposers()[-1]
+    plan, profile = make_plan("rmse"), make_profile()
+    assert moody.requirements(plan, profile) == ("numpy",)
+    search = Search(plan=plan, profile=profile, seconds_left=1.0)
+    assert moody.propose(search) is None
+    assert plugins.proposers()[-1].propose(search) is None
+    assert warnings == ["The proposer moody failed and is not asked again: ValueError('not today')"]
 
 
 @pytest.mark.parametrize(
