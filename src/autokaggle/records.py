@@ -27,6 +27,7 @@ SubmissionKind = Literal["value", "label", "probability", "class_probability", "
 IsolationLevel = Literal["strong", "partial", "none"]
 StageName = Literal["fetch", "profile", "discuss", "plan", "search", "ensemble", "submission", "report"]
 RunStatus = Literal["created", "queued", "running", "waiting", "done", "failed", "cancelled", "interrupted"]
+OVER: tuple[RunStatus, ...] = ("done", "failed", "cancelled")
 CandidateStatus = Literal["proposed", "running", "scored", "failed", "leaking"]
 Operator = Literal["draft", "improve", "debug", "fuse"]
 
@@ -469,6 +470,8 @@ class RunOptions(Record, frozen=True, kw_only=True):
     message: str = ""
     skip_execution: bool = False
     cluster: str | None = None
+    detach: bool = False
+    priority: int = 0
     offline: bool = False
     max_candidates: int | None = None
     original: str | None = None

@@ -23,6 +23,7 @@ from autokaggle.cli.listing import runs
 from autokaggle.cli.plugins import plugins
 from autokaggle.cli.profile import profile
 from autokaggle.cli.program import COMPLETION_VARIABLE, NAME, Program
+from autokaggle.cli.queueing import queue, worker
 from autokaggle.cli.run import resume, run
 from autokaggle.cli.sandbox import sandbox
 
@@ -36,6 +37,8 @@ COMMANDS: tuple[click.Command, ...] = (
     runs,
     resume,
     cancel,
+    queue,
+    worker,
     chat,
     prompt,
     submit,

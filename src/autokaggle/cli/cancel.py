@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SECONDS_TO_STOP = 30.0
 SECONDS_BETWEEN_LOOKS = 0.1
-OVER = ("done", "failed", "cancelled")
 
 
 @click.command()
@@ -34,16 +33,29 @@ def cancel(program: Program, /, run: str, runs_dir: Path | None) -> None:
 
     What it has made so far stays in its folder.
     """
+    from autokaggle.orchestrator.standing import end_run
+    from autokaggle.records import OVER
     from autokaggle.storage.run_folders import is_at_work, read_run
 
-    folder = program.find_run(run, runs_dir)
-    status = read_run(folder).status
-    if status in OVER:
-        raise UsageError(f"Run {folder.id} is {status} already: there is nothing to cancel.")
+    folder, settings = program.find_run(run, runs_dir), program.settings(runs_dir)
+    known = read_run(folder)
+    if known.status in OVER:
+        raise UsageError(f"Run {folder.id} is {known.status} already: there is nothing to cancel.")
+    if known.options.detach:
+        _keep_workers_away(folder, settings)
     if is_at_work(folder):
         _stop(folder)
-    outcome = _mark(folder, program.settings(runs_dir))
+    outcome = end_run(folder, settings, "cancelled", "Cancelled.")
     program.answer(f"Run {folder.id} is {outcome}.", {"run_id": folder.id, "status": outcome})
+
+
+def _keep_workers_away(folder: RunFolder, settings: Settings) -> None:
+    """Else one takes the run again between its process's end and the mark."""
+    from autokaggle.storage.run_queue import RunQueue
+    from autokaggle.storage.state_store import StateStore
+
+    with contextlib.suppress(AutoKaggleError), StateStore(settings.state) as store:
+        RunQueue(store).postpone(folder.id, 2 * SECONDS_TO_STOP)
 
 
 def _stop(folder: RunFolder) -> None:
@@ -77,25 +89,3 @@ def _holders(folder: RunFolder) -> list[Process]:
             if process.pid != os.getpid() and any(file.path == lock for file in process.open_files()):
                 found.append(process)
     return found
-
-
-def _mark(folder: RunFolder, settings: Settings) -> str:
-    import msgspec
-    from filelock import FileLock
-
-    from autokaggle.orchestrator.journal import Journal, utc_now
-    from autokaggle.records import Run
-    from autokaggle.storage.records_file import read_record, write_record
-    from autokaggle.storage.state_store import StateStore
-
-    with FileLock(folder.lock):
-        run = read_record(folder.record, Run)
-        if run.status in OVER:
-            # It came to its end before it heard.
-            return run.status
-        run = msgspec.structs.replace(run, status="cancelled", updated=utc_now())
-        write_record(folder.record, run)
-        Journal(folder).tell("run_finished", "Cancelled.", status="cancelled")
-    with contextlib.suppress(AutoKaggleError), StateStore(settings.state) as store:
-        store.record_run(run, folder.path)
-    return run.status

@@ -26,3 +26,4 @@ target_columns = click.option(
 seed = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed gives the same models."
 )
+detach = click.option("--detach", is_flag=True, help="Leave the run to a worker, and return at once.")

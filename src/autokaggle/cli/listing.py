@@ -79,14 +79,10 @@ def _status(row: RunRow) -> str:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    """Set the runs as plain columns: readable by people, and by `awk`."""
+    from autokaggle.cli import text
+
     cells = [COLUMNS, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(COLUMNS) - 1)]
-    lines = []
-    for line in cells:
-        padded = [cell.ljust(width) for cell, width in zip(line[:-1], widths, strict=True)]
-        lines.append("  ".join([*padded, line[-1]]).rstrip())
-    return "\n".join(lines)
+    return text.columns(cells)
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 @click.option("--message", default="", help="Description of the submission on Kaggle.")
 @click.option("--skip-execution", is_flag=True, help="Write the code, run none of it.")
 @click.option("--cluster", help="Address of a cluster for the candidates.")
-@click.option("--detach", is_flag=True, help="Leave the run to a worker.")
+@flags.detach
+@click.option("--priority", type=click.IntRange(-100, 100), default=0, help="Of a detached run: higher comes first.")
 @click.option("--offline", is_flag=True, help="Use what is cached; ask no server.")
 @click.option("--max-candidates", type=click.IntRange(min=1), help="Stop after so many candidates.")
 @click.option("--original", type=flags.FOLDER, help="The data set behind a synthetic competition.")
@@ -78,6 +79,8 @@ def run(program: Program, /, target: str, runs_dir: Path | None, **given: Any) -
         submit=given["submit"],
         message=given["message"],
         skip_execution=given["skip_execution"] or settings.skip_execution,
+        detach=given["detach"],
+        priority=given["priority"],
         offline=given["offline"],
         max_candidates=given["max_candidates"],
         folds=given["folds"],
@@ -87,31 +90,50 @@ def run(program: Program, /, target: str, runs_dir: Path | None, **given: Any) -
     if options.submit:
         refuse_local(target)
     program.folder = program.runs().start_run(options, settings)
+    if options.detach:
+        _detach(program, program.folder, settings)
+        return
     ran = carry_out(program, program.folder, settings, reads_pipes=bool(given["chat"]))
     give_result(program, program.folder, ran)
 
 
 @click.command()
 @flags.run_reference
+@flags.detach
+@click.option("--as-worker", is_flag=True, hidden=True, help="Keep its place in the queue; end with the caller.")
 @flags.runs_dir
 @flags.as_json
 @click.pass_obj
-def resume(program: Program, /, run: str, runs_dir: Path | None) -> None:
+def resume(program: Program, /, run: str, detach: bool, as_worker: bool, runs_dir: Path | None) -> None:
     """Go on with a run that was interrupted.
 
     What is finished is not done again.
     """
     from autokaggle.cli.demo import refuse_demo
-    from autokaggle.storage.run_folders import read_run
+    from autokaggle.orchestrator.signals import end_with_parent
+    from autokaggle.storage.run_folders import read_run, refuse_cancelled
 
     folder, settings = program.find_run(run, runs_dir), program.settings(runs_dir)
     known = read_run(folder)
-    if known.status == "cancelled":
-        raise UsageError(
-            f"Run {folder.id} was cancelled, which ends it for good.", f"Start anew: autokaggle run {known.target}"
-        )
+    refuse_cancelled(known)
     refuse_demo(known, settings)
+    if detach:
+        _detach(program, folder, settings)
+        return
+    if as_worker:
+        end_with_parent()
+    elif known.options.detach:
+        from autokaggle.orchestrator.standing import take_from_queue
+
+        take_from_queue(folder, settings)
     give_result(program, folder, carry_out(program, folder, settings))
+
+
+def _detach(program: Program, folder: RunFolder, settings: Settings) -> None:
+    from autokaggle.cli.queueing import answer_queued
+    from autokaggle.orchestrator.standing import leave_to_worker
+
+    answer_queued(program, settings, leave_to_worker(folder, settings), folder)
 
 
 def carry_out(program: Program, folder: RunFolder, settings: Settings, *, reads_pipes: bool = False) -> Run:
@@ -168,7 +190,6 @@ def _refuse_what_is_not_there(given: dict[str, Any]) -> None:
         "--gpu on": given["gpu"] == "on",
         "--metric FILE.py:function": given["metric"] and ".py:" in given["metric"],
         "--cluster": given["cluster"],
-        "--detach": given["detach"],
         "--original": given["original"],
     }
     missing = [flag for flag, is_asked in asked.items() if is_asked]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 from autokaggle.orchestrator.journal import printable
 
@@ -65,3 +66,10 @@ def epoch(moment: str) -> float | None:
         return dt.datetime.fromisoformat(moment).timestamp()
     except ValueError:
         return None
+
+
+def columns(lines: Sequence[tuple[str, ...]]) -> str:
+    """Set cells as plain columns, two blanks apart: readable by people, and by `awk`."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]) - 1)]
+    padded = ([*map(str.ljust, line[:-1], widths), line[-1]] for line in lines)
+    return "\n".join("  ".join(cells).rstrip() for cells in padded)

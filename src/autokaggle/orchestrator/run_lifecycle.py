@@ -6,13 +6,10 @@ import datetime as dt
 import os
 import platform
 import re
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,12 +22,14 @@ from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.heartbeat import heartbeat
 from autokaggle.orchestrator.journal import Journal, Listener, silent, utc_now
 from autokaggle.orchestrator.kaggle_account import open_kaggle
+from autokaggle.orchestrator.orphans import end_orphans
+from autokaggle.orchestrator.signals import terminate_like_interrupt
 from autokaggle.orchestrator.stages import STAGES, Stage
 from autokaggle.plugins.manager import Plugins
 from autokaggle.records import Isolation, Run, RunOptions, RunStatus, StageRecord
 from autokaggle.storage.artifacts import RunFolder, new_run_id
 from autokaggle.storage.records_file import make_private_folder, read_record
-from autokaggle.storage.run_folders import hold_run
+from autokaggle.storage.run_folders import hold_run, refuse_cancelled
 from autokaggle.storage.state_store import StateStore, open_state_store
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ def start_run(options: RunOptions, settings: Settings) -> RunFolder:
     moment = dt.datetime.now(dt.UTC)
     make_private_folder(settings.runs_dir.absolute())
     folder = RunFolder.create(settings.runs_dir.absolute(), new_run_id(target.slug, moment))
+    if target.folder is not None:  # whoever goes on with the run may stand in another folder
+        options = msgspec.structs.replace(options, target=str(target.folder))
     run = Run(
         id=folder.id,
         slug=target.slug,
@@ -78,12 +79,14 @@ def carry_out(folder: RunFolder, settings: Settings, listener: Listener = silent
     """Carry out every stage that has no finished record; ``person`` is whom a run with a chat talks to.
 
     Raises:
-        UsageError: another process is at work on this run.
+        UsageError: another process is at work on this run, or it was cancelled.
         RunInterrupted: Ctrl-C or SIGTERM; what was finished is kept.
         AutoKaggleError: a stage could not be carried out; the run's record says which.
     """
     with hold_run(folder), _open_state(settings, _warner(Journal(folder, listener))) as state:
         run = read_record(folder.record, Run)
+        refuse_cancelled(run)
+        end_orphans(folder)
         journal = Journal(folder, listener, keep=lambda event: state.add_event(run.id, event) if state else None)
         plugins = Plugins(warn=_warner(journal)).put_in_force()
         if run.status != "created":
@@ -91,7 +94,7 @@ def carry_out(folder: RunFolder, settings: Settings, listener: Listener = silent
             run = msgspec.structs.replace(run, isolation=_isolation(run.options, settings))
         budget = Budget(run.options.time_budget_seconds, run.budget_seconds_used)
         context = RunContext(folder, settings, run, journal, plugins, budget, state, person=person)
-        with _terminate_like_interrupt():
+        with terminate_like_interrupt():
             return _carry_out_stages(context)
 
 
@@ -112,7 +115,8 @@ def _carry_out_stages(context: RunContext) -> Run:
             for stage in STAGES:
                 _carry_out_stage(context, stage)
     except KeyboardInterrupt as interrupt:
-        _end(context, "interrupted", "Interrupted; what was finished is kept.")
+        interrupted: RunStatus = "queued" if run.options.detach else "interrupted"
+        _end(context, interrupted, "Interrupted; what was finished is kept.")
         raise RunInterrupted(
             f"Run {run.id} was interrupted; what was finished is kept.", f"Go on with: autokaggle resume {run.id}"
         ) from interrupt
@@ -206,20 +210,3 @@ def _open_state(settings: Settings, warn: Callable[[str], None]) -> Iterator[Sta
         return
     with state:
         yield state
-
-
-@contextmanager
-def _terminate_like_interrupt() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C; only the main thread may set handlers, elsewhere nothing changes."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(number)
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -212,6 +212,11 @@ class RunFolder:
         return self.logs / "events.jsonl"
 
     @property
+    def worker_log(self) -> Path:
+        """What the processes said in which workers carried the run out."""
+        return self.logs / "worker.log"
+
+    @property
     def prompts(self) -> Path:
         return self.logs / "prompts"
 

@@ -12,7 +12,7 @@ import msgspec
 
 from autokaggle.config import Settings
 from autokaggle.errors import AutoKaggleError, UsageError
-from autokaggle.records import Run
+from autokaggle.records import Run, RunStatus
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import PRIVATE_FILE, read_record
 
@@ -69,6 +69,7 @@ def is_at_work(folder: RunFolder) -> bool:
 
 def read_run(folder: RunFolder) -> Run:
     """Read the run's record; a run that says it is at work while no process is was interrupted, its stage included.
+    One that was left to workers waits for the next.
 
     Raises:
         AutoKaggleError: the record is damaged, or was written by a newer AutoKaggle.
@@ -105,12 +106,23 @@ def hold_run(folder: RunFolder) -> Iterator[None]:
         lock.release()
 
 
+def refuse_cancelled(run: Run) -> None:
+    """Raises:
+    UsageError: the run was cancelled.
+    """
+    if run.status == "cancelled":
+        raise UsageError(
+            f"Run {run.id} was cancelled, which ends it for good.", f"Start anew: autokaggle run {run.target}"
+        )
+
+
 def _interrupted(run: Run) -> Run:
     cut_short = (
         msgspec.structs.replace(stage, status="failed", message="interrupted") if stage.status == "running" else stage
         for stage in run.stages
     )
-    return msgspec.structs.replace(run, status="interrupted", stages=tuple(cut_short))
+    status: RunStatus = "queued" if run.options.detach else "interrupted"
+    return msgspec.structs.replace(run, status=status, stages=tuple(cut_short))
 
 
 def _read(folder: RunFolder) -> Run:

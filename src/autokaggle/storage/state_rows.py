@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from autokaggle.errors import AutoKaggleError
-from autokaggle.records import Candidate, Event, Metrics, Run, RunStatus
+from autokaggle.records import OVER, Candidate, Event, Metrics, Run, RunStatus
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 
@@ -74,7 +74,18 @@ def run_statements(run: Run, folder: RunFolder) -> list[Statement]:
         )
         for position, stage in enumerate(run.stages)
     ]
-    return [_upsert("runs", ("id",), row), ("DELETE FROM stages WHERE run_id = ?", (run.id,)), *stages]
+    forget = ("DELETE FROM stages WHERE run_id = ?", (run.id,))
+    return [_upsert("runs", ("id",), row), forget, *stages, _queue_statement(run)]
+
+
+def _queue_statement(run: Run) -> Statement:
+    """Keep a run in the queue from the moment that it is left to a worker until its end, whoever holds it."""
+    if run.status in OVER or not run.options.detach:
+        return "DELETE FROM queue WHERE run_id = ?", (run.id,)
+    return (
+        "INSERT INTO queue (run_id, slug, priority, queued) VALUES (?, ?, ?, ?) ON CONFLICT (run_id) DO NOTHING",
+        (run.id, run.slug, run.options.priority, run.updated or run.created),
+    )
 
 
 def candidate_statement(run_id: str, candidate: Candidate) -> Statement:

@@ -34,6 +34,7 @@ from autokaggle.storage.state_rows import (
 from autokaggle.storage.tail import Tail, decode_events
 
 R = TypeVar("R", bound=Record)
+Values = tuple[Any, ...] | dict[str, Any]
 
 BUSY_TIMEOUT_SECONDS = 10.0
 SIDE_FILES = ("-wal", "-shm")
@@ -168,7 +169,7 @@ class StateStore:
         runs = [(run, folder) for folder in folders if (run := _read_if_sound(folder.record, Run, problems))]
         for run, folder in runs:
             statements += _folder_statements(run, folder, problems)
-        for row in self._execute("SELECT id, folder FROM runs"):
+        for row in self.execute("SELECT id, folder FROM runs"):
             if not RunFolder(Path(row["folder"])).record.is_file():
                 statements.append(("DELETE FROM runs WHERE id = ?", (row["id"],)))
         self._write(statements)
@@ -200,7 +201,7 @@ class StateStore:
     def events(self, run_id: str) -> list[Event]:
         """Return the events of one run in the order in which they were added."""
         return [
-            event_of(row) for row in self._execute("SELECT * FROM events WHERE run_id = ? ORDER BY number", (run_id,))
+            event_of(row) for row in self.execute("SELECT * FROM events WHERE run_id = ? ORDER BY number", (run_id,))
         ]
 
     def check(self) -> None:
@@ -209,9 +210,28 @@ class StateStore:
         Raises:
             StateStoreDamaged: some page of it is damaged.
         """
-        findings = [row[0] for row in self._execute("PRAGMA integrity_check(1)")]
+        findings = [row[0] for row in self.execute("PRAGMA integrity_check(1)")]
         if findings != ["ok"]:
             raise _damaged(self.path, findings[0])
+
+    def execute(self, statement: str, values: Values = ()) -> list[sqlite3.Row]:
+        """Run one statement and return its rows; outside of a transaction it is one by itself."""
+        with self._lock, self._translated():
+            return self._connection.execute(statement, values).fetchall()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Callable[..., list[sqlite3.Row]]]:
+        """Give the block ``execute``; all of its statements count, or none. No other process writes meanwhile."""
+        with self._lock:
+            self.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.execute
+                self.execute("COMMIT")
+            except BaseException:
+                # A full disk makes SQLite end the transaction by itself.
+                if self._connection.in_transaction:
+                    self.execute("ROLLBACK")
+                raise
 
     # ------------------------------------------------------------ private
 
@@ -220,7 +240,7 @@ class StateStore:
             "SELECT runs.*, (SELECT count(*) FROM candidates WHERE run_id = runs.id) AS candidates"
             f" FROM runs {where} ORDER BY created DESC, rowid DESC LIMIT ?"
         )
-        return [run_row(row) for row in self._execute(query, (*values, limit))]
+        return [run_row(row) for row in self.execute(query, (*values, limit))]
 
     def _record(self, statements: list[Statement]) -> None:
         if self._has_given_up:
@@ -235,21 +255,9 @@ class StateStore:
 
     def _write(self, statements: list[Statement]) -> None:
         """Run all statements, or none."""
-        with self._lock:
-            self._execute("BEGIN IMMEDIATE")
-            try:
-                for statement, values in statements:
-                    self._execute(statement, values)
-                self._execute("COMMIT")
-            except BaseException:
-                # A full disk makes SQLite end the transaction by itself.
-                if self._connection.in_transaction:
-                    self._execute("ROLLBACK")
-                raise
-
-    def _execute(self, statement: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
-        with self._lock, self._translated():
-            return self._connection.execute(statement, values).fetchall()
+        with self.transaction() as execute:
+            for statement, values in statements:
+                execute(statement, values)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

@@ -22,6 +22,8 @@ FILE_SHARE_OF_DISK = 0.5
 LARGEST_DISK_BYTES = 20 * GIBIBYTE
 LARGEST_FILE_BYTES = 4 * GIBIBYTE
 LOG_BYTES = 16 * MEBIBYTE
+# What this process may count on, set by whoever runs several such processes on one machine.
+MEMORY_VARIABLE = "AUTOKAGGLE_MEMORY_BYTES"
 CGROUP_MEMORY_FILES = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
@@ -82,8 +84,10 @@ def available_cores() -> int:
 
 
 def machine_memory_bytes() -> int:
-    """Return the memory of the machine, or of the container when it has less."""
+    """Return the memory of the machine, of the container when it has less, or this process's share of it."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if (share := os.environ.get(MEMORY_VARIABLE, "")).isdecimal():
+        memory = min(memory, int(share))
     for path in CGROUP_MEMORY_FILES:
         try:
             memory = min(memory, int(path.read_text()))

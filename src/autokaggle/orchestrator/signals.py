@@ -1,0 +1,38 @@
+"""Who may end this process, and how; this file turns SIGTERM and the death of a parent into an orderly interrupt."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def terminate_like_interrupt() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C; only the main thread may set handlers, elsewhere nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt(number)
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def end_with_parent(descriptor: int = 0) -> None:
+    """Interrupt this process when the pipe at ``descriptor`` closes, as it does when its parent dies in any way."""
+
+    def wait() -> None:
+        while os.read(descriptor, 1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="end with parent", daemon=True).start()
