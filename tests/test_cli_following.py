@@ -238,3 +238,12 @@ def test_a_cancelled_run_does_not_go_on(finished: RunFolder, capsys: pytest.Capt
     assert "was cancelled" in err
     assert "autokaggle run titanic" in err
     assert read_record(finished.record, Run).status == "cancelled"
+
+
+def test_a_given_runs_dir_binds_also_for_ids_that_the_index_knows_elsewhere(
+    finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = ["status", finished.id, "--runs-dir", str(tmp_path / "elsewhere")]
+    assert call(*elsewhere) == 2
+    assert "There is no run" in capsys.readouterr().err

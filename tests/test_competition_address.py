@@ -149,3 +149,9 @@ def test_a_folder_name_with_a_dot_is_no_host(tmp_path: Path, monkeypatch: pytest
 )
 def test_any_name_gives_a_slug(name: str, slug: str) -> None:
     assert slug_from(name) == slug
+
+
+@pytest.mark.parametrize("target", ["/", "~", "~/.."])
+def test_a_folder_that_holds_the_whole_home_is_refused(target: str) -> None:
+    with pytest.raises(UsageError, match="holds your whole home folder"):
+        parse_target(target)

@@ -127,3 +127,23 @@ def test_a_file_name_that_no_terminal_should_see_is_refused(tmp_path: Path, run:
     with pytest.raises(CompetitionUnusable, match="control characters") as raised:
         read(folder, run)
     assert "\x1b" not in str(raised.value)
+
+
+def test_a_folder_whose_tables_lie_far_down_is_refused_before_it_is_walked_through(
+    tmp_path: Path, run: RunFolder
+) -> None:
+    (tmp_path / "disk" / "home" / "someone" / "work").mkdir(parents=True)
+    (tmp_path / "disk" / "home" / "someone" / "work" / "train.csv").write_text("a\n1\n")
+    with pytest.raises(CompetitionUnusable, match="in it or one folder below"):
+        read(tmp_path / "disk", run)
+
+
+def test_runs_and_environments_inside_the_folder_are_no_data(tmp_path: Path, run: RunFolder) -> None:
+    folder = tmp_path / "mine"
+    for name, record in (("runs/mine-1", "run.json"), (".venv", "x"), ("env", "pyvenv.cfg")):
+        (folder / name).mkdir(parents=True)
+        (folder / name / record).write_text("{}")
+        (folder / name / "notes.csv").write_text("a\n1\n")
+    (folder / "train.csv").write_text("a\n1\n")
+    read(folder, run)
+    assert contents(run.data) == {"train.csv": b"a\n1\n"}

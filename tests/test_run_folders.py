@@ -84,3 +84,13 @@ def test_a_run_that_another_process_holds_is_refused(tmp_path: Path) -> None:
         pass
     with hold_run(folder):
         assert folder.lock.stat().st_mode & 0o077 == 0
+
+
+def test_what_a_killed_process_had_begun_to_write_is_gone_when_the_run_goes_on(tmp_path: Path) -> None:
+    folder = run_at_work(tmp_path)
+    left = [folder.path / ".run.json.123-abcd.part", folder.input / ".folds.parquet.123-abcd.part"]
+    for path in left:
+        path.write_text("half")
+    with hold_run(folder):
+        assert [path for path in left if path.exists()] == []
+        assert folder.record.is_file()

@@ -64,7 +64,9 @@ class InOrder(click.Group):
     cls=InOrder,
     commands={command.name or "": command for command in COMMANDS},
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="RUN is a run id, an unambiguous prefix of one, `latest`, or a run folder.",
+    epilog="New here? `autokaggle demo` shows everything without an account, `autokaggle doctor` says what is missing, "
+    "and `autokaggle run URL` makes a submission. RUN is a run id, an unambiguous prefix of one, `latest`, or a run "
+    "folder.",
 )
 @click.version_option(__version__, prog_name=NAME, message="%(prog)s %(version)s")
 # Quiet and debug are taken out of the command line before it comes here; they are declared for the help.

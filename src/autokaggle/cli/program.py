@@ -68,14 +68,14 @@ class Program:
         return self.lifecycle
 
     def find_run(self, reference: str, runs_dir: Path | None) -> RunFolder:
-        """Find the run that the command is about, and keep it for messages.
+        """Find the run that the command is about, and keep it for messages; where --runs-dir is given, only there.
 
         Raises:
             UsageError: no run, or more than one, fits.
         """
         from autokaggle.storage.run_folders import find_run
 
-        self.folder = find_run(reference, self.settings(runs_dir))
+        self.folder = find_run(reference, self.settings(runs_dir), elsewhere=runs_dir is None)
         return self.folder
 
     def tell(self, text: str) -> None:

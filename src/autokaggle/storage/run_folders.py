@@ -21,10 +21,10 @@ AT_WORK = ("running", "waiting")
 SECONDS_TO_ASK = 0.4
 
 
-def find_run(reference: str, settings: Settings) -> RunFolder:
+def find_run(reference: str, settings: Settings, *, elsewhere: bool = True) -> RunFolder:
     """Find a run by its folder, its id, an unambiguous prefix of the id, or ``latest``.
 
-    ``settings.runs_dir`` is looked into first, then the index of runs made elsewhere.
+    ``settings.runs_dir`` is looked into first, then, where ``elsewhere`` allows it, the index of runs made elsewhere.
 
     Raises:
         UsageError: no run, or more than one, fits.
@@ -42,8 +42,8 @@ def find_run(reference: str, settings: Settings) -> RunFolder:
     if fitting:
         names = ", ".join(path.name for path in fitting[-NAMES_SHOWN:])
         raise UsageError(f"{reference!r} fits {len(fitting)} runs: {names}.", "Give more of the run's id.")
-    if elsewhere := _find_elsewhere(reference, settings):
-        return elsewhere
+    if elsewhere and (found := _find_elsewhere(reference, settings)):
+        return found
     if reference == "latest":
         raise UsageError(f"There is no run yet in {settings.runs_dir}.", "Start one: autokaggle run TARGET")
     raise UsageError(
@@ -101,6 +101,7 @@ def hold_run(folder: RunFolder) -> Iterator[None]:
             f"Watch it with: autokaggle status {folder.id} --watch",
         ) from error
     try:
+        _remove_parts(folder)
         yield
     finally:
         lock.release()
@@ -114,6 +115,15 @@ def refuse_cancelled(run: Run) -> None:
         raise UsageError(
             f"Run {run.id} was cancelled, which ends it for good.", f"Start anew: autokaggle run {run.target}"
         )
+
+
+def _remove_parts(folder: RunFolder) -> None:
+    """Remove what a killed process had begun to write; the data folder holds links only, and may be large."""
+    for parent, folders, names in os.walk(folder.path):
+        folders[:] = [name for name in folders if Path(parent, name) not in (folder.data, folder.venv)]
+        for name in names:
+            if name.startswith(".") and name.endswith(".part"):
+                Path(parent, name).unlink(missing_ok=True)
 
 
 def _interrupted(run: Run) -> Run:

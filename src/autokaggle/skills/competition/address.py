@@ -56,6 +56,8 @@ def slug_from(name: str) -> str:
 
 
 def _local(folder: Path) -> Target:
+    if Path("~").expanduser().resolve().is_relative_to(folder):
+        raise UsageError(f"{folder} holds your whole home folder: that is no competition.", FORMS)
     return Target(slug_from(folder.name), folder)
 
 

@@ -83,7 +83,7 @@ def find_credentials(environment: Mapping[str, str], user_home: Path, vault: Sec
     """
     for found in all_credentials(environment, user_home, vault):
         return found
-    raise ActionNeeded("No Kaggle credentials were found.", HOW_TO_GET_THEM)
+    raise ActionNeeded("No Kaggle credentials were found.", f"{HOW_TO_GET_THEM}\n`autokaggle demo` needs none.")
 
 
 def all_credentials(

@@ -11,6 +11,8 @@ import datetime as dt
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -29,6 +31,23 @@ from autokaggle.storage.records_file import read_record
 
 NEVER_READ = frozenset({"private", "pages"})
 NO_DATA_SUFFIXES = frozenset({".md", ".py", ".ipynb", ".html", ".log"})
+# A folder with none of these near its top is no competition, however much lies further down.
+TABLE_SUFFIXES = (
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".json",
+    ".jsonl",
+    ".parquet",
+    ".feather",
+    ".xlsx",
+    ".zip",
+    ".gz",
+    ".7z",
+    ".tar",
+)
+MOST_FOLDERS_LOOKED_INTO = 200
+RUN_RECORD, ENVIRONMENT_RECORD = "run.json", "pyvenv.cfg"
 ORIGIN = "local"
 
 
@@ -36,10 +55,15 @@ def read_local_folder(path: Path, folder: RunFolder, cache: DatasetCache, on_pro
     """Copy data and pages into ``input/`` and return what the folder says of the competition.
 
     Raises:
-        CompetitionUnusable: the folder holds no data files.
+        CompetitionUnusable: the folder holds no data files, or no table near its top.
         ActionNeeded: the disk cannot take a copy.
     """
     data = path / "data" if (path / "data").is_dir() else path
+    if not _has_table_near_top(data):
+        raise CompetitionUnusable(
+            f"{path} holds no data files in it or one folder below.",
+            "Put train and test files in it, or in a folder `data` inside it.",
+        )
     sources = list(_data_files(data, is_root=data == path))
     if not sources:
         raise CompetitionUnusable(
@@ -61,11 +85,11 @@ def read_local_folder(path: Path, folder: RunFolder, cache: DatasetCache, on_pro
 def _data_files(data: Path, *, is_root: bool) -> Iterator[tuple[str, Path]]:
     """Yield (name, path) of every regular file below ``data``, in order; folder links are not followed."""
     for parent, folders, names in os.walk(data):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in NEVER_READ)
+        folders[:] = sorted(name for name in folders if _may_hold_data(Path(parent) / name))
         at_top = is_root and Path(parent) == data
         for name in sorted(names):
             path = Path(parent) / name
-            if name.startswith(".") or not path.is_file():
+            if name.startswith(".") or not os.path.isfile(path):  # noqa: PTH113 - of what may not be looked at, it says no
                 continue
             if at_top and (name == "competition.json" or path.suffix.lower() in NO_DATA_SUFFIXES):
                 continue
@@ -73,6 +97,24 @@ def _data_files(data: Path, *, is_root: bool) -> Iterator[tuple[str, Path]]:
             if problem := name_problem(relative):
                 raise CompetitionUnusable(f"The data file {relative!r} {problem}.", "Rename the file.")
             yield relative, path
+
+
+def _has_table_near_top(data: Path) -> bool:
+    """Look at the folder and those right inside it, so that a wrong one is refused before it is walked through."""
+    inside = (entry for entry in os.scandir(data) if entry.is_dir(follow_symlinks=False))
+    folders = [Path(entry.path) for entry in islice(inside, MOST_FOLDERS_LOOKED_INTO)]
+    for folder in (data, *filter(_may_hold_data, folders)):
+        with suppress(PermissionError), os.scandir(folder) as entries:
+            if any(entry.name.lower().endswith(TABLE_SUFFIXES) and os.path.isfile(entry) for entry in entries):  # noqa: PTH113
+                return True
+    return False
+
+
+def _may_hold_data(folder: Path) -> bool:
+    """Say whether to look into a folder: not where answers are kept, nor into runs of ours and environments."""
+    if folder.name.startswith(".") or folder.name in NEVER_READ:
+        return False
+    return not any(os.path.exists(folder / record) for record in (RUN_RECORD, ENVIRONMENT_RECORD))  # noqa: PTH110
 
 
 def _add_all(

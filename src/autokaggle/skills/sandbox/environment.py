@@ -142,9 +142,9 @@ def _resolved(request: _Request) -> str:
     earlier = sorted(known for known in folder.glob(f"{name}-*.lock") if known.name < path.name)
     if not earlier:
         raise OutsideWorldError(
-            "These requirements were never resolved on this machine, and this run is offline: "
+            "No package index could be asked, and these requirements were never resolved on this machine: "
             f"{', '.join(request.requirements)}.",
-            "Run once without --offline to fill the store.",
+            "Check the network (`autokaggle doctor` asks the index), then run once without --offline.",
         )
     return earlier[-1].read_text("utf-8")
 
