@@ -29,6 +29,7 @@ StageName = Literal["fetch", "profile", "discuss", "plan", "search", "ensemble",
 RunStatus = Literal["created", "queued", "running", "waiting", "done", "failed", "cancelled", "interrupted"]
 OVER: tuple[RunStatus, ...] = ("done", "failed", "cancelled")
 CandidateStatus = Literal["proposed", "running", "scored", "failed", "leaking"]
+Sealing = Literal["open", "sealed", "unsealed"]
 Operator = Literal["draft", "improve", "debug", "fuse"]
 
 
@@ -364,7 +365,11 @@ class Gain(Record, frozen=True, kw_only=True):
 
 
 class Candidate(Record, frozen=True, kw_only=True):
-    """One proposal and what came of it; ``gains`` are over its parent, and over the best single one before it."""
+    """One proposal and what came of it; ``gains`` are over its parent, and over the best single one before it.
+
+    ``sealing`` says what the code saw of the labels that it was scored on: nothing (*sealed*: one run per fold), or all
+    of them, since it was written here (*open*) or cannot be sealed (*unsealed*: it counts only by the audit).
+    """
 
     version: int = 1
     id: str
@@ -372,6 +377,7 @@ class Candidate(Record, frozen=True, kw_only=True):
     status: CandidateStatus
     reason: str = ""
     score: Score | None = None
+    sealing: Sealing = "open"
     steps: tuple[StepResult, ...] = ()
     seconds: float = 0.0
     verdict: str = ""

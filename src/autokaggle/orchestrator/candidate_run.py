@@ -7,28 +7,33 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import msgspec
 
 from autokaggle.errors import CompetitionUnusable, UsageError
 from autokaggle.orchestrator.best_so_far import BestSoFar
+from autokaggle.orchestrator.code_run import failure_of, run_code
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.records import Candidate, Proposal, StepResult
+from autokaggle.orchestrator.sealed_run import SealedRun
+from autokaggle.records import Candidate, Proposal, Sealing, StepResult
 from autokaggle.skills.pipeline import code_checks, pipeline_generator
 from autokaggle.skills.sandbox.environment import Environment
-from autokaggle.skills.sandbox.job import Job
-from autokaggle.skills.sandbox.limits import default_limits
 from autokaggle.skills.scoring.evaluator import Evaluation, InvalidPredictions
 from autokaggle.storage.artifacts import CandidateFolder
 from autokaggle.storage.records_file import make_private_folder
 
-SCRIPTS = ("train.py", "validate.py", "predict.py")
 
-# The scripts stop fitting by themselves at the deadline; the sandbox ends whatever goes on for this much longer.
-GRACE_SECONDS = 1.0
+@dataclass(frozen=True)
+class Result:
+    """What came of running a candidate's code."""
 
-LOG_TAIL_BYTES = 4_000
+    evaluation: Evaluation | None = None
+    reason: str = ""
+    sealing: Sealing = "open"
+    steps: tuple[StepResult, ...] = ()
 
 
 def run_candidate(
@@ -52,22 +57,22 @@ def run_candidate(
     _tell_started(context, candidate)
     started = time.monotonic()
     problems = _write_code(context, best, folder, proposal)
-    step, evaluation, reason = None, None, "; ".join(problems)
+    result = Result(reason="; ".join(problems))
     if not problems:
-        step = _run(context, folder, environment, seconds)
-        evaluation, reason = _judge(best, folder, step)
+        result = _run(context, best, folder, proposal, environment, started + seconds)
     candidate = msgspec.structs.replace(
         candidate,
-        status="scored" if evaluation else "failed",
-        reason=reason,
-        score=evaluation.score if evaluation else None,
-        steps=(step,) if step else (),
+        status="scored" if result.evaluation else "failed",
+        reason=result.reason,
+        score=result.evaluation.score if result.evaluation else None,
+        sealing=result.sealing,
+        steps=result.steps,
         seconds=round(time.monotonic() - started, 3),
         code_sha256=pipeline_generator.code_hash(folder.code),
     )
     context.save_candidate(candidate)
     _tell_finished(context, candidate)
-    return candidate, evaluation
+    return candidate, result.evaluation
 
 
 def _write_code(context: RunContext, best: BestSoFar, folder: CandidateFolder, proposal: Proposal) -> tuple[str, ...]:
@@ -79,41 +84,53 @@ def _write_code(context: RunContext, best: BestSoFar, folder: CandidateFolder, p
     return code_checks.check_code(folder.code)
 
 
-def _run(context: RunContext, folder: CandidateFolder, environment: Environment, seconds: float) -> StepResult:
-    make_private_folder(folder.output)
-    limits = default_limits(wall_seconds=seconds + GRACE_SECONDS, folder=folder.path)
-    job = Job(
-        scripts=SCRIPTS,
-        code=folder.code,
-        input=context.folder.input,
-        output=folder.output,
-        log=folder.log,
-        environment=environment.folder,
-        limits=limits,
-        variables={"AUTOKAGGLE_THREADS": str(limits.threads), "AUTOKAGGLE_DEADLINE": f"{time.time() + seconds:.1f}"},
-    )
-    return context.run_job(job)
+def is_foreign(context: RunContext, template: str, proposal: Proposal) -> bool:
+    """Say whether a candidate runs code that was not written here: such code never sees what it is scored on."""
+    shipped = Path(str(resources.files("autokaggle.templates")))
+    is_ours = context.plugins.template(template).folder.is_relative_to(shipped)
+    return proposal.author != "portfolio" or bool(proposal.files) or not is_ours
 
 
-def _judge(best: BestSoFar, folder: CandidateFolder, step: StepResult) -> tuple[Evaluation | None, str]:
-    stopped = f"stopped at the {step.limit} limit after {step.seconds:.1f} s" if step.limit else ""
-    if not step.limit and step.exit_code != 0:
-        return None, f"exit code {step.exit_code}: {_last_line(folder.log)}"
+def _run(
+    context: RunContext,
+    best: BestSoFar,
+    folder: CandidateFolder,
+    proposal: Proposal,
+    environment: Environment,
+    end: float,
+) -> Result:
+    if not is_foreign(context, best.plan.template, proposal):
+        return _run_open(context, best, folder, environment, end)
+    sealed = SealedRun(context, best, folder, environment, end)
+    sealed.carry_out()
+    if sealed.problem:
+        return Result(reason=sealed.problem, sealing="sealed", steps=tuple(sealed.steps))
+    return _judge(best, folder, tuple(sealed.steps), sealing="sealed")
+
+
+def _run_open(
+    context: RunContext, best: BestSoFar, folder: CandidateFolder, environment: Environment, end: float
+) -> Result:
+    seconds = end - time.monotonic()
+    step = run_code(context, environment, seconds, code=folder.code, output=folder.output, log=folder.log)
+    problem = failure_of(step, folder.log)
+    if problem and not step.limit:
+        return Result(reason=problem, steps=(step,))
+    # What was whole before a limit was reached counts; the check is as strict as ever.
+    return _judge(best, folder, (step,), problem)
+
+
+def _judge(
+    best: BestSoFar,
+    folder: CandidateFolder,
+    steps: tuple[StepResult, ...],
+    stopped: str = "",
+    sealing: Sealing = "open",
+) -> Result:
     try:
-        # What was whole before a limit was reached counts; the check is as strict as ever.
-        return best.evaluate(folder), stopped
+        return Result(best.evaluate(folder), stopped, sealing, steps)
     except (InvalidPredictions, CompetitionUnusable) as error:  # the latter: a score that is not finite
-        return None, stopped or str(error)
-
-
-def _last_line(log: Path) -> str:
-    """Return what a failed script said last, which for Python is the exception."""
-    if not log.is_file():
-        return "no log"
-    with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
-        lines = [line for line in stream.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    return lines[-1].strip()[:300] if lines else "it said nothing"
+        return Result(None, stopped or str(error), sealing, steps)
 
 
 def _tell_started(context: RunContext, candidate: Candidate) -> None:

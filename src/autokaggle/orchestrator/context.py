@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from autokaggle.orchestrator.best_so_far import BestSoFar
     from autokaggle.skills.dialogue.person import Person
 
-RunJob = Callable[[Job, Isolation], StepResult]
+RunJob = Callable[[Job, Isolation, threading.Event | None], StepResult]
 
 
 @dataclass
@@ -63,15 +63,15 @@ class RunContext:
             self.state.record_candidate(self.run.id, candidate)
         self.save()
 
-    def run_job(self, job: Job) -> StepResult:
-        """Run a job of this run behind the walls that are on its record, and wait for its end.
+    def run_job(self, job: Job, cancelled: threading.Event | None = None) -> StepResult:
+        """Run a job of this run behind the walls that are on its record, and wait for its end, or for ``cancelled``.
 
         Raises:
             AutoKaggleError: the run has no isolation on record, or the job could not be run at all.
         """
         if self.run.isolation is None:
             raise AutoKaggleError(f"Run {self.run.id} has no isolation on record.", "Resume it: that probes anew.")
-        return self.execute(job, self.run.isolation)
+        return self.execute(job, self.run.isolation, cancelled)
 
     @property
     def is_executed(self) -> bool:

@@ -31,6 +31,7 @@ def ensemble(context: RunContext) -> str:
         context.journal.tell("warning", "No candidate could be scored: the submission is the best constant answer.")
         return "no candidate was scored"
     pipeline_generator.publish(chosen, best.plan, context.folder)
+    shutil.rmtree(context.folder.sealed, ignore_errors=True)
     for candidate in context.candidates():
         context.save_candidate(msgspec.structs.replace(candidate, verdict=_verdict(candidate, chosen)))
     shares = ", ".join(f"{member.candidate} {member.weight:.0%}" for member in chosen.members)

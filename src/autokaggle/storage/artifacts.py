@@ -65,6 +65,18 @@ class CandidateFolder:
     def model(self) -> Path:
         return self.output / "model.joblib"
 
+    def fold_output(self, fold: int) -> Path:
+        """What the run on one sealed fold wrote."""
+        return self.output / "folds" / str(fold)
+
+    def fold_outputs(self) -> dict[int, Path]:
+        """The outputs of all sealed folds, in order; none when the code ran on all folds at once."""
+        found = [int(path.name) for path in (self.output / "folds").glob("*") if path.name.isdecimal()]
+        return {fold: self.fold_output(fold) for fold in sorted(found)}
+
+    def fold_log(self, fold: int) -> Path:
+        return self.path / f"log.fold{fold}"
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -180,6 +192,15 @@ class RunFolder:
         """The candidates' folders in the order in which they were made."""
         found = [path for path in self.candidates.glob("c*") if CANDIDATE_ID.fullmatch(path.name)]
         return [CandidateFolder(path) for path in sorted(found, key=lambda path: int(path.name[1:]))]
+
+    # sealed/: copies of input/ that lack labels, while the search lasts
+    @property
+    def sealed(self) -> Path:
+        return self.path / "sealed"
+
+    def sealed_input(self, fold: int) -> Path:
+        """The input in which the labels of one fold are nowhere."""
+        return self.sealed / f"fold{fold}"
 
     # output/
     @property

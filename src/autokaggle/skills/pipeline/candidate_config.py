@@ -43,14 +43,22 @@ def candidate_config(proposal: Proposal, plan: Plan, profile: DataProfile) -> di
     return merge({**settings, **_layout(plan, profile)}, proposal.config)
 
 
-def ensemble_config(ensemble: Ensemble, plan: Plan, member: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the blending scripts need to know; where tables lie is taken from one member's configuration."""
+def ensemble_config(
+    ensemble: Ensemble, plan: Plan, member: Mapping[str, Any], folds: Mapping[str, list[int]]
+) -> dict[str, Any]:
+    """Return what the blending scripts need to know; where tables lie is taken from one member's configuration.
+
+    ``folds`` are by candidate: those that it runs on one by one, none when it runs on all at once.
+    """
     return {
         "version": 1,
         "title": f"{len(ensemble.members)} models, blended",
         "competition": plan.slug,
         "metric": plan.metric,
-        "members": [{"name": each.candidate, "weight": each.weight} for each in ensemble.members],
+        "members": [
+            {"name": each.candidate, "weight": each.weight, "folds": folds.get(each.candidate, [])}
+            for each in ensemble.members
+        ],
         "blend": ensemble.blend,
         "classes": {target: list(labels) for target, labels in plan.classes.items()},
         "columns": member["columns"],

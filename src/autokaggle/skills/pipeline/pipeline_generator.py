@@ -6,6 +6,7 @@ It runs nothing, and never loads a fitted model.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pickle
 import shutil
@@ -28,6 +29,7 @@ SHARED_WITH_ENSEMBLE = ("files.py", "decision.py", "submission.py")
 PREDICTIONS = ("oof.parquet", "test_predictions.parquet")
 MODEL = "model.joblib"
 LIMITS = "limits.json"
+MOST_BYTES_OF_LIMITS = 1 << 20
 
 
 def write_candidate(
@@ -56,14 +58,14 @@ def publish(ensemble: Ensemble, plan: Plan, run: RunFolder) -> None:
     """Make the run's ``code/`` and ``output/`` from the ensemble's members; what was published before is replaced.
 
     One member is published flat, with the decision rule in its ``config.yaml``. Several become sub-folders of
-    ``code/members`` and ``output/members``, blended by scripts at the top.
+    ``code/members`` and ``output/members``, blended by scripts at the top; so does one that ran fold by fold.
     """
     code = run.code.with_name(".code.new")
     shutil.rmtree(code, ignore_errors=True)
     make_private_folder(code)
     shutil.rmtree(run.output / "members", ignore_errors=True)
     candidates = [run.candidate(member.candidate) for member in ensemble.members]
-    if len(candidates) == 1:
+    if len(candidates) == 1 and not candidates[0].fold_outputs():
         _copy_code(candidates[0], code)
         write_atomically(code / "config.yaml", config_text({**_config(candidates[0]), "decision": ensemble.rule}))
         _link_outputs(candidates[0], run.output)
@@ -75,7 +77,8 @@ def publish(ensemble: Ensemble, plan: Plan, run: RunFolder) -> None:
         for candidate in candidates:
             _copy_code(candidate, make_private_folder(code / "members" / candidate.id))
             _link_outputs(candidate, make_private_folder(run.output / "members" / candidate.id))
-        config = ensemble_config(ensemble, plan, _config(candidates[0]))
+        folds = {candidate.id: list(candidate.fold_outputs()) for candidate in candidates}
+        config = ensemble_config(ensemble, plan, _config(candidates[0]), folds)
         write_atomically(code / "config.yaml", config_text(config))
         _blend_outputs(ensemble, plan, candidates, run.output)
     _replace_folder(run.code, code)
@@ -122,16 +125,32 @@ def _config(candidate: CandidateFolder) -> dict[str, Any]:
 
 def _copy_code(candidate: CandidateFolder, code: Path) -> None:
     """Copy the candidate's files, with the rounds at which the clock ended its fits: a later run does the same."""
-    limits = candidate.output / LIMITS
-    for path in [*sorted(candidate.code.iterdir()), *([limits] if limits.is_file() else [])]:
+    for path in sorted(candidate.code.iterdir()):
         if path.is_file():
             write_atomically(code / path.name, path.read_bytes())
+    outputs = [candidate.output, *candidate.fold_outputs().values()]
+    found = [limits for output in outputs if isinstance(limits := _read_limits(output / LIMITS), dict)]
+    if found:
+        merged = {name: rounds for limits in found for name, rounds in limits.items()}
+        write_atomically(code / LIMITS, json.dumps(merged, ensure_ascii=False, indent=1))
+
+
+def _read_limits(path: Path) -> Any:
+    """Return what the code wrote there, None where that is nothing sensible: it may be anybody's code."""
+    try:
+        return json.loads(path.read_text("utf-8")) if path.stat().st_size < MOST_BYTES_OF_LIMITS else None
+    except (OSError, ValueError):
+        return None
 
 
 def _link_outputs(candidate: CandidateFolder, output: Path) -> None:
-    for name in (*PREDICTIONS, MODEL):
-        if (source := candidate.output / name).is_file():
-            _link(source, output / name)
+    parts = {output: candidate.output}
+    parts |= {output / "folds" / str(fold): source for fold, source in candidate.fold_outputs().items()}
+    for target, source in parts.items():
+        make_private_folder(target)
+        for name in (*PREDICTIONS, MODEL):
+            if (source / name).is_file():
+                _link(source / name, target / name)
 
 
 def _link(source: Path, target: Path) -> None:

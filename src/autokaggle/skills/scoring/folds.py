@@ -40,6 +40,10 @@ class Folds:
         """The train rows, ascending, that have an out-of-fold prediction."""
         return np.flatnonzero(np.isin(self.by_repeat[0], self.validated)).astype(np.int64)
 
+    def rows_of(self, fold: int) -> Integers:
+        """The train rows of one fold of the first repeat, ascending."""
+        return np.flatnonzero(self.by_repeat[0] == fold).astype(np.int64)
+
 
 def make_folds(plan: Plan, tables: Path, path: Path) -> Folds:
     """Share out the train rows by the plan's validation and write ``folds.parquet``: ``repeat``, ``row``, ``fold``.

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from autokaggle.records import DataProfile, Plan
 from autokaggle.skills.scoring.folds import Folds, write_folds
@@ -23,9 +24,10 @@ DATA, TABLES, FOLDS = "data", "tables", "folds.parquet"
 def seal_input(plan: Plan, profile: DataProfile, folds: Folds, fold: int, source: Path, target: Path) -> None:
     """Fill the new folder ``target`` with the input ``source``, less what tells the labels of ``fold``.
 
-    In the train table the fold's rows have no target, nor any other column that test lacks. The files that train was
-    read from are left out. All else is linked, or copied where the file system has no links. ``folds.parquet`` holds
-    the first repeat alone, as the fold of another repeat holds other rows.
+    In the train table the fold's rows have no target, nor any other column that test lacks; where folds go forward in
+    time, nor have the rows of later folds. The files that train was read from are left out. All else is linked, or
+    copied where the file system has no links. ``folds.parquet`` holds the first repeat alone, as the fold of another
+    repeat holds other rows.
     """
     make_private_folder(target)
     for path in sorted(source.rglob("*")):
@@ -51,6 +53,11 @@ def _tells_labels(inside: Path, plan: Plan, profile: DataProfile) -> bool:
     )
 
 
+def _is_sealed(folds: Folds, fold: int) -> npt.NDArray[np.bool_]:
+    by_row = folds.by_repeat[0]
+    return np.asarray(by_row >= fold if folds.kind == "forward" else by_row == fold)
+
+
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
@@ -69,7 +76,7 @@ def _write_train(plan: Plan, folds: Folds, fold: int, tables: Path, target: Path
     )
     place = "SELECT *, row_number() OVER () - 1 AS place"
     with open_reader() as connection:
-        connection.register("sealed", {"row": np.flatnonzero(folds.by_repeat[0] == fold)})
+        connection.register("sealed", {"row": np.flatnonzero(_is_sealed(folds, fold))})
         query = f"""
             SELECT * EXCLUDE (place) REPLACE ({emptied})
             FROM ({place} FROM read_parquet({quote_text(str(tables / plan.train_table))})) ORDER BY place

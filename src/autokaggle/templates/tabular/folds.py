@@ -30,10 +30,12 @@ def read_splits() -> list[Split]:
     """Return the splits of ``folds.parquet``.
 
     *kfold*: fold k trains on all other folds. *forward*: fold k trains on earlier folds only, so fold 0 is never
-    predicted. With ``AUTOKAGGLE_FOLD=k`` only fold k is returned: its rows' labels may be absent.
+    predicted. With ``AUTOKAGGLE_FOLD=k`` only fold k of the first repeat is returned: its rows' labels may be absent.
     """
     table, forward, only = files.load_folds(), is_forward(), sealed_fold()
     splits = []
+    if only is not None:
+        table = table[table["repeat"] == 0]
     for repeat, part in table.groupby("repeat", sort=True):
         row, fold = part["row"].to_numpy(np.int64), part["fold"].to_numpy(np.int64)
         for number in sorted(set(fold.tolist())):

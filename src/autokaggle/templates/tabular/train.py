@@ -61,6 +61,9 @@ class Training:
         """Fit the model of one target that may be judged on the split's scored rows."""
         y = self.labels[position]
         fit_rows, watched_rows = _labelled(split.fit_rows, y), _labelled(split.scored_rows, y)
+        if folds.sealed_fold() is not None:
+            # By hand the labels may be there: not used either, so that the models are those that were scored.
+            watched_rows = watched_rows[:0]
         if not len(watched_rows) and self.family in models.WATCHING:
             fit_rows, watched_rows = _set_aside(fit_rows, self.seed)
         return self._fit(position, split, fit_rows, watched_rows, self.parameters)

@@ -1,0 +1,87 @@
+"""Generated code at work; this file runs a code folder's scripts in the sandbox, and reads why they failed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from autokaggle.orchestrator.context import RunContext
+from autokaggle.records import StepResult
+from autokaggle.skills.sandbox.environment import Environment
+from autokaggle.skills.sandbox.job import Job
+from autokaggle.skills.sandbox.limits import default_limits
+from autokaggle.storage.records_file import make_private_folder
+
+SCRIPTS = ("train.py", "validate.py", "predict.py")
+
+# The scripts stop fitting by themselves at the deadline; the sandbox ends whatever goes on for this much longer.
+GRACE_SECONDS = 1.0
+
+LOG_TAIL_BYTES = 4_000
+
+
+def run_code(
+    context: RunContext,
+    environment: Environment,
+    seconds: float,
+    *,
+    code: Path,
+    output: Path,
+    log: Path,
+    source: Path | None = None,
+    scripts: tuple[str, ...] = SCRIPTS,
+    variables: Mapping[str, str] | None = None,
+    beside: int = 1,
+    cancelled: threading.Event | None = None,
+) -> StepResult:
+    """Run the scripts within ``seconds``; ``source`` is the input folder, the run's own when None.
+
+    ``beside`` is how many such jobs share the machine at once: each gets its part of cores and memory.
+
+    Raises:
+        AutoKaggleError: the run does not know how generated code is isolated here.
+    """
+    make_private_folder(output)
+    whole = default_limits(wall_seconds=seconds + GRACE_SECONDS, folder=output)
+    limits = whole
+    if beside > 1:
+        limits = default_limits(
+            wall_seconds=whole.wall_seconds,
+            memory_bytes=whole.memory_bytes // beside,
+            threads=max(1, whole.threads // beside),
+            folder=output,
+        )
+    job = Job(
+        scripts=scripts,
+        code=code,
+        input=source or context.folder.input,
+        output=output,
+        log=log,
+        environment=environment.folder,
+        limits=limits,
+        variables={
+            "AUTOKAGGLE_THREADS": str(limits.threads),
+            "AUTOKAGGLE_DEADLINE": f"{time.time() + seconds:.1f}",
+            **(variables or {}),
+        },
+    )
+    return context.run_job(job, cancelled)
+
+
+def failure_of(step: StepResult, log: Path) -> str:
+    """Say why a step did not end well, "" when it did."""
+    if step.limit:
+        return f"stopped at the {step.limit} limit after {step.seconds:.1f} s"
+    return f"exit code {step.exit_code}: {last_line(log)}" if step.exit_code != 0 else ""
+
+
+def last_line(log: Path) -> str:
+    """Return what a failed script said last, which for Python is the exception."""
+    if not log.is_file():
+        return "no log"
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+        lines = [line for line in stream.read().decode("utf-8", "replace").splitlines() if line.strip()]
+    return lines[-1].strip()[:300] if lines else "it said nothing"
