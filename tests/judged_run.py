@@ -24,6 +24,7 @@ from autokaggle.orchestrator.candidate_run import run_candidate
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.journal import Journal
 from autokaggle.orchestrator.run_lifecycle import start_run
+from autokaggle.orchestrator.run_metric import register_metrics
 from autokaggle.plugins.manager import Plugins
 from autokaggle.records import Candidate, Proposal, Run, RunOptions
 from autokaggle.skills.sandbox.environment import Environment
@@ -105,6 +106,8 @@ def judged_run(competition: Path, folder: Path, **options: Any) -> Iterator[Judg
     run = read_record(run_folder.record, Run)
     budget = Budget(given.time_budget_seconds)
     context = RunContext(run_folder, settings, run, Journal(run_folder), Plugins(found=[]), budget)
+    register_metrics(context)
+    run_folder.venv.symlink_to(sys.prefix)
     for stage in (understanding.fetch, understanding.profile, understanding.discuss, understanding.plan):
         stage(context)
     budget.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,9 @@ def test_it_is_known_once_it_is_registered_and_no_name_is_taken_twice(
     register(metric)
     register(metric)
     assert METRICS["mine.error"] is metric
+    again = custom_metric(write(tmp_path, ABSOLUTE), run_here, tmp_path)
+    register(again)
+    assert METRICS["mine.error"] is again
     with pytest.raises(UsageError, match="already"):
-        register(custom_metric(write(tmp_path, ABSOLUTE), run_here, tmp_path))
+        register(replace(METRICS["mae"], id="mine.error"))
     del METRICS["mine.error"]

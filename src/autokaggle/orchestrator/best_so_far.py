@@ -11,7 +11,7 @@ from autokaggle.records import Candidate, Ensemble, Score, SubmissionFacts
 from autokaggle.skills.scoring import evaluator, folds
 from autokaggle.skills.scoring.ensemble import Blend, build_ensemble
 from autokaggle.skills.scoring.evaluator import Evaluation, InvalidPredictions
-from autokaggle.skills.scoring.metrics import METRICS
+from autokaggle.skills.scoring.metrics import find_metric
 from autokaggle.skills.submission.writer import write_submission
 from autokaggle.storage.artifacts import CandidateFolder
 from autokaggle.templates.tabular.decision import decide
@@ -85,7 +85,7 @@ class BestSoFar:
 
     def _take_better(self, blend: Blend) -> bool:
         """Keep the blend if it is better than what would be handed in now, the constant answer included."""
-        is_better = METRICS[self.plan.metric].is_better(blend.ensemble.score.mean, self.score.mean)
+        is_better = find_metric(self.plan.metric).is_better(blend.ensemble.score.mean, self.score.mean)
         if is_better:
             self.blend = blend
         return is_better

@@ -129,7 +129,7 @@ def _judge(
 ) -> Result:
     try:
         return Result(best.evaluate(folder), stopped, sealing, steps)
-    except (InvalidPredictions, CompetitionUnusable) as error:  # the latter: a score that is not finite
+    except (InvalidPredictions, CompetitionUnusable, UsageError) as error:  # the last: the user's own metric failed
         return Result(None, stopped or str(error), sealing, steps)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 import platform
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,13 +15,14 @@ import msgspec
 
 from autokaggle import __version__
 from autokaggle.config import Settings
-from autokaggle.errors import AutoKaggleError, RunInterrupted, UsageError
+from autokaggle.errors import AutoKaggleError, RunInterrupted
 from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.heartbeat import heartbeat
 from autokaggle.orchestrator.journal import Journal, Listener, silent, utc_now
 from autokaggle.orchestrator.kaggle_account import open_kaggle
 from autokaggle.orchestrator.orphans import end_orphans
+from autokaggle.orchestrator.run_metric import check_metric, keep_metric, register_metrics
 from autokaggle.orchestrator.signals import terminate_like_interrupt
 from autokaggle.orchestrator.stages import STAGES, Stage
 from autokaggle.plugins.manager import Plugins
@@ -49,13 +49,14 @@ def start_run(options: RunOptions, settings: Settings) -> RunFolder:
     target = address.parse_target(options.target)
     plugins = Plugins().put_in_force()
     plugins.template("tabular" if options.template == "auto" else options.template)
-    _check_metric(options.metric)
+    check_metric(options.metric)
     if target.folder is None and not options.offline:
         open_kaggle(settings)  # without credentials nothing is begun
     isolation = _isolation(options, settings)
     moment = dt.datetime.now(dt.UTC)
     make_private_folder(settings.runs_dir.absolute())
     folder = RunFolder.create(settings.runs_dir.absolute(), new_run_id(target.slug, moment))
+    options = msgspec.structs.replace(options, metric=keep_metric(options.metric, folder))
     if target.folder is not None:  # whoever goes on with the run may stand in another folder
         options = msgspec.structs.replace(options, target=str(target.folder))
     run = Run(
@@ -94,6 +95,7 @@ def carry_out(folder: RunFolder, settings: Settings, listener: Listener = silent
             run = msgspec.structs.replace(run, isolation=_isolation(run.options, settings))
         budget = Budget(run.options.time_budget_seconds, run.budget_seconds_used)
         context = RunContext(folder, settings, run, journal, plugins, budget, state, person=person)
+        register_metrics(context)
         with terminate_like_interrupt():
             return _carry_out_stages(context)
 
@@ -161,17 +163,6 @@ def _end(context: RunContext, status: RunStatus, message: str = "") -> None:
     submission = context.folder.submission
     handed_in = str(submission) if status == "done" and submission.is_file() else ""
     context.journal.tell("run_finished", message, status=status, submission=handed_in)
-
-
-def _check_metric(metric: str | None) -> None:
-    if metric is None:
-        return
-    from autokaggle.skills.scoring import metrics
-
-    if metric not in metrics.METRICS:
-        # Those at a cut-off differ in its number alone.
-        names = sorted({re.sub(r"_at_\d+$", "_at_K", name) for name in metrics.METRICS})
-        raise UsageError(f"There is no metric {metric!r}.", f"Known metrics: {', '.join(names)}.")
 
 
 def _isolation(options: RunOptions, settings: Settings) -> Isolation | None:

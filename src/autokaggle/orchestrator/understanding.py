@@ -75,7 +75,7 @@ def plan(context: RunContext) -> str:
     competition, found = context.competition, context.profile
     decisions = _with_usable_metric(context, read_record(context.folder.decisions, Decisions))
     chosen = next(decision for decision in decisions.decisions if decision.key == "metric")
-    metric = metrics.METRICS[chosen.value]
+    metric = metrics.find_metric(chosen.value)
     agreed = planning.make_plan(
         competition,
         found,
@@ -155,7 +155,7 @@ def _with_usable_metric(context: RunContext, decisions: Decisions) -> Decisions:
 
     found = context.profile
     chosen = next(decision for decision in decisions.decisions if decision.key == "metric")
-    problem = metric_problem(found, chosen.value, metrics.METRICS[chosen.value].input)
+    problem = metric_problem(found, chosen.value, metrics.find_metric(chosen.value).input)
     if not problem:
         return decisions
     default = metrics.default_metric(found.task_type, found.submission_kind)

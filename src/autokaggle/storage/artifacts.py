@@ -142,6 +142,11 @@ class RunFolder:
         return self.input / "folds.parquet"
 
     @property
+    def metric(self) -> Path:
+        """Holds the file of the user's own metric, under its own name; absent where a known metric is used."""
+        return self.input / "metric"
+
+    @property
     def transcript(self) -> Path:
         return self.input / "chat_transcript.md"
 

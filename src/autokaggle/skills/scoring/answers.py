@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,10 @@ class Answers:
 
     def score(self) -> float:
         """Return the metric's mean over the targets, of all rows; NaN where it is not defined."""
+        return self._score
+
+    @cached_property
+    def _score(self) -> float:
         return self.scores([np.arange(len(self))])[0]
 
     def scores(self, samples: Sequence[Rows]) -> list[float]:

@@ -18,7 +18,7 @@ from autokaggle.skills.scoring.comparison import compare
 from autokaggle.skills.scoring.decision_rules import apply_rule, fit_rule
 from autokaggle.skills.scoring.evaluator import Evaluation
 from autokaggle.skills.scoring.folds import Folds
-from autokaggle.skills.scoring.metric_catalogue import METRICS
+from autokaggle.skills.scoring.metrics import find_metric
 from autokaggle.skills.scoring.prediction_files import read_predictions
 from autokaggle.skills.scoring.surrogate import make_surrogate
 from autokaggle.skills.scoring.truth import Truth
@@ -72,7 +72,7 @@ def audit(plan: Plan, truth: Truth, folds: Folds, evaluation: Evaluation, fold: 
     rows = rows[truth.is_known[rows]]
     inside = np.isin(evaluation.rows, rows)
     rule = fit_rule(plan, truth.values[evaluation.rows[~inside]], evaluation.oof[~inside])
-    goals, metric = truth.values[rows], METRICS[plan.metric]
+    goals, metric = truth.values[rows], find_metric(plan.metric)
     before, after = (
         Answers(metric, true_answers(plan, metric, goals), apply_rule(plan, rule, values))
         for values in (evaluation.oof[inside], sealed)

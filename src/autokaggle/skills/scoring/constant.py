@@ -8,7 +8,7 @@ import numpy.typing as npt
 from autokaggle.records import Plan
 from autokaggle.skills.scoring.answer_columns import AnswerColumns, answer_columns
 from autokaggle.skills.scoring.metric import Metric
-from autokaggle.skills.scoring.metric_catalogue import METRICS
+from autokaggle.skills.scoring.metrics import find_metric
 from autokaggle.skills.scoring.truth import label_scale
 
 Floats = npt.NDArray[np.float64]
@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 
 def constant_predictions(plan: Plan, truth: Floats) -> Floats:
     """Return one row of predictions, (prediction columns,); ``truth`` is (n_rows, targets) without missing values."""
-    metric = METRICS[plan.metric]
+    metric = find_metric(plan.metric)
     parts = [_of_target(plan, metric, each, truth[:, place]) for place, each in enumerate(answer_columns(plan))]
     return np.concatenate(parts)
 
@@ -34,8 +34,5 @@ def _of_target(plan: Plan, metric: Metric, columns: AnswerColumns, values: Float
     if columns.labels:
         return np.array(options[1:2])
     options += [float(quantile) for quantile in np.quantile(numbers, np.arange(1, 20) / 20)]
-    best = options[0]
-    for option in options[1:]:
-        scores = [metric.function(numbers, np.full_like(numbers, each)) for each in (option, best)]
-        best = option if metric.is_better(*scores) else best
-    return np.array([best])
+    scores = metric.scores((numbers, np.full_like(numbers, option)) for option in options)
+    return np.array([options[metric.best(scores)]])

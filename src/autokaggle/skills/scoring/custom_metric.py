@@ -45,21 +45,15 @@ def custom_metric(reference: str, run_script: RunScript, scratch: Path) -> Metri
     Raises:
         UsageError: there is no such file or function, or the file does not say what is needed.
     """
-    name, _, function = reference.rpartition(":")
-    path = Path(name).expanduser()
-    constants = _read_constants(path, function)
-    better, compares = constants.get("GREATER_IS_BETTER"), constants.get("COMPARES", "value")
-    if not isinstance(better, bool):
-        raise UsageError(f"{path} does not say whether a greater score is better.", EXAMPLE)
-    if compares not in get_args(MetricInput) or compares == "ranked_labels":
-        raise UsageError(f"{path}: COMPARES is {compares!r}.", "Use value, label, probability or class_probability.")
+    path, function = split_reference(reference)
+    better, compares = read_metric(reference)
 
     def score_pairs(pairs: Pairs) -> list[float]:
         with tempfile.TemporaryDirectory(dir=scratch, prefix="metric-") as folder:
             return _score_elsewhere(path, function, pairs, run_script, Path(folder))
 
     return Metric(
-        id=f"{path.stem}.{function}",
+        id=metric_id(path, function),
         title=function.replace("_", " "),
         greater_is_better=better,
         input=compares,
@@ -68,6 +62,38 @@ def custom_metric(reference: str, run_script: RunScript, scratch: Path) -> Metri
         source=str(path),
         score_pairs=score_pairs,
     )
+
+
+def read_metric(reference: str) -> tuple[bool, MetricInput]:
+    """Return whether greater is better, and what the metric compares, as the file says.
+
+    Raises:
+        UsageError: there is no such file or function, or the file does not say what is needed.
+    """
+    path, function = split_reference(reference)
+    constants = _read_constants(path, function)
+    better, compares = constants.get("GREATER_IS_BETTER"), constants.get("COMPARES", "value")
+    if not isinstance(better, bool):
+        raise UsageError(f"{path} does not say whether a greater score is better.", EXAMPLE)
+    if compares not in get_args(MetricInput) or compares == "ranked_labels":
+        raise UsageError(f"{path}: COMPARES is {compares!r}.", "Use value, label, probability or class_probability.")
+    return better, compares
+
+
+def is_reference(name: str) -> bool:
+    """Say whether a metric is named as ``FILE.py:function``."""
+    return ".py:" in name
+
+
+def split_reference(reference: str) -> tuple[Path, str]:
+    """Return the file and the function that ``FILE.py:function`` names."""
+    name, _, function = reference.rpartition(":")
+    return Path(name).expanduser(), function
+
+
+def metric_id(path: Path, function: str) -> str:
+    """Return the id of a function in a file; no metric that ships has a point in its own."""
+    return f"{path.stem}.{function}"
 
 
 def _read_constants(path: Path, function: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from autokaggle.records import Plan
 from autokaggle.skills.scoring.answer_columns import AnswerColumns, answer_columns
 from autokaggle.skills.scoring.answers import Answers, Column, true_answers
 from autokaggle.skills.scoring.metric import Metric
-from autokaggle.skills.scoring.metric_catalogue import METRICS
+from autokaggle.skills.scoring.metrics import find_metric
 from autokaggle.skills.scoring.truth import label_scale
 
 Floats = npt.NDArray[np.float64]
@@ -42,7 +42,7 @@ def fit_rule(plan: Plan, truth: Floats, predictions: Floats) -> Rule:
     ``truth`` is (n_rows, targets) of ``Truth`` without missing values, ``predictions`` (n_rows, prediction columns),
     out of fold, the same rows.
     """
-    metric = METRICS[plan.metric]
+    metric = find_metric(plan.metric)
     parts = []
     for position, columns in enumerate(answer_columns(plan)):
         fit = _fitter(plan, columns)
@@ -54,7 +54,7 @@ def fit_rule(plan: Plan, truth: Floats, predictions: Floats) -> Rule:
 
 def apply_rule(plan: Plan, rule: Rule, predictions: Floats) -> tuple[Column, ...]:
     """Return the decided answers of each target, in the form that the plan's metric compares."""
-    is_ordered = METRICS[plan.metric].is_ordered
+    is_ordered = find_metric(plan.metric).is_ordered
     return tuple(_apply(part, predictions[:, part["inputs"]], is_ordered) for part in rule["parts"])
 
 
@@ -63,7 +63,7 @@ def cross_fit(plan: Plan, truth: Floats, predictions: Floats, fold_of_row: Integ
 
     The score of these answers stays honest, however many parameters the rule has.
     """
-    metric = METRICS[plan.metric]
+    metric = find_metric(plan.metric)
     numbers = np.unique(fold_of_row)
     decided: tuple[Column, ...] = ()
     for fold in numbers if len(numbers) > 1 else [None]:
@@ -102,7 +102,7 @@ def _fit_value(plan: Plan, metric: Metric, columns: AnswerColumns, truth: Floats
         return {**part, "integer": bool(np.all(values == np.rint(values)))}
     if np.all(values == np.rint(values)):
         rounded = {**part, "integer": True}
-        scores = [metric.function(values, _apply(each, chosen, False)) for each in (part, rounded)]
+        scores = metric.scores((values, _apply(each, chosen, False)) for each in (part, rounded))
         if metric.is_better(scores[1], scores[0]):
             return rounded
     return part
@@ -155,12 +155,12 @@ def _bagged_cut(metric: Metric, labels: Integers, probability: Floats) -> float:
     positive = probability[labels == 1]
     cuts = np.unique(np.concatenate([np.quantile(probability, quantiles), np.quantile(positive, quantiles)]))
     random = np.random.default_rng(len(labels))
-    best = []
-    for _ in range(int(np.clip(BAGGED_ROWS // len(labels), FEWEST_BAGS, MOST_BAGS))):
-        rows = random.integers(0, len(labels), len(labels))
-        scores = metric.scores((labels[rows], (probability[rows] >= cut).astype(np.int64)) for cut in cuts)
-        gains = np.array(scores) if metric.greater_is_better else -np.array(scores)
-        best.append(float(cuts[int(np.argmax(np.nan_to_num(gains, nan=-np.inf)))]))
+    bags = int(np.clip(BAGGED_ROWS // len(labels), FEWEST_BAGS, MOST_BAGS))
+    drawn = [random.integers(0, len(labels), len(labels)) for _ in range(bags)]
+    scores = metric.scores(
+        (labels[rows], (probability[rows] >= cut).astype(np.int64)) for rows in drawn for cut in cuts
+    )
+    best = [cuts[metric.best(scores[bag * len(cuts) : (bag + 1) * len(cuts)])] for bag in range(bags)]
     return float(np.mean(best))
 
 
@@ -175,12 +175,8 @@ def _fit_argmax(plan: Plan, metric: Metric, columns: AnswerColumns, truth: Float
         return options[-1]
     rows = _some_rows(len(truth))
     goal = label_scale(columns.labels)[truth[rows].astype(np.int64)] if metric.is_ordered else truth[rows]
-    best, best_score = part, float("nan")
-    for option in options:
-        score = metric.function(goal, _apply(option, chosen[rows], metric.is_ordered))
-        if metric.is_better(score, best_score):
-            best, best_score = option, score
-    return best
+    scores = metric.scores((goal, _apply(option, chosen[rows], metric.is_ordered)) for option in options)
+    return options[metric.best(scores)]
 
 
 def _multipliers(shares: Floats, power: float) -> list[float]:

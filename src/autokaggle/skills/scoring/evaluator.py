@@ -20,7 +20,7 @@ from autokaggle.skills.scoring.decision_rules import Rule, cross_fit, fit_rule
 from autokaggle.skills.scoring.folds import Folds
 from autokaggle.skills.scoring.information import check_information
 from autokaggle.skills.scoring.intervals import expected_range, fold_scores
-from autokaggle.skills.scoring.metric_catalogue import METRICS
+from autokaggle.skills.scoring.metrics import find_metric
 from autokaggle.skills.scoring.prediction_files import InvalidPredictions, check_variation, read_predictions
 from autokaggle.skills.scoring.truth import Truth, read_truth
 
@@ -120,7 +120,7 @@ def _score(plan: Plan, answers: Answers, fold_of_row: Integers, test_rows: int) 
     low, high = expected_range(answers, fold_of_row, test_rows, is_shifted=is_shifted)
     return Score(
         metric=plan.metric,
-        greater_is_better=METRICS[plan.metric].greater_is_better,
+        greater_is_better=find_metric(plan.metric).greater_is_better,
         mean=answers.score(),
         std=float(np.std(by_fold, ddof=1)) if len(by_fold) > 1 else 0.0,
         folds=by_fold,

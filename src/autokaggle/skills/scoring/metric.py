@@ -5,7 +5,7 @@ The list of metrics is in ``metric_catalogue``, the door for other packages in `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -49,6 +49,13 @@ class Metric:
         if self.score_pairs is not None:
             return self.score_pairs(pairs)
         return [self.function(truth, predicted) for truth, predicted in pairs]
+
+    def best(self, scores: Sequence[float]) -> int:
+        """Return the place of the best score, the first of equals; NaN beats nothing."""
+        best = 0
+        for place, score in enumerate(scores):
+            best = place if self.is_better(score, scores[best]) else best
+        return best
 
     def gain(self, score: float, over: float) -> float:
         """Return by how much ``score`` is better than ``over``; negative when it is worse."""

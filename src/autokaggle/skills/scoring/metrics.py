@@ -1,6 +1,11 @@
-"""The door to the metrics; this file finds the one that a competition means, and names a default for the rest."""
+"""The door to the metrics; this file finds the one that a competition means, and names a default for the rest.
+
+Those that ship are here from the start; those of plugins, and a run's own, are registered when the run is opened.
+"""
 
 from __future__ import annotations
+
+import re
 
 from autokaggle.errors import UsageError
 from autokaggle.records import MetricFinding, SubmissionKind, TaskType
@@ -8,7 +13,20 @@ from autokaggle.skills.scoring import metric_wording
 from autokaggle.skills.scoring.metric import Metric
 from autokaggle.skills.scoring.metric_catalogue import METRICS
 
-__all__ = ["METRICS", "Metric", "default_metric", "identify_metric", "register"]
+__all__ = ["METRICS", "Metric", "default_metric", "find_metric", "identify_metric", "register"]
+
+
+def find_metric(name: str) -> Metric:
+    """Return the metric of this id: one that ships, a plugin's, or the run's own.
+
+    Raises:
+        UsageError: there is none; the message lists those that are known.
+    """
+    if name not in METRICS:
+        # Those at a cut-off differ in its number alone.
+        names = sorted({re.sub(r"_at_\d+$", "_at_K", known) for known in METRICS})
+        raise UsageError(f"There is no metric {name!r}.", f"Known metrics: {', '.join(names)}; or FILE.py:function.")
+    return METRICS[name]
 
 
 def identify_metric(field: str, evaluation_text: str, title: str = "") -> MetricFinding:
@@ -31,12 +49,14 @@ def identify_metric(field: str, evaluation_text: str, title: str = "") -> Metric
 
 
 def register(metric: Metric) -> None:
-    """Add a metric that did not ship, for this process.
+    """Add a metric that did not ship, for this process; a user's file that is read again replaces its old reading.
 
     Raises:
         UsageError: another metric has this id already.
     """
-    if METRICS.setdefault(metric.id, metric) is not metric:
+    if metric.score_pairs is not None and (known := METRICS.get(metric.id)) and known.score_pairs is not None:
+        METRICS[metric.id] = metric
+    elif METRICS.setdefault(metric.id, metric) is not metric:
         raise UsageError(f"There is a metric {metric.id!r} already.", "Give yours another name.")
 
 

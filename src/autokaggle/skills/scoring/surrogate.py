@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from autokaggle.records import Plan
 from autokaggle.skills.scoring.answer_columns import AnswerColumns, answer_columns
-from autokaggle.skills.scoring.metric_catalogue import METRICS
+from autokaggle.skills.scoring.metrics import find_metric
 from autokaggle.skills.scoring.truth import label_scale
 
 Floats = npt.NDArray[np.float64]
@@ -87,7 +87,7 @@ class Surrogate:
 
 def make_surrogate(plan: Plan, truth: Floats) -> Surrogate:
     """Return the loss that serves the plan's metric; ``truth`` is (n_rows, targets) without missing values."""
-    loss = METRICS[plan.metric].loss
+    loss = find_metric(plan.metric).loss
     columns = answer_columns(plan)
     is_class = bool(plan.classes) and plan.task_type != "ordinal"
     of_truth = is_class and loss in ("log", "balanced_log")
