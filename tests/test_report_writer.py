@@ -24,7 +24,8 @@ from autokaggle.records import (
     StageRecord,
     SubmissionFacts,
 )
-from autokaggle.skills.report.report_writer import ReportMaterial, number, plain, write_report
+from autokaggle.skills.report.report_writer import ReportMaterial, write_report
+from autokaggle.skills.report.wording import number, percent, plain
 
 SURE = Guess(value="sold", confidence=1.0, evidence="named so")
 
@@ -96,20 +97,21 @@ def test_the_page_says_what_to_expect_and_of_what_it_is_made(page: str) -> None:
         "1.2346",
         "lower is better",
         "1.1 to 1.4",
-        "A constant answer scores 9.9",
+        "the best constant answer</dt><dd>9.9</dd>",
         "75%",
         "40 rows occur twice",
     ):
         assert fact in page
 
 
-def test_the_best_candidate_comes_first_and_the_failed_last(page: str) -> None:
-    places = [page.index(f"<td>{name}</td>") for name in ("c002", "c001", "c003")]
+def test_candidates_stand_in_the_order_in_which_they_were_made(page: str) -> None:
+    places = [page.index(f'<span class="id">{name}</span>') for name in ("c001", "c002", "c003")]
     assert places == sorted(places)
 
 
 def test_the_page_loads_nothing(page: str) -> None:
-    assert re.findall(r"(?:src|href)\s*=|@import|url\(", page) == []
+    assert re.findall(r"(?:src|href)\s*=|@import|url\(|<script", page) == []
+    assert "default-src 'none'" in page
 
 
 def test_hostile_text_is_shown_as_text(tmp_path: Path) -> None:
@@ -133,3 +135,8 @@ def test_decided_values_read_like_words() -> None:
     assert plain({"scheme": "group", "column": None, "folds": 5}) == "scheme group, folds 5"
     assert plain(["a", "b"]) == "a, b"
     assert plain([]) == "-"
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.0, "0%"), (0.001, "<1%"), (0.5, "50%"), (0.999, ">99%"), (None, "-")])
+def test_a_share_that_is_neither_none_nor_all_never_looks_like_it(share: float | None, text: str) -> None:
+    assert percent(share) == text

@@ -441,6 +441,24 @@ class Metrics(Record, frozen=True, kw_only=True):
     isolation: IsolationLevel
 
 
+class ColumnImportance(Record, frozen=True, kw_only=True):
+    """By how much the score gets worse, over all sampled rows and in each fold, when ``columns`` are shuffled."""
+
+    columns: tuple[str, ...]
+    loss: float
+    folds: tuple[float, ...] = ()
+
+
+class Importance(Record, frozen=True, kw_only=True):
+    """What one candidate's models live on, the most important first: output/importance.json."""
+
+    version: int = 1
+    candidate: str
+    metric: str
+    rows: int
+    columns: tuple[ColumnImportance, ...]
+
+
 class SentSubmission(Record, frozen=True, kw_only=True):
     """One submission as Kaggle knows it; scores are None until Kaggle gives them."""
 

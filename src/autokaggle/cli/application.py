@@ -24,6 +24,7 @@ from autokaggle.cli.plugins import plugins
 from autokaggle.cli.profile import profile
 from autokaggle.cli.program import COMPLETION_VARIABLE, NAME, Program
 from autokaggle.cli.queueing import queue, worker
+from autokaggle.cli.report import report
 from autokaggle.cli.run import resume, run
 from autokaggle.cli.sandbox import sandbox
 
@@ -41,6 +42,7 @@ COMMANDS: tuple[click.Command, ...] = (
     worker,
     chat,
     prompt,
+    report,
     submit,
     submissions,
     profile,

@@ -1,4 +1,4 @@
-"""From the best candidates to what the person keeps; this file wires the last three stages."""
+"""From the best candidates to what the person keeps; this file wires the ensemble and the submission."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from autokaggle.orchestrator.best_so_far import BestSoFar, best_so_far
 from autokaggle.orchestrator.candidate_search import first_proposal
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.handing_in import hand_in_stage
-from autokaggle.records import Candidate, Decisions, Ensemble, Metrics, SubmissionFacts
+from autokaggle.records import Candidate, Ensemble, Metrics, SubmissionFacts
 from autokaggle.skills.pipeline import pipeline_generator
-from autokaggle.skills.report.report_writer import ReportMaterial, write_report
 from autokaggle.skills.submission.checker import check_submission
-from autokaggle.storage.records_file import read_record, write_record
+from autokaggle.storage.records_file import write_record
 
 
 def ensemble(context: RunContext) -> str:
@@ -57,22 +56,6 @@ def submission(context: RunContext) -> str:
     write_record(context.folder.metrics, _metrics(context, best, facts))
     told = f"{facts.rows:,} rows, valid, sha256 {facts.sha256[:12]}"
     return f"{told}; {hand_in_stage(context)}" if context.run.options.submit else told
-
-
-def report(context: RunContext) -> str:
-    """Leave report.html."""
-    metrics = read_record(context.folder.metrics, Metrics) if context.folder.metrics.is_file() else None
-    material = ReportMaterial(
-        run=context.run,
-        competition=context.competition,
-        profile=context.profile,
-        decisions=read_record(context.folder.decisions, Decisions),
-        candidates=context.candidates(),
-        metrics=metrics,
-        sections=tuple(context.plugins.report_sections(context.folder.path)),
-    )
-    write_report(material, context.folder.report)
-    return context.folder.report.name
 
 
 def _publish_unexecuted(context: RunContext) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from autokaggle.orchestrator import candidate_search, publishing, understanding
+from autokaggle.orchestrator import candidate_search, publishing, reporting, understanding
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.records import StageName
 
@@ -31,5 +31,5 @@ STAGES: tuple[Stage, ...] = (
     Stage("search", "Searching for candidates", candidate_search.search),
     Stage("ensemble", "Combining the candidates", publishing.ensemble),
     Stage("submission", "Checking the submission", publishing.submission),
-    Stage("report", "Writing the report", publishing.report),
+    Stage("report", "Writing the report", reporting.report),
 )

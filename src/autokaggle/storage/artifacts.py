@@ -224,6 +224,10 @@ class RunFolder:
     def report(self) -> Path:
         return self.output / "report.html"
 
+    @property
+    def importance(self) -> Path:
+        return self.output / "importance.json"
+
     # logs/
     @property
     def logs(self) -> Path:

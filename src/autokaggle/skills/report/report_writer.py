@@ -1,33 +1,27 @@
-"""The page that a person reads after a run; this file fills ``report.html.j2`` with the run's records.
+"""The page that a person reads after a run; this file fills ``page/report.html.j2`` with the run's records.
 
-The page is one file that needs no network. All text from outside is escaped by the template engine.
+The page is one file that needs no network and runs no script. All text from outside is escaped by the template engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from autokaggle.records import Candidate, Competition, DataProfile, Decisions, Metrics, Run
+from autokaggle.records import ColumnImportance, ColumnProfile
+from autokaggle.skills.report import wording
+from autokaggle.skills.report.candidate_tree import candidate_tree
+from autokaggle.skills.report.material import ReportMaterial
+from autokaggle.skills.report.quality import quality_figures
+from autokaggle.skills.report.score_scale import public_score, score_scale
 from autokaggle.storage.records_file import write_atomically
 
+__all__ = ["ReportMaterial", "write_report"]
+
+PAGES = Path(__file__).with_name("page")
 TEMPLATE = "report.html.j2"
-
-
-@dataclass(frozen=True)
-class ReportMaterial:
-    """Everything that the page shows."""
-
-    run: Run
-    competition: Competition
-    profile: DataProfile
-    decisions: Decisions
-    candidates: Sequence[Candidate]
-    metrics: Metrics | None
-    # Title and HTML of what plugins add; they have made it safe.
-    sections: Sequence[tuple[str, str]] = ()
+MOST_IMPORTANT = 20
+MOST_COLUMNS = 200
+STRONG_DRIFT = 0.6
 
 
 def write_report(material: ReportMaterial, path: Path) -> None:
@@ -35,46 +29,74 @@ def write_report(material: ReportMaterial, path: Path) -> None:
     import jinja2
 
     engine = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(PAGES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    engine.filters["number"] = number
-    engine.filters["percent"] = lambda share: f"{share:.0%}"
-    engine.filters["plain"] = plain
-    engine.filters["words"] = lambda name: str(name).replace("_", " ")
+    for name in ("number", "brief", "signed", "percent", "duration", "plain", "words"):
+        engine.filters[name] = getattr(wording, name)
+    run, metrics = material.run, material.metrics
     page = engine.get_template(TEMPLATE).render(
         material=material,
-        members={member.candidate: member.weight for member in material.metrics.ensemble} if material.metrics else {},
-        scored=_best_first(material.candidates),
+        run=run,
+        competition=material.competition,
+        profile=material.profile,
+        metrics=metrics,
+        scale=score_scale(metrics, run.sent) if metrics else None,
+        public=public_score(run.sent),
+        warnings=_warnings(material),
+        branches=candidate_tree(material.candidates, metrics),
+        figures=quality_figures(run.plan, material.predictions) if run.plan and material.predictions else [],
+        groups=material.predictions.groups if material.predictions else (),
+        important=_important(material),
+        columns=material.profile.columns[:MOST_COLUMNS],
+        column_notes=_column_note,
     )
     write_atomically(path, page)
 
 
-def number(value: float | None) -> str:
-    """Write a score with five significant digits, "-" for none."""
-    return "-" if value is None else f"{value:.5g}"
+def _important(material: ReportMaterial) -> tuple[ColumnImportance, ...]:
+    return material.importance.columns[:MOST_IMPORTANT] if material.importance else ()
 
 
-def plain(value: Any) -> str:
-    """Write a decided value for people: "a, b" for lists, "scheme stratified, folds 5" for mappings."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {plain(item)}" for key, item in value.items() if item is not None)
-    if isinstance(value, (list, tuple)):
-        return ", ".join(plain(item) for item in value) or "-"
-    return str(value)
+def _warnings(material: ReportMaterial) -> list[str]:
+    """Return what a reader should doubt, the gravest first."""
+    run, profile, found = material.run, material.profile, []
+    if material.metrics and run.ensemble is None:
+        found.append("No candidate could be scored: the submission is the best answer that is the same for all rows.")
+    leaking = [candidate.id for candidate in material.candidates if candidate.status == "leaking"]
+    if leaking:
+        found.append(f"Left out because they saw what they must not know: {', '.join(leaking)}.")
+    if run.isolation and run.isolation.level != "strong":
+        reason = f" ({run.isolation.reason})" if run.isolation.reason else ""
+        found.append(f"Generated code ran at isolation level {run.isolation.level}{reason}.")
+    public = public_score(run.sent)
+    if material.metrics and public is not None:
+        low, high = material.metrics.cv["low"], material.metrics.cv["high"]
+        if not min(low, high) <= public <= max(low, high):
+            found.append("Kaggle's public score lies outside of the range that was expected for the whole test set.")
+    auc = profile.split.adversarial_auc
+    if auc is not None and auc > STRONG_DRIFT:
+        columns = ", ".join(profile.split.adversarial_columns)
+        found.append(f"Test differs from train: a model tells them apart with AUC {auc:.2f}, most by {columns}.")
+    return list(dict.fromkeys([*found, *profile.warnings]))
 
 
-def _best_first(candidates: Sequence[Candidate]) -> list[Candidate]:
-    scored = [candidate for candidate in candidates if candidate.score is not None]
-    others = [candidate for candidate in candidates if candidate.score is None]
-
-    def rank(candidate: Candidate) -> float:
-        score = candidate.score
-        if score is None:
-            return 0.0
-        return -score.mean if score.greater_is_better else score.mean
-
-    return sorted(scored, key=rank) + others
+def _column_note(column: ColumnProfile) -> str:
+    """Say what is special about a column."""
+    notes = []
+    if column.personal:
+        notes.append(f"personal ({', '.join(column.personal)}), values masked")
+    if column.duplicate_of:
+        notes.append(f"same as {column.duplicate_of}")
+    if column.disguised_missing:
+        notes.append(f"missing written as {', '.join(column.disguised_missing)}")
+    if column.drift is not None and column.drift > STRONG_DRIFT:
+        notes.append(f"differs in test (AUC {column.drift:.2f})")
+    if not column.in_test:
+        notes.append("train only")
+    if not column.in_train:
+        notes.append("test only")
+    return "; ".join(notes)

@@ -1,0 +1,31 @@
+"""A run that was carried out before, opened to look at it or to run its code again; this file changes nothing of it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from autokaggle.config import Settings
+from autokaggle.orchestrator.budget import Budget
+from autokaggle.orchestrator.context import RunContext
+from autokaggle.orchestrator.journal import Journal, Listener, silent
+from autokaggle.plugins.manager import Plugins
+from autokaggle.records import Run
+from autokaggle.skills.sandbox.isolation import probe_isolation
+from autokaggle.storage.artifacts import RunFolder
+from autokaggle.storage.records_file import read_record
+
+
+def reopen_run(folder: RunFolder, settings: Settings, listener: Listener = silent) -> RunContext:
+    """Return the run's context, with the isolation that this machine has today.
+
+    Raises:
+        ActionNeeded: its code cannot be isolated here, and running it without was not allowed.
+        AutoKaggleError: the run's record is damaged.
+    """
+    run = read_record(folder.record, Run)
+    journal = Journal(folder, listener)
+    plugins = Plugins(warn=lambda message: journal.tell("warning", message))
+    if run.isolation is not None:
+        # Another day, another machine, another level: what the record says is not believed.
+        run = msgspec.structs.replace(run, isolation=probe_isolation(run.options.allow_unsandboxed))
+    return RunContext(folder, settings, run, journal, plugins, Budget(run.options.time_budget_seconds))
