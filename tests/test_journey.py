@@ -7,6 +7,7 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ import pytest
 from autokaggle.practice.accounts import DEMO_KEY, DEMO_USERNAME
 from autokaggle.practice.demo_competition import DEMO_SLUG, make_demo_competition
 from autokaggle.practice.kaggle_server import PracticeKaggle
-from autokaggle.records import Decisions, Event, Run
+from autokaggle.records import Decisions, Event, Importance, Run
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 
@@ -149,6 +150,65 @@ def test_the_published_code_makes_the_same_submission_by_hand(
         done = subprocess.run(command, cwd=folder.path, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "submission.csv").read_bytes() == folder.submission.read_bytes()
+
+
+def test_reproduce_rebuilds_the_same_submission_in_an_environment_built_anew(
+    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, home: Path
+) -> None:
+    folder, answer = journey
+    done = autokaggle("reproduce", str(folder.path), "--json", home=home, url=kaggle.url, folder=folder.path.parent)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["verdict"], found["found_sha256"]) == ("identical", answer["submission"]["sha256"])
+    assert list(home.glob("replay-*")) == []
+
+
+def test_reproduce_says_where_another_submission_differs(
+    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, home: Path, tmp_path: Path
+) -> None:
+    folder, _ = journey
+    copy = RunFolder(tmp_path / folder.id)
+    shutil.copytree(folder.path, copy.path, symlinks=True)
+    lines = copy.submission.read_text("utf-8").splitlines(keepends=True)
+    lines[1] = lines[1].split(",")[0] + ",0.123\n"
+    copy.submission.write_text("".join(lines), "utf-8")
+    flags = (str(copy.path), "--reuse-environment", "--json")
+    done = autokaggle("reproduce", *flags, home=home, url=kaggle.url, folder=tmp_path)
+    found = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert (found["verdict"], found["cells"]) == ("different", 1)
+    assert "line 2" in done.stderr
+    assert "was changed or replaced" in done.stderr
+
+
+def test_reproduce_refuses_data_that_have_changed(
+    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, home: Path, tmp_path: Path
+) -> None:
+    folder, _ = journey
+    copy = RunFolder(tmp_path / folder.id)
+    shutil.copytree(folder.path, copy.path, symlinks=True)
+    train = next(copy.data.glob("train*.csv"))
+    content = train.read_bytes()
+    train.unlink()
+    train.write_bytes(content + b"1\n")
+    done = autokaggle("reproduce", str(copy.path), home=home, url=kaggle.url, folder=tmp_path)
+    assert done.returncode == 5
+    assert "has changed since the run" in done.stderr
+
+
+def test_report_measures_importance_when_the_run_had_no_time_for_it(
+    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, home: Path
+) -> None:
+    folder, _ = journey
+    folder.importance.unlink(missing_ok=True)
+    done = autokaggle("report", str(folder.path), "--json", home=home, url=kaggle.url, folder=folder.path.parent)
+    assert done.returncode == 0, done.stderr
+    found = read_record(folder.importance, Importance)
+    assert found.columns[0].loss > 0
+    assert found.columns[0].loss >= found.columns[-1].loss
+    page = folder.report.read_text("utf-8")
+    assert "Which columns matter" in page
+    assert len(page) < 500_000
 
 
 def test_decisions_name_who_took_them(journey: tuple[RunFolder, dict[str, Any]]) -> None:

@@ -25,6 +25,7 @@ from autokaggle.cli.profile import profile
 from autokaggle.cli.program import COMPLETION_VARIABLE, NAME, Program
 from autokaggle.cli.queueing import queue, worker
 from autokaggle.cli.report import report
+from autokaggle.cli.reproduce import reproduce
 from autokaggle.cli.run import resume, run
 from autokaggle.cli.sandbox import sandbox
 
@@ -43,6 +44,7 @@ COMMANDS: tuple[click.Command, ...] = (
     chat,
     prompt,
     report,
+    reproduce,
     submit,
     submissions,
     profile,

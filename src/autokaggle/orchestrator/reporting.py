@@ -16,7 +16,7 @@ from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.importance import importance
 from autokaggle.orchestrator.journal import Listener, silent
 from autokaggle.orchestrator.reopening import reopen_run
-from autokaggle.records import ColumnProfile, Decisions, Importance, Metrics
+from autokaggle.records import ColumnProfile, Decisions, Importance, Metrics, Run
 from autokaggle.skills.report.material import GroupScore, GroupScores, Predictions
 from autokaggle.skills.report.report_writer import ReportMaterial, write_report
 from autokaggle.skills.scoring import evaluator, fold_columns
@@ -56,7 +56,8 @@ def write_again(folder: RunFolder, settings: Settings, listener: Listener = sile
 
 def write(context: RunContext, importance_seconds: float) -> None:
     """Write the page; at most ``importance_seconds`` go into the importance of columns."""
-    folder, run = context.folder, context.run
+    folder = context.folder
+    run = read_record(folder.record, Run)  # as it was carried out, also where it is opened on another machine
     is_judged = context.is_executed and run.ensemble is not None
     measured = importance(context, importance_seconds) if is_judged else None
     material = ReportMaterial(

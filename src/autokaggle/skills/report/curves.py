@@ -74,11 +74,9 @@ def confusion_figure(truth: Integers, decided: Integers, labels: Sequence[str], 
         cells = "".join(_cell(int(counts[row, column]), total, row == column) for column in kept)
         rows.append(f"<tr><th>{escape(labels[row])}</th>{cells}</tr>")
     left_out = f" The {len(kept)} commonest of {len(labels)} labels." if len(kept) < len(labels) else ""
-    right = float((truth == decided).mean())
+    said = f"{float((truth == decided).mean()):.1%} of the answers are right.{left_out}"
     drawing = Markup(f'<div class="wrap"><table class="confusion">{"".join(rows)}</table></div>')  # noqa: S704 - escaped
-    return Figure(
-        title, drawing, f"{right:.1%} of the answers are right.{left_out}", is_wide=len(kept) > NARROW_CLASSES
-    )
+    return Figure(title, drawing, said, is_wide=len(kept) > NARROW_CLASSES)
 
 
 def _cell(count: int, total: int, is_right: bool) -> str:

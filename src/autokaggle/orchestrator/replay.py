@@ -1,0 +1,185 @@
+"""The submission once more; this file runs a run's published code on the same data in an environment built anew.
+
+Nothing of the run is changed. What it needs from the network is the packages of the lock, by their hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autokaggle.config import Settings
+from autokaggle.errors import AutoKaggleError, CompetitionUnusable, UsageError
+from autokaggle.orchestrator.candidate_run import SCRIPTS
+from autokaggle.orchestrator.context import RunContext
+from autokaggle.orchestrator.reopening import reopen_run
+from autokaggle.records import Competition, Metrics, Progress, Run, StepResult
+from autokaggle.skills.sandbox.environment import Environment, build_environment
+from autokaggle.skills.sandbox.job import Job
+from autokaggle.skills.sandbox.limits import default_limits
+from autokaggle.skills.submission.comparison import Comparison, compare_submissions
+from autokaggle.storage.artifacts import RunFolder
+from autokaggle.storage.records_file import make_private_folder, read_record
+
+OnProgress = Callable[[Progress], None]
+
+# Fits are as long as they were; a slower machine may take this many times as long, and ten minutes at least.
+PATIENCE = 10.0
+SHORTEST_LIMIT_SECONDS = 600.0
+LOG_TAIL_BYTES = 2_000
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What came of running the code again; ``reasons`` say what is not as it was and may explain a difference."""
+
+    comparison: Comparison
+    seconds: float
+    environment_seconds: float
+    python: str
+    reasons: tuple[str, ...] = field(default=())
+
+
+def reproduce(
+    folder: RunFolder,
+    settings: Settings,
+    *,
+    output: Path | None = None,
+    is_environment_reused: bool = False,
+    on_progress: OnProgress = lambda progress: None,
+) -> Replay:
+    """Rebuild the run's submission and compare it; ``output`` keeps what the code writes.
+
+    The environment is built anew beside the store, unless ``is_environment_reused``.
+
+    Raises:
+        UsageError: the run has no published code that made its submission.
+        CompetitionUnusable: its data are gone or have changed.
+        OutsideWorldError: the packages cannot be fetched.
+        AutoKaggleError: the published code failed.
+    """
+    context = reopen_run(folder, settings)
+    metrics = _check_run(context.run, folder)
+    on_progress(Progress(text="checking the data"))
+    check_data(folder)
+    with _environment(context, is_environment_reused, on_progress) as (environment, environment_seconds):
+        on_progress(Progress(text="running the published code"))
+        with _output(output) as written:
+            step = _run(context, environment, written)
+            comparison = compare_submissions(folder.submission, written / folder.submission.name)
+    reasons = tuple(_reasons(context.run, environment.python_version, comparison, metrics))
+    return Replay(comparison, step.seconds, environment_seconds, environment.python_version, reasons)
+
+
+def check_data(folder: RunFolder) -> None:
+    """Compare the run's data with the hashes that it recorded.
+
+    Raises:
+        CompetitionUnusable: a file is missing or has another content.
+    """
+    for file in read_record(folder.competition, Competition).files:
+        path = folder.data / file.name
+        if not path.is_file():
+            raise CompetitionUnusable(
+                f"{path} is not there any more.", "Fetch the competition again (autokaggle run), then copy its data."
+            )
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if file.sha256 and found != file.sha256:
+            raise CompetitionUnusable(
+                f"{path} has changed since the run: its sha256 is {found[:16]}, not {file.sha256[:16]}.",
+                "Bring back the file that the run used; its submission cannot be rebuilt from another.",
+            )
+
+
+def _check_run(run: Run, folder: RunFolder) -> Metrics:
+    if run.ensemble is None or not folder.metrics.is_file() or not folder.submission.is_file():
+        raise UsageError(
+            f"Run {run.id} has no submission that published code made.",
+            f"Finish it first: autokaggle resume {run.id}",
+        )
+    if not folder.requirements_lock.is_file():
+        raise UsageError(f"{folder.requirements_lock} is missing.", "Without the lock there is no same environment.")
+    return read_record(folder.metrics, Metrics)
+
+
+@contextmanager
+def _environment(context: RunContext, is_reused: bool, on_progress: OnProgress) -> Iterator[tuple[Environment, float]]:
+    """Build the environment of the lock, in a store of its own that is removed afterwards."""
+    import time
+
+    folder, settings = context.folder, context.settings
+    store = make_private_folder(settings.environments)
+    # Beside the shared store, so that files can be linked from uv's cache where the file systems are the same.
+    place = store if is_reused else Path(tempfile.mkdtemp(prefix="replay-", dir=store.parent))
+    try:
+        started = time.monotonic()
+        environment = build_environment(
+            folder.requirements.read_text("utf-8").splitlines(),
+            place,
+            lock=folder.requirements_lock.read_text("utf-8"),
+            offline=context.run.options.offline,
+            on_progress=on_progress,
+        )
+        yield environment, time.monotonic() - started
+    finally:
+        if not is_reused:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def _output(given: Path | None) -> Iterator[Path]:
+    if given is not None:
+        yield make_private_folder(given.absolute())
+        return
+    with tempfile.TemporaryDirectory(prefix="autokaggle-replay-") as name:
+        yield make_private_folder(Path(name) / "output")
+
+
+def _run(context: RunContext, environment: Environment, output: Path) -> StepResult:
+    budget = context.run.options.time_budget_seconds
+    limits = default_limits(wall_seconds=max(SHORTEST_LIMIT_SECONDS, PATIENCE * budget), folder=output)
+    log = output.with_name(f"{output.name}.log")
+    step = context.run_job(
+        Job(
+            scripts=SCRIPTS,
+            code=context.folder.code,
+            input=context.folder.input,
+            output=output,
+            log=log,
+            environment=environment.folder,
+            limits=limits,
+            variables={"AUTOKAGGLE_THREADS": str(limits.threads)},
+        )
+    )
+    if step.exit_code != 0:
+        ended = f"was stopped at the {step.limit} limit" if step.limit else f"failed with exit code {step.exit_code}"
+        tail = log.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", "replace").strip()
+        raise AutoKaggleError(
+            f"The published code of run {context.run.id} {ended} after {step.seconds:.0f} s.", f"It said last:\n{tail}"
+        )
+    return step
+
+
+def _reasons(run: Run, python: str, comparison: Comparison, metrics: Metrics) -> Iterator[str]:
+    """Yield what is not as it was, most telling first; nothing for a submission that is the same."""
+    if comparison.verdict == "identical":
+        return
+    if comparison.expected_sha256 != metrics.submission.sha256:
+        yield "output/submission.csv is not the file that the run left: it was changed or replaced."
+    if run.python and python != run.python:
+        yield f"Python is {python}; it was {run.python}."
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if run.host.get("cores") not in (None, cores):
+        yield f"There are {cores} cores; there were {run.host['cores']}, and sums over threads depend on their number."
+    if run.host.get("system") not in (None, platform.platform()):
+        yield f"The system is {platform.platform()}; it was {run.host['system']}."
+    if comparison.verdict == "close":
+        yield "The values differ in their last digits alone, as sums of floats in another order do."
