@@ -17,7 +17,7 @@ from pathlib import Path
 
 from autokaggle.config import Settings
 from autokaggle.errors import AutoKaggleError, CompetitionUnusable, UsageError
-from autokaggle.orchestrator.candidate_run import SCRIPTS
+from autokaggle.orchestrator.code_run import SCRIPTS
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.reopening import reopen_run
 from autokaggle.records import Competition, Metrics, Progress, Run, StepResult
