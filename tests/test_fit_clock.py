@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import sys
 import time
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -48,3 +50,40 @@ def test_a_fit_that_comes_last_and_alone_keeps_its_share(clock: ModuleType, monk
 def test_a_fit_after_the_deadline_ends_at_once(clock: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOKAGGLE_DEADLINE", str(time.time() - 10))
     assert clock.FitClock(2, 2).next_end() <= time.time() + 0.1
+
+
+@pytest.fixture
+def stopping(clock: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(Path(template.__file__).parent))
+    monkeypatch.setitem(sys.modules, "clock", clock)
+    monkeypatch.delitem(sys.modules, "stopping", raising=False)
+    return importlib.import_module("stopping")
+
+
+def rounds_of(watch: Any, seconds_per_round: float, count: int, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let rounds go by at a steady pace, and give the learning rates that were asked for."""
+    start = time.time()
+    rates = []
+    for number in range(1, count + 1):
+        monkeypatch.setattr(time, "time", lambda now=start + number * seconds_per_round: now)
+        watch.is_over(1 / number)
+        if watch.new_rate is not None:
+            rates.append(watch.new_rate)
+    return rates
+
+
+def test_steps_grow_where_small_ones_would_not_come_to_their_end(
+    stopping: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurried = stopping.Stopping(100, time.time() + 40, 0.05)
+    # After ten rounds some 36 s are left, enough for 90 more; so small a rate usually takes 500.
+    assert rounds_of(hurried, 0.4, 30, monkeypatch) == [pytest.approx(0.05 * 500 / 90, rel=0.1)]
+    assert hurried.replay == {"faster": hurried.faster}
+    again = stopping.Stopping(100, math.inf, 0.05, hurried.faster)
+    assert rounds_of(again, 0.4, 30, monkeypatch) == [pytest.approx(0.05 * hurried.faster)]
+
+
+def test_steps_stay_small_where_time_is_plenty(stopping: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    calm = stopping.Stopping(100, time.time() + 4000, 0.05)
+    assert rounds_of(calm, 0.4, 30, monkeypatch) == []
+    assert calm.replay == {}

@@ -12,7 +12,13 @@ import pytest
 from autokaggle.records import Candidate, Plan, Search
 from autokaggle.skills.pipeline.code_checks import check_code
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
-from autokaggle.skills.pipeline.portfolio import BASE_REQUIREMENTS, ENTRIES, FAMILIES, next_proposal, propose
+from autokaggle.skills.pipeline.portfolio import (
+    BASE_REQUIREMENTS,
+    FAMILIES,
+    next_proposal,
+    propose,
+    requirements,
+)
 from autokaggle.storage.artifacts import RunFolder
 from tests.small_competition import SmallCompetition, mixed_tables, run_all
 
@@ -39,22 +45,44 @@ def test_no_candidate_may_take_the_whole_budget(competition: SmallCompetition) -
     plan = msgspec.structs.replace(competition.plan(), time_budget_seconds=100.0)
     limits = [proposal.config["most_seconds"] for proposal in propose(plan, competition.profile())]
     assert limits[0] == 20
-    assert set(limits[1:]) == {40}
+    assert set(limits[1:]) == {25}
 
 
-def test_heavy_libraries_are_left_out_unless_asked_for(competition: SmallCompetition) -> None:
-    for proposal in propose(competition.plan(), competition.profile()):
-        assert proposal.requirements == BASE_REQUIREMENTS
+def test_what_needs_a_package_that_is_not_there_yet_waits_for_it(competition: SmallCompetition) -> None:
+    plan, profile = competition.plan(), competition.profile()
+    heavy = tuple(line for line in requirements(plan, profile) if line not in BASE_REQUIREMENTS)
+    assert {line.split(">")[0] for line in heavy} == {"catboost", "xgboost-cpu"}
+    search = Search(plan=plan, profile=profile, seconds_left=60, missing=heavy)
+    without = []
+    while (proposal := next_proposal(search)) is not None:
+        without.append(proposal)
+        done = Candidate(id=f"c{len(without):03d}", proposal=proposal, status="scored")
+        search = msgspec.structs.replace(search, candidates=(*search.candidates, done))
+    assert {proposal.requirements for proposal in without} == {BASE_REQUIREMENTS}
+    late = next_proposal(msgspec.structs.replace(search, missing=()))
+    assert late
+    assert late.family in ("catboost", "xgboost")
+
+
+def test_what_suits_many_rows_or_values_alone_is_proposed_for_them_alone(competition: SmallCompetition) -> None:
+    def families(rows: int) -> set[str]:
+        profile = msgspec.structs.replace(competition.profile(), train_rows=rows)
+        return {proposal.family for proposal in propose(competition.plan(), profile)}
+
+    assert {"kernel", "neighbours", "mlp"} <= families(900)
+    assert not {"kernel", "neighbours", "mlp"} & families(1_000_000)
+
+
+def test_only_families_that_were_asked_for_are_proposed(competition: SmallCompetition) -> None:
     asked = list(propose(with_families(competition, "catboost", "linear"), competition.profile()))
     assert {proposal.family for proposal in asked} == {"catboost", "linear"}
-    assert any("catboost" in requirement for requirement in asked[1].requirements)
 
 
 def test_the_same_plan_gives_the_same_proposals_and_no_two_are_alike(competition: SmallCompetition) -> None:
     plan = with_families(competition, *FAMILIES)
     proposals = list(propose(plan, competition.profile()))
     assert proposals == list(propose(plan, competition.profile()))
-    assert len({msgspec.json.encode((each.family, each.config)) for each in proposals}) == len(ENTRIES)
+    assert len({msgspec.json.encode((each.family, each.config)) for each in proposals}) == len(proposals)
 
 
 def test_each_proposal_is_made_once_also_after_a_resume_with_another_budget(competition: SmallCompetition) -> None:
@@ -111,7 +139,8 @@ def test_every_family_has_its_file_in_the_template(family: str) -> None:
 @pytest.mark.parametrize("place", [0, 1, 2, 4, 8])
 def test_proposals_run(competition: SmallCompetition, tmp_path: Path, place: int) -> None:
     small = replace(competition, folds=2)
-    proposal = list(propose(small.plan(), small.profile()))[place]
+    light = [each for each in propose(small.plan(), small.profile()) if each.requirements == BASE_REQUIREMENTS]
+    proposal = light[place]
     run = RunFolder.create(tmp_path, "orchard-20260801-101500-3f2a")
     candidate = run.candidate("c001")
     small.write_input(run)

@@ -390,6 +390,7 @@ class Search(Record, frozen=True, kw_only=True):
 
     ``candidates`` are finished, in the order in which they were made; ``running`` are at work; ``declined`` are not
     started because what is left of the time would not be enough. None of the three need be proposed again.
+    ``missing`` are requirements that the environment does not hold, or not yet: who needs one has to wait.
     """
 
     plan: Plan
@@ -398,6 +399,7 @@ class Search(Record, frozen=True, kw_only=True):
     candidates: tuple[Candidate, ...] = ()
     running: tuple[Proposal, ...] = ()
     declined: tuple[Proposal, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 class Member(Record, frozen=True, kw_only=True):

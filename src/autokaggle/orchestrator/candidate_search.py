@@ -10,7 +10,7 @@ from autokaggle.errors import AutoKaggleError, OutsideWorldError
 from autokaggle.orchestrator.best_so_far import best_so_far
 from autokaggle.orchestrator.candidate_run import run_candidate
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.orchestrator.run_environment import prepare_environment
+from autokaggle.orchestrator.run_environment import RunEnvironments
 from autokaggle.records import Candidate, Proposal, Search
 from autokaggle.skills.pipeline.proposals import identity, known_in
 from autokaggle.skills.sandbox.requirements import check_requirements
@@ -28,7 +28,7 @@ def search(context: RunContext) -> str:
     best = best_so_far(context)
     best.hand_in()
     try:
-        environment = prepare_environment(context, requirements(context))
+        environments = RunEnvironments(context, *requirements(context))
     except OutsideWorldError as error:
         context.journal.tell("warning", f"No candidate can run: {error.message} {error.next_step}")
         return "no environment, so no candidate"
@@ -37,18 +37,28 @@ def search(context: RunContext) -> str:
     for candidate in finished:
         pace.learn(candidate)
     declined: list[Proposal] = []
-    while (proposal := _next_proposal(context, finished, declined)) is not None:
-        if context.run.options.max_candidates is not None and len(finished) >= context.run.options.max_candidates:
-            break
+    most = context.run.options.max_candidates
+    while most is None or len(finished) < most:
+        environments.take()
+        # A run of so many candidates is to give the same ones each time, however long packages take to come.
+        proposal = _next_proposal(context, finished, declined, environments.missing if most is None else ())
         seconds = context.budget.left_for_search_seconds
         if seconds < SHORTEST_SECONDS:
             break
+        if proposal is None or not environments.hold(proposal):
+            if not environments.wait(seconds):
+                if proposal is None:
+                    break
+                declined.append(proposal)
+            continue
         if finished and pace.expect(proposal) > seconds:
             context.journal.tell("info", f"Not started: {proposal.title} needs about {pace.expect(proposal):.0f} s.")
             declined.append(proposal)
             continue
         name = f"c{len(finished) + 1:03d}"
-        candidate, evaluation = run_candidate(context, best, name, proposal, environment, seconds)
+        candidate, evaluation = run_candidate(context, best, name, proposal, environments.current, seconds)
+        if most is None:
+            environments.build_rest()
         finished.append(candidate)
         pace.learn(candidate)
         if evaluation is not None:
@@ -57,17 +67,19 @@ def search(context: RunContext) -> str:
     return f"{len(finished)} candidates tried, {scored} scored; {best.plan.metric} {best.score.mean:.5g}"
 
 
-def requirements(context: RunContext) -> tuple[str, ...]:
-    """Return what the template and every proposer need; what may not be installed is left out."""
+def requirements(context: RunContext) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return what the template needs, and for all that proposers ask for besides what of it may be installed."""
     needed = dict.fromkeys(context.plugins.template(context.plan.template).requirements)
     plan, profile = context.plan, context.profile
-    asked = dict.fromkeys(
-        line for proposer in context.plugins.proposers() for line in proposer.requirements(plan, profile)
-    )
-    accepted, refused = check_requirements(line for line in asked if line not in needed)
-    for refusal in refused:
-        context.journal.tell("warning", f"{refusal.requirement} is not installed: {refusal.reason}")
-    return (*needed, *accepted)
+    later: dict[str, str] = {}
+    for proposer in context.plugins.proposers():
+        for line in proposer.requirements(plan, profile):
+            if line not in needed and line not in later:
+                accepted, refused = check_requirements([line])
+                later[line] = "".join(accepted)
+                for refusal in refused:
+                    context.journal.tell("warning", f"{refusal.requirement} is not installed: {refusal.reason}")
+    return tuple(needed), later
 
 
 def first_proposal(context: RunContext) -> Proposal:
@@ -76,7 +88,7 @@ def first_proposal(context: RunContext) -> Proposal:
     Raises:
         AutoKaggleError: no proposer has any.
     """
-    proposal = _next_proposal(context, [], [])
+    proposal = _next_proposal(context, [], [], tuple(requirements(context)[1])) or _next_proposal(context, [], [], ())
     if proposal is None:
         raise AutoKaggleError("Nothing was proposed.", "Choose another --model-family.")
     return proposal
@@ -99,17 +111,20 @@ class Pace:
         return (proposal.expected_seconds or SHORTEST_SECONDS) * self._factor
 
 
-def _next_proposal(context: RunContext, finished: list[Candidate], declined: list[Proposal]) -> Proposal | None:
+def _next_proposal(
+    context: RunContext, finished: list[Candidate], declined: list[Proposal], missing: tuple[str, ...]
+) -> Proposal | None:
     search = Search(
         plan=context.plan,
         profile=context.profile,
         seconds_left=context.budget.left_for_search_seconds,
         candidates=tuple(finished),
         declined=tuple(declined),
+        missing=missing,
     )
     known = known_in(search)
     for proposer in context.plugins.proposers():
         proposal = proposer.propose(search)
-        if proposal is not None and identity(proposal) not in known:
+        if proposal is not None and identity(proposal) not in known and not {*proposal.requirements} & {*missing}:
             return proposal
     return None

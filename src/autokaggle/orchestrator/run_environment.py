@@ -1,15 +1,87 @@
-"""The environment that a run's code works in; this file builds it within the budget and links it into ``env/``."""
+"""The environment that a run's code works in; this file builds it within the budget and links it into ``env/``.
+
+What the first candidates need is built first; packages that only later ones need come beside them.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Mapping
 
-from autokaggle.errors import OutsideWorldError
+from autokaggle.errors import AutoKaggleError, OutsideWorldError
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.journal import progress_listener
-from autokaggle.skills.sandbox.environment import Environment, build_environment
+from autokaggle.records import Proposal
+from autokaggle.skills.sandbox.environment import Environment, build_environment, find_environment
 from autokaggle.storage.records_file import write_atomically
+
+# With less time than this left, packages that are not there yet would come too late.
+WORTH_BUILDING_SECONDS = 25.0
+
+
+class RunEnvironments:
+    """What candidates run in: ``current`` is the larger environment as soon as there is one.
+
+    ``later`` maps what proposals ask for besides ``needed`` to what may be installed of it, "" for nothing;
+    ``missing`` is what of it is not there.
+
+    Raises:
+        OutsideWorldError: not even the smaller one can be had.
+    """
+
+    def __init__(self, context: RunContext, needed: tuple[str, ...], later: Mapping[str, str]) -> None:
+        self._context = context
+        self._later = [allowed for allowed in later.values() if allowed]
+        self._refused = tuple(asked for asked, allowed in later.items() if not allowed)
+        self._whole = (*needed, *self._later)
+        self._thread: threading.Thread | None = None
+        self._built: Environment | None = None
+        self._problem = ""
+        self.missing = self._refused
+        found = find_environment(self._whole, context.settings.environments, _day(context))
+        if found is not None:
+            self.current = _adopt(context, found)
+        else:
+            self.current = prepare_environment(context, needed)
+            self.missing = tuple(later)
+
+    def build_rest(self) -> None:
+        """Start to build what is missing, once, in a thread of its own."""
+        worth_it = self._context.budget.left_for_search_seconds >= WORTH_BUILDING_SECONDS
+        if self.missing != self._refused and self._thread is None and not self._problem and worth_it:
+            self._thread = threading.Thread(target=self._build_whole, daemon=True)
+            self._thread.start()
+
+    def hold(self, proposal: Proposal) -> bool:
+        """Say whether what the proposal needs is there."""
+        return not set(proposal.requirements) & set(self.missing)
+
+    def wait(self, seconds: float) -> bool:
+        """Build what is missing and wait for it; return whether there is more than before."""
+        self.build_rest()
+        return self.take(seconds)
+
+    def take(self, wait_seconds: float = 0.0) -> bool:
+        """Use the larger environment from now on if it is ready; return whether anything changed."""
+        if self._thread is None:
+            return False
+        self._thread.join(wait_seconds)
+        if self._thread.is_alive():
+            return False
+        self._thread = None
+        if self._built is None:
+            packages = ", ".join(self._later)
+            self._context.journal.tell("warning", f"The run goes on without {packages}: {self._problem}")
+            return False
+        self.current, self.missing = _adopt(self._context, self._built), self._refused
+        return True
+
+    def _build_whole(self) -> None:
+        try:
+            self._built = _build(self._context, self._whole, self._context.run.options.offline)
+        except (AutoKaggleError, OSError) as error:
+            self._problem = str(error)
 
 
 def prepare_environment(context: RunContext, requirements: Iterable[str]) -> Environment:
@@ -29,6 +101,11 @@ def prepare_environment(context: RunContext, requirements: Iterable[str]) -> Env
             raise
         environment = _build(context, wanted, offline=True)
         context.journal.tell("warning", f"{error.message} An environment that was built earlier is used.")
+    return _adopt(context, environment)
+
+
+def _adopt(context: RunContext, environment: Environment) -> Environment:
+    """Leave requirements, lock and link in ``env/``, and say in the run's record what is used."""
     folder = context.folder
     write_atomically(folder.requirements, "".join(f"{line}\n" for line in environment.requirements))
     write_atomically(folder.requirements_lock, environment.lock_text)
@@ -42,8 +119,13 @@ def _build(context: RunContext, requirements: tuple[str, ...], offline: bool) ->
     return build_environment(
         requirements,
         context.settings.environments,
-        exclude_newer=dt.date.fromisoformat(context.run.created[:10]),
+        exclude_newer=_day(context),
         offline=offline,
         timeout_seconds=context.budget.left_for_search_seconds,
         on_progress=progress_listener(context.journal, "search"),
     )
+
+
+def _day(context: RunContext) -> dt.date:
+    """Return the day on which the run was made: later packages do not exist for it."""
+    return dt.date.fromisoformat(context.run.created[:10])

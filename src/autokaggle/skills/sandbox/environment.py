@@ -95,9 +95,9 @@ def build_environment(
         UsageError: a requirement or the lock makes no sense, or no wheel fits; uv's words say which.
         OutsideWorldError: the package index cannot be reached, or not in time, or offline the store lacks it.
     """
-    from autokaggle.skills.sandbox.requirements import check_lock, plain_requirement
+    from autokaggle.skills.sandbox.requirements import check_lock
 
-    wanted = tuple(sorted({plain_requirement(line) for line in requirements if line.strip()}, key=str.lower))
+    wanted = _normal(requirements)
     base = (python or Path(sys.executable)).resolve()
     end = time.monotonic() + timeout_seconds
     request = _Request(wanted, store, exclude_newer, offline, base, python_version(base), end, on_progress)
@@ -114,32 +114,64 @@ def build_environment(
                     on_progress(Progress(text=f"building the environment again: {problem}"))
                     remove_tree(folder)
                 _build(request, text, folder)
+    return _in_use(request, text, folder, reused)
+
+
+def find_environment(requirements: Iterable[str], store: Path, exclude_newer: dt.date) -> Environment | None:
+    """Return the environment for ``requirements`` if it was resolved for that day and lies in ``store`` whole.
+
+    Takes a moment, and asks nobody.
+    """
+    wanted = _normal(requirements)
+    base = Path(sys.executable).resolve()
+    request = _Request(wanted, store, exclude_newer, True, base, python_version(base), math.inf, lambda _: None)
+    path = _resolution(request)
+    if not path.is_file():
+        return None
+    text = path.read_text("utf-8")
+    folder = store / environment_key(text, request.version)
+    return None if check_environment(folder) else _in_use(request, text, folder, reused=True)
+
+
+def _normal(requirements: Iterable[str]) -> tuple[str, ...]:
+    from autokaggle.skills.sandbox.requirements import plain_requirement
+
+    return tuple(sorted({plain_requirement(line) for line in requirements if line.strip()}, key=str.lower))
+
+
+def _in_use(request: _Request, lock: str, folder: Path, reused: bool) -> Environment:
     mark_as_used(folder)
     return Environment(
         folder=folder,
         key=folder.name,
-        requirements=wanted,
-        lock_text=text,
-        lock_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        requirements=request.requirements,
+        lock_text=lock,
+        lock_sha256=hashlib.sha256(lock.encode()).hexdigest(),
         python_version=request.version,
         reused=reused,
     )
 
 
-def _resolved(request: _Request) -> str:
-    """Return the lock for the requirements, from the store when they were resolved before for the same day."""
+def _resolution(request: _Request) -> Path:
+    """Return where the lock for the requirements lies once they are resolved for the request's day."""
     folder = make_private_folder(request.store / RESOLUTIONS)
     system = [request.version, platform.system(), platform.machine()]
     parts = [request.requirements, system, index_settings(os.environ)]
     name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
     day = request.exclude_newer.isoformat() if request.exclude_newer else dt.datetime.now(dt.UTC).date().isoformat()
-    path = folder / f"{name}-{day}.lock"
+    return folder / f"{name}-{day}.lock"
+
+
+def _resolved(request: _Request) -> str:
+    """Return the lock for the requirements, from the store when they were resolved before for the same day."""
+    path = _resolution(request)
     if path.is_file():
         return path.read_text("utf-8")
     if not request.offline:
         write_atomically(path, lock := _resolve(request))
         return lock
-    earlier = sorted(known for known in folder.glob(f"{name}-*.lock") if known.name < path.name)
+    name = path.name.partition("-")[0]
+    earlier = sorted(known for known in path.parent.glob(f"{name}-*.lock") if known.name < path.name)
     if not earlier:
         raise OutsideWorldError(
             "No package index could be asked, and these requirements were never resolved on this machine: "

@@ -84,8 +84,8 @@ def write_predictions(name: str, rows: npt.NDArray[np.int64], values: npt.NDArra
     pq.write_table(pa.table(columns, names=["row", *config()["prediction_columns"]]), output_folder() / name)
 
 
-def read_limits() -> dict[str, int] | None:
-    """Return after how many rounds the clock ended fits when this pipeline first ran; None when it never did.
+def read_limits() -> dict[str, dict[str, Any]] | None:
+    """Return what the clock decided of each fit when this pipeline first ran; None when it never did.
 
     ``limits.json`` beside the code holds them.
     """
@@ -93,8 +93,9 @@ def read_limits() -> dict[str, int] | None:
     return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
-def write_limits(limits: dict[str, int]) -> None:
-    """Write the rounds at which the clock ended fits: beside the code, the file makes the next run do the same."""
+def write_limits(limits: dict[str, dict[str, Any]]) -> None:
+    """Write what the clock decided of each fit: beside the code, the file makes the next run do the same."""
+    limits = {name: decided for name, decided in limits.items() if decided}
     (output_folder() / "limits.json").write_text(json.dumps(limits, ensure_ascii=False, indent=1), "utf-8")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from catboost import CatBoost, Pool
 
 from encoding import Matrix
 from models import Floats, Rows, Task
-from stopping import Stopping
+from stopping import PROBED_ROUNDS, Stopping
 
 DEFAULTS: dict[str, Any] = {
     "learning_rate": 0.06,
@@ -23,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "rsm": 0.6,
     "max_ctr_complexity": 2,
     "border_count": 128,
+    "one_hot_max_size": 15,
     "rounds": 2000,
     "patience": 80,
 }
@@ -38,7 +40,7 @@ class CatBoostModel:
     classes: int
     note: str
     rounds: int
-    cut_at: int
+    replay: dict[str, Any]
 
     def predict(self, x: Matrix) -> Floats:
         pool = Pool(_frame(x, self.category_columns), cat_features=self.category_columns)
@@ -52,25 +54,32 @@ def fit(task: Task) -> CatBoostModel:
     """Boost until the watched rows stop gaining, the rounds are done, or the time is over."""
     parameters = {**DEFAULTS, **task.parameters}
     rounds, patience = int(parameters.pop("rounds")), int(parameters.pop("patience"))
+    faster = parameters.pop("faster", None)
     loss = _loss(task)
-    model = CatBoost(
-        {
-            **parameters,
-            "loss_function": loss,
-            **({"classes_count": task.classes} if task.classes > 2 else {}),
-            "iterations": rounds,
-            "random_seed": task.seed,
-            "thread_count": 1,
-            "allow_writing_files": False,
-            "logging_level": "Silent",
-        }
-    )
+    parameters |= {
+        "loss_function": loss,
+        **({"classes_count": task.classes} if task.classes > 2 else {}),
+        "iterations": rounds,
+        "random_seed": task.seed,
+        "thread_count": 1,
+        "allow_writing_files": False,
+        "logging_level": "Silent",
+    }
     columns = task.category_columns
     train, watched = _pool(task.rows, columns), _pool(task.watched, columns) if task.watched else None
-    after_round = _AfterRound(Stopping(patience if watched else rounds, task.end), loss)
-    model.fit(train, eval_set=watched, use_best_model=False, callbacks=[after_round])
-    stopping = after_round.stopping
-    return CatBoostModel(model, columns, task.classes, stopping.note, stopping.best_round, stopping.cut_at)
+    if faster is None and math.isfinite(task.end):
+        faster = _needed_growth(parameters, train, task.end)
+    stopping = Stopping(patience if watched else rounds, task.end, parameters["learning_rate"], faster)
+    model = CatBoost({**parameters, "learning_rate": parameters["learning_rate"] * stopping.faster})
+    model.fit(train, eval_set=watched, use_best_model=False, callbacks=[_AfterRound(stopping, loss)])
+    return CatBoostModel(model, columns, task.classes, stopping.note, stopping.best_round, stopping.replay)
+
+
+def _needed_growth(parameters: dict[str, Any], train: Pool, end: float) -> float:
+    """Return by how much steps must grow: CatBoost cannot change them on the way, so a few rounds are tried first."""
+    probe = Stopping(PROBED_ROUNDS, end, parameters["learning_rate"])
+    CatBoost({**parameters, "iterations": PROBED_ROUNDS}).fit(train, callbacks=[_AfterRound(probe, "")])
+    return probe.faster
 
 
 def _loss(task: Task) -> str:

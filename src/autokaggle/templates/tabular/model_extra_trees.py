@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
@@ -25,7 +26,7 @@ class ExtraTrees:
     lowest: Matrix
     classes: int
     note: str
-    cut_at: int = 0
+    replay: dict[str, Any] = field(default_factory=dict)
     rounds: int = 0
 
     def predict(self, x: Matrix) -> Floats:
@@ -45,9 +46,10 @@ def fit(task: Task) -> ExtraTrees:
     forest = ExtraTreesClassifier(**parameters) if task.classes else ExtraTreesRegressor(**parameters)
     lowest = np.nan_to_num(np.fmin.reduce(x, axis=0, keepdims=True)) - 1
     seen = np.where(np.isnan(x), lowest, x)
-    cut_at = 0
-    while not cut_at and forest.n_estimators < trees:
+    is_cut = False
+    while not is_cut and forest.n_estimators < trees:
         forest.n_estimators = min(trees, forest.n_estimators + TREES_PER_LOOK)
         forest.fit(seen, task.rows.y, sample_weight=task.rows.weights)
-        cut_at = forest.n_estimators if clock.is_over(task.end) else 0
-    return ExtraTrees(forest, lowest, task.classes, f"{forest.n_estimators} trees", cut_at)
+        is_cut = clock.is_over(task.end)
+    replay = {"rounds": forest.n_estimators} if is_cut else {}
+    return ExtraTrees(forest, lowest, task.classes, f"{forest.n_estimators} trees", replay)

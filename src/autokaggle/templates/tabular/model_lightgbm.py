@@ -48,7 +48,7 @@ class LightGBM:
     booster: lightgbm.Booster
     note: str
     rounds: int
-    cut_at: int
+    replay: dict[str, Any]
 
     def predict(self, x: Matrix) -> Floats:
         scores = np.asarray(self.booster.predict(x, num_threads=1), dtype=np.float64)
@@ -59,6 +59,7 @@ def fit(task: Task) -> LightGBM:
     """Boost until the scored rows stop gaining, the rounds are done, or the time is over."""
     parameters = {**DEFAULTS, **task.parameters}
     rounds, patience = int(parameters.pop("rounds")), int(parameters.pop("patience"))
+    faster = parameters.pop("faster", None)
     parameters |= {
         "objective": _objective(task),
         "metric": "None" if task.watched is None else _metric(task),
@@ -75,7 +76,7 @@ def fit(task: Task) -> LightGBM:
     watched = []
     if task.watched:
         watched = [train.create_valid(task.watched.x, task.watched.y, weight=task.watched.weights)]
-    stopping = Stopping(patience if watched else rounds, task.end)
+    stopping = Stopping(patience if watched else rounds, task.end, parameters["learning_rate"], faster)
     booster = lightgbm.train(
         parameters,
         train,
@@ -86,7 +87,7 @@ def fit(task: Task) -> LightGBM:
     )
     booster.best_iteration = stopping.best_round
     booster.free_dataset()
-    return LightGBM(booster, stopping.note, stopping.best_round, stopping.cut_at)
+    return LightGBM(booster, stopping.note, stopping.best_round, stopping.replay)
 
 
 def _objective(task: Task) -> str:
@@ -105,3 +106,5 @@ def _after_round(state: Any, stopping: Stopping) -> None:
     watched = state.evaluation_result_list
     if stopping.is_over(watched[0][2] if watched else None):
         raise lightgbm.EarlyStopException(stopping.best_round - 1, watched)
+    if (rate := stopping.new_rate) is not None:
+        state.model.reset_parameter({"learning_rate": rate})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -33,7 +34,7 @@ class Linear:
     fitted: LogisticRegression | RidgeCV
     classes: int
     note: str
-    cut_at: int = 0
+    replay: dict[str, Any] = field(default_factory=dict)
     rounds: int = 0
 
     def predict(self, x: Matrix) -> Floats:
@@ -56,13 +57,14 @@ def fit(task: Task) -> Linear:
 def _logistic(task: Task, encoder: dense.Dense, x: Matrix) -> Linear:
     parameters = {**DEFAULTS, **task.parameters}
     model = LogisticRegression(C=parameters["C"], warm_start=True)
-    steps, cut_at = 0, 0
-    while not cut_at and steps < parameters["rounds"]:
+    steps, is_cut = 0, False
+    while not is_cut and steps < parameters["rounds"]:
         model.max_iter = min(STEPS_PER_LOOK, parameters["rounds"] - steps)
         model.fit(x, task.rows.y, sample_weight=task.rows.weights)
         done = int(model.n_iter_.max())
         steps += done
         if done < model.max_iter:
             break
-        cut_at = steps if clock.is_over(task.end) else 0
-    return Linear(encoder, model, task.classes, f"{x.shape[1]} columns, {steps} steps", cut_at)
+        is_cut = clock.is_over(task.end)
+    note = f"{x.shape[1]} columns, {steps} steps"
+    return Linear(encoder, model, task.classes, note, {"rounds": steps} if is_cut else {})

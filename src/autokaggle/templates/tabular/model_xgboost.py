@@ -33,7 +33,7 @@ class XGBoost:
     kinds: list[str]
     note: str
     rounds: int
-    cut_at: int
+    replay: dict[str, Any]
 
     def predict(self, x: Matrix) -> Floats:
         matrix = xgboost.DMatrix(x, feature_types=self.kinds, enable_categorical=True, nthread=1)
@@ -45,6 +45,7 @@ def fit(task: Task) -> XGBoost:
     """Boost until the watched rows stop gaining, the rounds are done, or the time is over."""
     parameters = {**DEFAULTS, **task.parameters}
     rounds, patience = int(parameters.pop("rounds")), int(parameters.pop("patience"))
+    faster = parameters.pop("faster", None)
     objective, metric = _objective(task)
     parameters |= {"objective": objective, "eval_metric": metric, "nthread": 1, "seed": task.seed, "verbosity": 0}
     parameters["tree_method"] = "hist"
@@ -53,10 +54,10 @@ def fit(task: Task) -> XGBoost:
     kinds = ["c" if position in task.category_columns else "q" for position in range(task.rows.x.shape[1])]
     train = _matrix(task.rows, kinds)
     watched = [(_matrix(task.watched, kinds), "watched")] if task.watched else []
-    after_round = _AfterRound(Stopping(patience if watched else rounds, task.end), metric)
+    stopping = Stopping(patience if watched else rounds, task.end, parameters["eta"], faster)
+    after_round = _AfterRound(stopping, metric)
     booster = xgboost.train(parameters, train, rounds, evals=watched, callbacks=[after_round], verbose_eval=False)
-    stopping = after_round.stopping
-    return XGBoost(booster, kinds, stopping.note, stopping.best_round, stopping.cut_at)
+    return XGBoost(booster, kinds, stopping.note, stopping.best_round, stopping.replay)
 
 
 class _AfterRound(xgboost.callback.TrainingCallback):  # type: ignore[misc]
@@ -68,7 +69,10 @@ class _AfterRound(xgboost.callback.TrainingCallback):  # type: ignore[misc]
 
     def after_iteration(self, model: Any, epoch: int, evals_log: dict[str, Any]) -> bool:
         losses = evals_log.get("watched", {}).get(self.metric)
-        return self.stopping.is_over(losses[-1] if losses else None)
+        is_over = self.stopping.is_over(losses[-1] if losses else None)
+        if (rate := self.stopping.new_rate) is not None:
+            model.set_param("eta", rate)
+        return is_over
 
 
 def _matrix(rows: Rows, kinds: list[str]) -> xgboost.DMatrix:

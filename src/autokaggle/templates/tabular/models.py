@@ -18,8 +18,8 @@ from encoding import Matrix
 
 Floats = npt.NDArray[np.float64]
 
-# These boost until rows that do not train stop gaining.
-WATCHING = {"lightgbm", "xgboost", "catboost"}
+# These learn on until rows that do not train stop gaining.
+WATCHING = {"lightgbm", "xgboost", "catboost", "mlp"}
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class Model(Protocol):
     """A fitted model.
 
     ``note`` says in a few words how the fit went, ``rounds`` how many rounds of boosting it keeps (0: it does not
-    boost), ``cut_at`` after how many rounds the clock ended the fit (0: it did not). The same fit with that many
-    rounds and no clock gives the same model.
+    boost). ``replay`` are the parameters with which the same fit gives the same model without a clock, empty when
+    the clock decided nothing.
     """
 
     note: str
     rounds: int
-    cut_at: int
+    replay: dict[str, Any]
 
     def predict(self, x: Matrix) -> Floats:
         """Return (n_rows, outputs): values, probabilities of the last of two classes, or of each class."""

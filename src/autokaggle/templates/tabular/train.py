@@ -32,8 +32,7 @@ def main() -> None:
     if refits:
         found += [training.fit_all_rows(position, found) for position in range(len(training.targets))]
     fitted.save(fitted.Fitted(tuple(found)))
-    cut = {training.name_of(each.target, each.split): each.model.cut_at for each in found if each.model.cut_at}
-    files.write_limits(cut)
+    files.write_limits({training.name_of(each.target, each.split): each.model.replay for each in found})
 
 
 class Training:
@@ -91,7 +90,7 @@ class Training:
             watched = models.Rows(seen, y[watched_rows], row_weights(target, y[watched_rows]))
         name = self.name_of(position, split)
         if self.limits and name in self.limits:
-            parameters = {**parameters, "rounds": self.limits[name]}
+            parameters = {**parameters, **self.limits[name]}
         task = models.Task(
             rows=models.Rows(
                 np.concatenate([encoded.values[fit_rows], crosswise], axis=1),
