@@ -16,7 +16,7 @@ import msgspec
 
 from autokaggle.records import DataProfile, Plan, Proposal, Search
 from autokaggle.skills.pipeline import portfolio
-from autokaggle.skills.pipeline.portfolio import Entry
+from autokaggle.skills.pipeline.configurations import Entry
 from autokaggle.skills.pipeline.proposals import untried
 
 FILE_PREFIX = "model_"
