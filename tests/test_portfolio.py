@@ -69,8 +69,8 @@ def test_what_suits_many_rows_or_values_alone_is_proposed_for_them_alone(competi
         profile = msgspec.structs.replace(competition.profile(), train_rows=rows)
         return {proposal.family for proposal in propose(competition.plan(), profile)}
 
-    assert {"kernel", "neighbours", "mlp"} <= families(900)
-    assert not {"kernel", "neighbours", "mlp"} & families(1_000_000)
+    assert {"kernel", "nearest", "mlp"} <= families(900)
+    assert not {"kernel", "nearest", "mlp"} & families(1_000_000)
 
 
 def test_only_families_that_were_asked_for_are_proposed(competition: SmallCompetition) -> None:

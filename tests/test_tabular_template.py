@@ -136,7 +136,7 @@ def test_several_targets_get_a_model_each(tmp_path: Path) -> None:
     assert ((oof["soft"] > 0.5) == (train["soft"] == "1")).mean() > 0.8
 
 
-@pytest.mark.parametrize("family", ["linear", "extra_trees", "mlp", "kernel", "neighbours"])
+@pytest.mark.parametrize("family", ["linear", "extra_trees", "mlp", "kernel", "nearest"])
 @pytest.mark.parametrize("make", [regression, binary, multiclass], ids=["values", "binary", "multiclass"])
 def test_every_family_serves_every_task(tmp_path: Path, family: str, make: object) -> None:
     competition = make()  # type: ignore[operator]

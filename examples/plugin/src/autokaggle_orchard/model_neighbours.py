@@ -5,7 +5,7 @@ It stands beside the template's files when it runs, and imports from them what i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,14 @@ DEFAULTS = {"neighbours": 15}
 
 @dataclass
 class Neighbours:
-    """A fitted model; it has no rounds that the clock could cut."""
+    """A fitted model; the clock decides nothing of it, so that it has nothing to repeat."""
 
     encoder: Any
     fitted: Any
     classes: int
     note: str
     rounds: int = 0
-    cut_at: int = 0
+    replay: dict[str, Any] = field(default_factory=dict)
 
     def predict(self, x: Any) -> Any:
         """Return (n_rows, outputs): values, the probability of the last of two classes, or of each class."""

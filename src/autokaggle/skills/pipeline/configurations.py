@@ -234,7 +234,7 @@ ENTRIES = (
     ),
     Entry(
         "Neighbours",
-        "neighbours",
+        "nearest",
         0.3,
         "The rows most alike say what trees average away.",
         most_rows=20_000,
