@@ -235,4 +235,4 @@ def test_twenty_models_of_seven_classes_are_combined_within_seconds(tmp_path: Pa
         library.add(shares(library.latent, 0.8))
     started = time.process_time()
     library.combine()
-    assert time.process_time() - started < 3
+    assert time.process_time() - started < 10

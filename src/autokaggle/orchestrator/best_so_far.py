@@ -1,14 +1,17 @@
 """The best so far; this file keeps every candidate's evaluation, the ensemble of them, and the submission on disk.
 
 ``output/submission.csv`` always holds the best that is known, replaced atomically: whenever a run ends, there is
-something to hand in.
+something to hand in. Candidates may run in several threads: what is kept here changes under one lock.
 """
 
 from __future__ import annotations
 
+import threading
+
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.records import Candidate, Ensemble, Score, SubmissionFacts
+from autokaggle.records import Candidate, Ensemble, Gain, Score, SubmissionFacts
 from autokaggle.skills.scoring import evaluator, folds
+from autokaggle.skills.scoring.comparison import compare
 from autokaggle.skills.scoring.ensemble import Blend, build_ensemble
 from autokaggle.skills.scoring.evaluator import Evaluation, InvalidPredictions
 from autokaggle.skills.scoring.metrics import find_metric
@@ -30,6 +33,7 @@ class BestSoFar:
         self.constant = evaluator.constant_evaluation(self.plan, self.truth, self.folds, self.test_rows)
         self.evaluations: dict[str, Evaluation] = {}
         self.blend: Blend | None = None
+        self._changing = threading.RLock()
         for candidate in context.candidates():
             if candidate.status == "scored":
                 self._take_again(candidate)
@@ -71,21 +75,53 @@ class BestSoFar:
 
     def write(self) -> SubmissionFacts:
         """Write the submission of what is best now; before any candidate, that is the best constant answer."""
-        test, rule = (
-            (self.blend.test, self.blend.ensemble.rule) if self.blend else (self.constant.test, self.constant.rule)
-        )
-        folder = self.context.folder
-        return write_submission(folder.submission, decide(test, rule), self.plan, folder.tables)
+        with self._changing:
+            test, rule = (
+                (self.blend.test, self.blend.ensemble.rule) if self.blend else (self.constant.test, self.constant.rule)
+            )
+            folder = self.context.folder
+            return write_submission(folder.submission, decide(test, rule), self.plan, folder.tables)
 
     def add(self, candidate: Candidate, evaluation: Evaluation) -> None:
         """Take a scored candidate; when the ensemble is better for it, hand that in."""
-        self.evaluations[candidate.id] = evaluation
-        if self._take_better(build_ensemble(self.plan, self.truth, self.folds, self.evaluations)):
+        with self._changing:
+            self.evaluations[candidate.id] = evaluation
+            if self._take_better(build_ensemble(self.plan, self.truth, self.folds, self.evaluations)):
+                self.hand_in()
+
+    def drop(self, candidate_id: str) -> None:
+        """Take a candidate out that must not win, and hand in what is best without it."""
+        with self._changing:
+            if self.evaluations.pop(candidate_id, None) is None:
+                return
+            self.blend = None
+            if self.evaluations:
+                self._take_better(build_ensemble(self.plan, self.truth, self.folds, self.evaluations))
             self.hand_in()
 
+    def gains(self, parent: str | None, evaluation: Evaluation) -> tuple[Gain, ...]:
+        """Compare a new evaluation with that of its parent, and with the best single one, on the same rows."""
+        with self._changing:
+            known = dict(self.evaluations)
+        metric = find_metric(self.plan.metric)
+        over = [parent] if parent in known else []
+        if known:
+            names = list(known)
+            over.append(names[metric.best([known[name].score.mean for name in names])])
+        return tuple(_gain(name, evaluation, known[name]) for name in dict.fromkeys(over))
+
     def _take_better(self, blend: Blend) -> bool:
-        """Keep the blend if it is better than what would be handed in now, the constant answer included."""
-        is_better = find_metric(self.plan.metric).is_better(blend.ensemble.score.mean, self.score.mean)
+        """Keep the blend if it is better than what would be handed in now, the constant answer included.
+
+        Blends are compared by their honest loss, which is steadier than the score; but none whose score is worse
+        beyond chance is taken.
+        """
+        if self.blend is None:
+            metric = find_metric(self.plan.metric)
+            is_better = metric.is_better(blend.ensemble.score.mean, self.constant.score.mean)
+        else:
+            comparison = compare(blend.evaluation.answers, self.blend.evaluation.answers)
+            is_better = blend.loss < self.blend.loss and (comparison.is_noise or comparison.gain > 0)
         if is_better:
             self.blend = blend
         return is_better
@@ -101,6 +137,11 @@ class BestSoFar:
             return "constant"
         members = self.blend.ensemble.members
         return members[0].candidate if len(members) == 1 else "ensemble"
+
+
+def _gain(over: str, newer: Evaluation, older: Evaluation) -> Gain:
+    found = compare(newer.answers, older.answers)
+    return Gain(over=over, value=found.gain, error=found.error, is_noise=found.is_noise)
 
 
 def best_so_far(context: RunContext) -> BestSoFar:

@@ -18,7 +18,7 @@ from autokaggle.orchestrator.best_so_far import BestSoFar
 from autokaggle.orchestrator.code_run import failure_of, run_code
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.sealed_run import SealedRun
-from autokaggle.records import Candidate, Proposal, Sealing, StepResult
+from autokaggle.records import Candidate, Gain, Proposal, Sealing, StepResult
 from autokaggle.skills.pipeline import code_checks, pipeline_generator
 from autokaggle.skills.sandbox.environment import Environment
 from autokaggle.skills.scoring.evaluator import Evaluation, InvalidPredictions
@@ -60,12 +60,15 @@ def run_candidate(
     result = Result(reason="; ".join(problems))
     if not problems:
         result = _run(context, best, folder, proposal, environment, started + seconds)
+    gains = best.gains(proposal.parent, result.evaluation) if result.evaluation else ()
     candidate = msgspec.structs.replace(
         candidate,
         status="scored" if result.evaluation else "failed",
         reason=result.reason,
         score=result.evaluation.score if result.evaluation else None,
         sealing=result.sealing,
+        gains=gains,
+        verdict="; ".join(map(gain_text, gains)),
         steps=result.steps,
         seconds=round(time.monotonic() - started, 3),
         code_sha256=pipeline_generator.code_hash(folder.code),
@@ -133,6 +136,14 @@ def _judge(
         return Result(None, stopped or str(error), sealing, steps)
 
 
+def gain_text(gain: Gain) -> str:
+    """Say in a few words what a candidate is against another."""
+    size = f"{abs(gain.value):.4g} ± {gain.error:.2g}"
+    if gain.is_noise:
+        return f"like {gain.over} but for noise ({'+' if gain.value >= 0 else '-'}{size})"
+    return f"{'better' if gain.value > 0 else 'worse'} than {gain.over} by {size}"
+
+
 def _tell_started(context: RunContext, candidate: Candidate) -> None:
     proposal = candidate.proposal
     context.journal.tell(
@@ -155,4 +166,5 @@ def _tell_finished(context: RunContext, candidate: Candidate) -> None:
         low=score.low if score else None,
         high=score.high if score else None,
         reason=candidate.reason,
+        verdict=candidate.verdict,
     )

@@ -1,7 +1,8 @@
 """Many candidates as one; this file finds the combination that should do best on rows that nobody has seen.
 
 Four methods compete: the best single candidate, the mean of the best five, bagged greedy selection, and a linear stack.
-Each is fitted on all folds but one and judged on that one, by the smooth loss behind the metric.
+Each is fitted on all folds but one and judged on that one, by the smooth loss behind the metric. A single candidate
+wins when no combination is better by more than the noise.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from autokaggle.records import Ensemble, Member, Plan
 from autokaggle.skills.scoring.decision_rules import fit_rule
 from autokaggle.skills.scoring.evaluator import Evaluation, judge
 from autokaggle.skills.scoring.folds import Folds
-from autokaggle.skills.scoring.model_weights import bagged_greedy, best_single, linear_stack, mean_of_best
+from autokaggle.skills.scoring.model_weights import bagged_greedy, best_single, is_as_good, linear_stack, mean_of_best
 from autokaggle.skills.scoring.surrogate import Surrogate, make_surrogate
 from autokaggle.skills.scoring.truth import Truth
 from autokaggle.templates.ensemble.blend import blend
@@ -57,13 +58,17 @@ class Blend:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A method with its weights: ``by_fold`` from the other folds' rows, ``weights`` from all; and its honest loss."""
+    """A method, its weights (``by_fold`` from the other folds' rows, ``weights`` from all) and its honest losses."""
 
     method: Method
     surrogate: Surrogate
     by_fold: dict[int, Floats]
     weights: Floats
-    loss: float
+    losses: Floats
+
+    @property
+    def loss(self) -> float:
+        return float(self.losses.mean())
 
 
 def build_ensemble(plan: Plan, truth: Truth, folds: Folds, evaluations: Mapping[str, Evaluation]) -> Blend:
@@ -77,6 +82,9 @@ def build_ensemble(plan: Plan, truth: Truth, folds: Folds, evaluations: Mapping[
     fold_of_row = folds.by_repeat[0, rows]
     entries = list(_compete(make_surrogate(plan, truth.values[rows]), members, fold_of_row))
     best = min(entries, key=lambda entry: entry.loss)
+    single = next(entry for entry in entries if entry.method == "single")
+    if is_as_good(single.losses, best.losses):
+        best = single
     chosen: list[int] = np.flatnonzero(best.weights).tolist()
     used, shares, scale = [members[place] for place in chosen], best.weights[chosen].tolist(), best.surrogate.blend
     oof, test = (blend([getattr(each, part) for each in used], shares, scale) for part in ("oof", "test"))
@@ -120,8 +128,8 @@ def _enter(method: Method, fit: FitWeights, surrogate: Surrogate, evidence: Floa
         others = np.flatnonzero(~inside if len(numbers) > 1 else inside)
         by_fold[fold] = _without_crumbs(fit(surrogate.on(others), evidence[:, others]))
         blended[inside] = np.tensordot(by_fold[fold], evidence[:, inside], axes=1)
-    loss = float(surrogate.losses(blended).mean())
-    return _Entry(method, surrogate, by_fold, _without_crumbs(fit(surrogate, evidence)), loss)
+    losses = surrogate.losses(blended)
+    return _Entry(method, surrogate, by_fold, _without_crumbs(fit(surrogate, evidence)), losses)
 
 
 def _blend_by_fold(entry: _Entry, members: Sequence[Evaluation], fold_of_row: Integers) -> Floats:
