@@ -1,0 +1,100 @@
+"""What is released: the wheel and the source archive hold what they should, and the wheel alone runs the demo."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email.parser import BytesParser
+from pathlib import Path
+
+import pytest
+
+from autokaggle import __version__
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[1]
+UV = [sys.executable, "-m", "uv", "-q"]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build both, from a copy of what git holds where there is one: nothing that lies about may slip in."""
+    folder = tmp_path_factory.mktemp("built")
+    subprocess.run([*UV, "build", "--out-dir", str(folder), str(ROOT)], check=True, timeout=300)
+    return folder
+
+
+def wheel_names(built: Path) -> list[str]:
+    (wheel,) = built.glob("*.whl")
+    return zipfile.ZipFile(wheel).namelist()
+
+
+def test_the_wheel_holds_the_program_and_nothing_else(built: Path) -> None:
+    names = wheel_names(built)
+    assert [name for name in names if not name.startswith(("autokaggle/", "autokaggle_pilot-"))] == []
+    assert [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".part"))] == []
+    source = ROOT / "src" / "autokaggle"
+    kept = {f"autokaggle/{path.relative_to(source).as_posix()}" for path in source.rglob("*") if path.is_file()}
+    assert {name for name in kept if "__pycache__" not in name} <= set(names)
+    for needed in ("templates/tabular/train.py", "skills/dialogue/prompts/decide.md", "practice/demo_pages/rules.md"):
+        assert f"autokaggle/{needed}" in names
+    assert "autokaggle/py.typed" in names
+
+
+def test_the_wheel_says_its_name_version_licence_and_command(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (about,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        metadata = BytesParser().parsebytes(archive.read(about))
+        (points,) = [name for name in archive.namelist() if name.endswith("/entry_points.txt")]
+        assert "autokaggle = autokaggle.cli:main" in archive.read(points).decode()
+    found = (metadata["Name"], metadata["Version"], metadata["License-Expression"])
+    assert found == ("autokaggle-pilot", __version__, "MIT")
+
+
+def test_the_source_archive_holds_tests_docs_and_what_they_need(built: Path) -> None:
+    (archive,) = built.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    for needed in (
+        "README.md",
+        "LICENSE",
+        "mkdocs.yml",
+        "docs/tutorial.md",
+        "tests/test_release.py",
+        "constraints.txt",
+    ):
+        assert needed in names
+    assert "examples/plugin/pyproject.toml" in names
+    assert [name for name in names if "__pycache__" in name or name.startswith((".venv", "runs/", "site/"))] == []
+
+
+def test_the_wheel_in_a_fresh_environment_runs_the_demo(
+    built: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (wheel,) = built.glob("*.whl")
+    environment = tmp_path / "venv"
+    subprocess.run([*UV, "venv", "--python", sys.executable, str(environment)], check=True)
+    install = [
+        "pip",
+        "install",
+        "--python",
+        str(environment),
+        "--constraint",
+        str(ROOT / "constraints.txt"),
+        str(wheel),
+    ]
+    subprocess.run([*UV, *install], check=True, timeout=600)
+    # Built environments are shared with the journeys: they are content-addressed and read-only.
+    home = os.environ.get("AUTOKAGGLE_TEST_HOME") or str(tmp_path_factory.getbasetemp().parent / "journey-home")
+    command = [str(environment / "bin" / "autokaggle"), "demo", "--time-budget", "30s", "--json"]
+    variables = {**os.environ, "AUTOKAGGLE_HOME": home}
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["status"] == "done"
+    assert result["sent"]["public_score"] > 0.5
