@@ -353,7 +353,9 @@ class StepResult(Record, frozen=True, kw_only=True):
 
 
 class Gain(Record, frozen=True, kw_only=True):
-    """How much better a candidate scores than ``over`` (an id) on the same rows; negative when worse.
+    """How much better a candidate scores than ``over`` on the same rows; negative when worse.
+
+    ``over`` is an id, or ``ensemble`` for what would have been handed in without the candidate.
 
     ``error`` is the standard error of ``value``; ``is_noise`` says that a gain of this size may well be chance.
     """
@@ -365,7 +367,7 @@ class Gain(Record, frozen=True, kw_only=True):
 
 
 class Candidate(Record, frozen=True, kw_only=True):
-    """One proposal and what came of it; ``gains`` are over its parent, and over the best single one before it.
+    """One proposal and what came of it; ``gains`` are over its parent, the best single one before it, and the ensemble.
 
     ``sealing`` says what the code saw of the labels that it was scored on: nothing (*sealed*: one run per fold), or all
     of them, since it was written here (*open*) or cannot be sealed (*unsealed*: it counts only by the audit).

@@ -49,6 +49,11 @@ class BestSoFar:
     def ensemble(self) -> Ensemble | None:
         return self.blend.ensemble if self.blend else None
 
+    def as_share(self, gain: float) -> float:
+        """Return a gain as a share of the way from the best constant answer to the best so far."""
+        way = abs(self.score.mean - self.constant.score.mean)
+        return gain / way if way > 0 else float(gain > 0)
+
     def evaluate(self, folder: CandidateFolder) -> Evaluation:
         """Score what a candidate wrote.
 

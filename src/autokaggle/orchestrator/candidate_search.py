@@ -1,24 +1,33 @@
-"""The search; this file spends the time budget on proposals, one after another, and keeps the best at hand.
+"""The search; this file spends the time budget on the proposals of all proposers, and keeps the best at hand.
 
-A proposal is started when what is left should be enough for it, judged by how long earlier ones took against what was
-expected of them.
+First the quickest sane baseline; then, whenever there is room for another candidate, the offer with the largest
+expected gain per second. What is left of the budget at the end is for the ensemble.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count
+
+import msgspec
+
 from autokaggle.errors import AutoKaggleError, OutsideWorldError
-from autokaggle.orchestrator.best_so_far import best_so_far
-from autokaggle.orchestrator.candidate_run import run_candidate
+from autokaggle.orchestrator.best_so_far import BestSoFar, best_so_far
+from autokaggle.orchestrator.candidate_history import complete_record
 from autokaggle.orchestrator.context import RunContext
+from autokaggle.orchestrator.crew import Crew, Outcome
+from autokaggle.orchestrator.policy import SHORTEST_SECONDS, Policy, candidates_at_once, learn_again
 from autokaggle.orchestrator.run_environment import RunEnvironments
+from autokaggle.plugins.extensions import Proposer
 from autokaggle.records import Candidate, Proposal, Search
 from autokaggle.skills.pipeline.proposals import identity, known_in
+from autokaggle.skills.sandbox.limits import available_cores, machine_memory_bytes
 from autokaggle.skills.sandbox.requirements import check_requirements
 
-# Less than this is not worth starting a candidate for: imports alone take two seconds.
-SHORTEST_SECONDS = 4.0
-
 FINISHED = frozenset({"scored", "failed", "leaking"})
+# A candidate ends within its seconds and one of grace; after this long without a sign it is left behind.
+GRACE_SECONDS = 2.0
+LOOK_SECONDS = 1.0
 
 
 def search(context: RunContext) -> str:
@@ -32,39 +41,10 @@ def search(context: RunContext) -> str:
     except OutsideWorldError as error:
         context.journal.tell("warning", f"No candidate can run: {error.message} {error.next_step}")
         return "no environment, so no candidate"
-    finished = [candidate for candidate in context.candidates() if candidate.status in FINISHED]
-    pace = Pace()
-    for candidate in finished:
-        pace.learn(candidate)
-    declined: list[Proposal] = []
-    most = context.run.options.max_candidates
-    while most is None or len(finished) < most:
-        environments.take()
-        # A run of so many candidates is to give the same ones each time, however long packages take to come.
-        proposal = _next_proposal(context, finished, declined, environments.missing if most is None else ())
-        seconds = context.budget.left_for_search_seconds
-        if seconds < SHORTEST_SECONDS:
-            break
-        if proposal is None or not environments.hold(proposal):
-            if not environments.wait(seconds):
-                if proposal is None:
-                    break
-                declined.append(proposal)
-            continue
-        if finished and pace.expect(proposal) > seconds:
-            context.journal.tell("info", f"Not started: {proposal.title} needs about {pace.expect(proposal):.0f} s.")
-            declined.append(proposal)
-            continue
-        name = f"c{len(finished) + 1:03d}"
-        candidate, evaluation = run_candidate(context, best, name, proposal, environments.current, seconds)
-        if most is None:
-            environments.build_rest()
-        finished.append(candidate)
-        pace.learn(candidate)
-        if evaluation is not None:
-            best.add(candidate, evaluation)
-    scored = len(best.evaluations)
-    return f"{len(finished)} candidates tried, {scored} scored; {best.plan.metric} {best.score.mean:.5g}"
+    searching = CandidateSearch(context, best, environments)
+    searching.carry_out()
+    tried, scored = len(searching.finished), len(best.evaluations)
+    return f"{tried} candidates tried, {scored} scored; {best.plan.metric} {best.score.mean:.5g}"
 
 
 def requirements(context: RunContext) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -88,43 +68,123 @@ def first_proposal(context: RunContext) -> Proposal:
     Raises:
         AutoKaggleError: no proposer has any.
     """
-    proposal = _next_proposal(context, [], [], tuple(requirements(context)[1])) or _next_proposal(context, [], [], ())
+    seconds = context.budget.left_for_search_seconds
+    everything = Search(plan=context.plan, profile=context.profile, seconds_left=seconds)
+    at_once = msgspec.structs.replace(everything, missing=tuple(requirements(context)[1]))
+    proposers = context.plugins.proposers()
+    proposal = next(offers(proposers, at_once), None) or next(offers(proposers, everything), None)
     if proposal is None:
         raise AutoKaggleError("Nothing was proposed.", "Choose another --model-family.")
     return proposal
 
 
-class Pace:
-    """How long candidates take here against what was expected of them."""
-
-    def __init__(self) -> None:
-        self._factor = 1.0
-
-    def learn(self, candidate: Candidate) -> None:
-        """Take one finished candidate into account."""
-        expected = candidate.proposal.expected_seconds
-        if expected and candidate.status == "scored":
-            self._factor = max(0.5, self._factor * 0.5 + 0.5 * candidate.seconds / expected)
-
-    def expect(self, proposal: Proposal) -> float:
-        """Return the seconds that a proposal should take here."""
-        return (proposal.expected_seconds or SHORTEST_SECONDS) * self._factor
+def offers(proposers: list[Proposer], state: Search) -> Iterator[Proposal]:
+    """Yield what each proposer would try next, less what the search knows already."""
+    known = known_in(state)
+    for proposer in proposers:
+        proposal = proposer.propose(state)
+        is_new = proposal is not None and identity(proposal) not in known
+        if proposal is not None and is_new and not {*proposal.requirements} & {*state.missing}:
+            yield proposal
 
 
-def _next_proposal(
-    context: RunContext, finished: list[Candidate], declined: list[Proposal], missing: tuple[str, ...]
-) -> Proposal | None:
-    search = Search(
-        plan=context.plan,
-        profile=context.profile,
-        seconds_left=context.budget.left_for_search_seconds,
-        candidates=tuple(finished),
-        declined=tuple(declined),
-        missing=missing,
-    )
-    known = known_in(search)
-    for proposer in context.plugins.proposers():
-        proposal = proposer.propose(search)
-        if proposal is not None and identity(proposal) not in known and not {*proposal.requirements} & {*missing}:
-            return proposal
-    return None
+class CandidateSearch:
+    """One process's part of a search; it begins where an earlier one ended."""
+
+    def __init__(self, context: RunContext, best: BestSoFar, environments: RunEnvironments) -> None:
+        self.context = context
+        self.best = best
+        self.environments = environments
+        self.most = context.run.options.max_candidates
+        self.finished = [one for one in context.candidates() if one.status in FINISHED]
+        self.declined: list[Proposal] = []
+        self.proposers = context.plugins.proposers()
+        # A run of so many candidates is to be the same each time: results come in one order only.
+        size = 1 if self.most is not None else candidates_at_once(available_cores(), machine_memory_bytes())
+        self.crew = Crew(context, best, size)
+        self.policy = Policy(is_repeatable=self.most is not None)
+        learn_again(self.policy, self.finished, best.as_share)
+
+    def carry_out(self) -> None:
+        """Start candidates and take in what they found until there is nothing more to start."""
+        with self.crew:
+            self._fill()
+            while (self.crew.working or self._is_something_coming()) and not self._is_overdue():
+                outcome = self.crew.wait(LOOK_SECONDS)
+                if outcome is not None:
+                    self.finished.append(outcome.candidate)
+                    # The next one works while this one is weighed.
+                    self._fill()
+                    self._weigh(outcome)
+                else:
+                    self._fill()
+
+    def _is_overdue(self) -> bool:
+        budget = self.context.budget
+        return budget.left_for_search_seconds <= 0 and budget.left_seconds < budget.reserved_seconds - GRACE_SECONDS
+
+    def _is_something_coming(self) -> bool:
+        """Say whether waiting may bring more to start."""
+        is_time = self.context.budget.left_for_search_seconds >= SHORTEST_SECONDS
+        return is_time and not self._is_enough() and self.environments.is_building
+
+    def _fill(self) -> None:
+        """Start candidates as long as there are room, time and proposals."""
+        while self.crew.has_room and not self._is_enough():
+            seconds = self.context.budget.left_for_search_seconds
+            if seconds < SHORTEST_SECONDS:
+                return
+            self.environments.take()
+            is_first = not self.finished and not self.crew.working
+            found = list(offers(self.proposers, self._state(seconds)))
+            proposal = (found[0] if is_first else self.policy.choose(found)) if found else None
+            if proposal is None or not self.environments.hold(proposal):
+                self.environments.build_rest()
+                if proposal is None or self.environments.is_building:
+                    return
+                self.declined.append(proposal)
+            elif not is_first and self.policy.expected_seconds(proposal) > seconds:
+                expected = self.policy.expected_seconds(proposal)
+                self.context.journal.tell("info", f"Not started: {proposal.title} needs about {expected:.0f} s.")
+                self.declined.append(proposal)
+            else:
+                most = self.policy.most_seconds(proposal, seconds, self.context.budget.total_seconds)
+                self.crew.start(self._free_id(), proposal, self.environments.current, most)
+
+    def _is_enough(self) -> bool:
+        return self.most is not None and len(self.finished) + len(self.crew.working) >= self.most
+
+    def _state(self, seconds: float) -> Search:
+        return Search(
+            plan=self.best.plan,
+            profile=self.context.profile,
+            seconds_left=seconds,
+            candidates=tuple(sorted(self.finished, key=_number)),
+            running=tuple(self.crew.working.values()),
+            declined=tuple(self.declined),
+            # A run of so many candidates is to give the same ones each time, however long packages take to come.
+            missing=self.environments.missing if self.most is None else (),
+        )
+
+    def _free_id(self) -> str:
+        """Return the first id that is not taken: one that an interrupted process had begun with is used again."""
+        taken = {*self.crew.working, *(candidate.id for candidate in self.finished)}
+        return next(name for name in (f"c{number:03d}" for number in count(1)) if name not in taken)
+
+    def _weigh(self, outcome: Outcome) -> None:
+        """Hand in what is best now, and record what the candidate gained."""
+        before = self.best.score
+        others = dict(self.best.evaluations)
+        if outcome.evaluation is not None:
+            self.best.add(outcome.candidate, outcome.evaluation)
+        candidate = complete_record(
+            self.context, outcome.candidate, outcome.evaluation, others, before, self.best.score
+        )
+        self.finished[self.finished.index(outcome.candidate)] = candidate
+        learn_again(self.policy, [candidate], self.best.as_share)
+        if self.most is None:
+            self.environments.build_rest()
+
+
+def _number(candidate: Candidate) -> int:
+    return int(candidate.id[1:])

@@ -38,12 +38,13 @@ def run_code(
 ) -> StepResult:
     """Run the scripts within ``seconds``; ``source`` is the input folder, the run's own when None.
 
-    ``beside`` is how many such jobs share the machine at once: each gets its part of cores and memory.
+    ``beside`` is how many such jobs a candidate runs at once: each gets its part of cores and memory.
 
     Raises:
         AutoKaggleError: the run does not know how generated code is isolated here.
     """
     make_private_folder(output)
+    beside *= context.at_once
     whole = default_limits(wall_seconds=seconds + GRACE_SECONDS, folder=output)
     limits = whole
     if beside > 1:

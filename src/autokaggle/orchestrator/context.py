@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from autokaggle.config import Settings
-from autokaggle.errors import AutoKaggleError
+from autokaggle.errors import AutoKaggleError, RunInterrupted
 from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.journal import Journal, utc_now
 from autokaggle.plugins.manager import Plugins
@@ -28,11 +28,23 @@ if TYPE_CHECKING:
 RunJob = Callable[[Job, Isolation, threading.Event | None], StepResult]
 
 
+class AnyOf(threading.Event):
+    """Set as soon as one of several events is."""
+
+    def __init__(self, *events: threading.Event) -> None:
+        super().__init__()
+        self._events = events
+
+    def is_set(self) -> bool:
+        return super().is_set() or any(event.is_set() for event in self._events)
+
+
 @dataclass
 class RunContext:
     """One process's hold on a run. The record on disk is replaced with every change.
 
-    ``execute`` is where jobs run: on this machine, or on a cluster.
+    ``execute`` is where jobs run: on this machine, or on a cluster. ``at_once`` is how many candidates share the
+    machine now; ``stopping`` is set when all of them must end.
     """
 
     folder: RunFolder
@@ -45,6 +57,8 @@ class RunContext:
     best: BestSoFar | None = None
     person: Person | None = None
     execute: RunJob = run_job
+    at_once: int = 1
+    stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _saving: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def save(self, **changes: Any) -> None:
@@ -68,10 +82,15 @@ class RunContext:
 
         Raises:
             AutoKaggleError: the run has no isolation on record, or the job could not be run at all.
+            RunInterrupted: the run is stopping; nothing is known of what the job would have done.
         """
         if self.run.isolation is None:
             raise AutoKaggleError(f"Run {self.run.id} has no isolation on record.", "Resume it: that probes anew.")
-        return self.execute(job, self.run.isolation, cancelled)
+        stopping = self.stopping
+        step = self.execute(job, self.run.isolation, AnyOf(stopping, cancelled) if cancelled else stopping)
+        if stopping.is_set():
+            raise RunInterrupted(f"Run {self.run.id} was stopped.", f"Go on with: autokaggle resume {self.run.id}")
+        return step
 
     @property
     def is_executed(self) -> bool:

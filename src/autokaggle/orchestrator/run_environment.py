@@ -53,6 +53,10 @@ class RunEnvironments:
             self._thread = threading.Thread(target=self._build_whole, daemon=True)
             self._thread.start()
 
+    @property
+    def is_building(self) -> bool:
+        return self._thread is not None
+
     def hold(self, proposal: Proposal) -> bool:
         """Say whether what the proposal needs is there."""
         return not set(proposal.requirements) & set(self.missing)

@@ -54,6 +54,11 @@ class CandidateFolder:
         return self.path / "log"
 
     @property
+    def changes(self) -> Path:
+        """How the code differs from that of the candidate's parent, as a unified diff."""
+        return self.path / "changes.diff"
+
+    @property
     def oof(self) -> Path:
         return self.output / "oof.parquet"
 
