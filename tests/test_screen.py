@@ -98,6 +98,23 @@ def test_many_candidates_show_the_last_ones() -> None:
     assert "c030" in out
 
 
+def test_a_changed_candidate_stands_below_the_one_that_it_changes() -> None:
+    told = events()
+    told.append(at(26, "candidate_started", candidate="c004", title="One change", family="lightgbm", parent="c001"))
+    told.append(at(27, "candidate_started", candidate="c005", title="Another", family="lightgbm", parent="c004"))
+    told.append(at(28, "candidate_started", candidate="c006", title="Lost", family="lightgbm", parent="c999"))
+    lines = drawn(RunView().apply_all(told), 80).splitlines()
+    order = [line[:18].rstrip() for line in lines if re.match(r"c\d{3}", line)]
+    assert order[:3] == ["c001 LightGBM, sma", "c004 └ One change", "c005   └ Another"]
+    assert order[-1] == "c006 Lost"
+
+
+def test_what_a_language_model_cost_is_shown_once_one_was_asked() -> None:
+    assert "cost" not in drawn(RunView().apply_all(events()), 100)
+    calls = [at(1, "model_called", cost_usd=0.01), at(2, "model_called", cost_usd=0.0025), at(3, "model_called")]
+    assert "cost $0.013" in drawn(RunView().apply_all([*events(), *calls]), 100)
+
+
 def test_a_run_that_has_begun_nothing_can_be_drawn() -> None:
     assert "no submission yet" in drawn(RunView(), 40)
 

@@ -47,6 +47,8 @@ class RunDrawing:
             facts.append(f"left {text.duration(left)}")
         elif view.budget_seconds and view.finished is None:
             facts.append(f"budget {text.duration(view.budget_seconds)}")
+        if view.cost_usd is not None:
+            facts.append(f"cost ${view.cost_usd:.3f}")
         title = Text(view.run_id or "starting", style="bold", overflow="ellipsis", no_wrap=True)
         return Group(title, Text(" · ".join(facts), style="dim", overflow="ellipsis", no_wrap=True))
 
@@ -92,11 +94,13 @@ class RunDrawing:
         table.add_column(no_wrap=True, justify="right")
         table.add_column(no_wrap=True, justify="right")
         table.expand = True
-        known = list(self.view.candidates.values())
-        if len(known) > CANDIDATES_SHOWN:
-            table.add_row("", Text(f"{len(known) - CANDIDATES_SHOWN} earlier candidates", style="dim"), "", "")
-        for candidate in known[-CANDIDATES_SHOWN:]:
-            table.add_row(*self._candidate(candidate))
+        earlier = len(self.view.candidates) - CANDIDATES_SHOWN
+        if earlier > 0:
+            table.add_row("", Text(f"{earlier} earlier candidates", style="dim"), "", "")
+        for depth, candidate in self.view.tree(CANDIDATES_SHOWN):
+            name, title, result, seconds = self._candidate(candidate)
+            branch = Text("  " * (depth - 1) + "└ " if depth else "", style="dim")
+            table.add_row(name, branch + title, result, seconds)
         return table
 
     def _candidate(self, candidate: CandidateView) -> tuple[Text, Text, Text, Text]:

@@ -61,6 +61,8 @@ def _candidate_finished(event: Event) -> str:
     )
     score, low, high = (fields.get(name) for name in ("score", "low", "high"))
     said = "" if score is None else text.number(float(score)) + _interval(low, high)
+    if said and fields.get("verdict"):
+        said += f", {fields['verdict']}"
     return _joined(after, said or str(fields.get("reason") or ""))
 
 

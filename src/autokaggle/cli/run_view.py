@@ -39,6 +39,7 @@ class CandidateView:
     seconds: float | None = None
     score: float | None = None
     reason: str = ""
+    parent: str = ""
 
 
 @dataclass
@@ -71,6 +72,7 @@ class RunView:
     best: Best | None = None
     progress: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    cost_usd: float | None = None
 
     def apply(self, event: Event) -> None:
         """Take one event in; a kind that is not known changes nothing."""
@@ -94,9 +96,25 @@ class RunView:
         updated = epoch(run.updated)
         if updated is not None and run.budget_seconds_used:
             self.budget_left = (max(0.0, self.budget_seconds - run.budget_seconds_used), updated)
+        if run.cost_usd:
+            self.cost_usd = run.cost_usd
         self.status = run.status
         if run.status in OVER and self.finished is None:
             self._end(max(updated or 0.0, self.last_told or 0.0) or None)
+
+    def tree(self, most: int) -> list[tuple[int, CandidateView]]:
+        """Return the last ``most`` candidates, each below the one that it changes, with how deep it stands there."""
+        shown = dict(list(self.candidates.items())[-most:])
+        children: dict[str, list[CandidateView]] = {}
+        for one in shown.values():
+            children.setdefault(one.parent if one.parent in shown and one.parent != one.id else "", []).append(one)
+        found: list[tuple[int, CandidateView]] = []
+        waiting = [(0, one) for one in reversed(children.pop("", []))]
+        while waiting:
+            depth, one = waiting.pop()
+            found.append((depth, one))
+            waiting += [(depth + 1, child) for child in reversed(children.pop(one.id, []))]
+        return found
 
     def elapsed(self, now: float) -> float:
         """Seconds since this process of the run began, until its end."""
@@ -149,7 +167,14 @@ class RunView:
     def _on_candidate_started(self, event: Event, fields: dict[str, Any], moment: float | None) -> None:
         name = harmless(str(fields.get("candidate", "")))
         title = harmless(str(fields.get("title", "")))
-        self.candidates[name] = CandidateView(name, title, "running", moment, fields.get("expected_seconds"))
+        self.candidates[name] = CandidateView(
+            name,
+            title,
+            "running",
+            moment,
+            fields.get("expected_seconds"),
+            parent=harmless(str(fields.get("parent") or "")),
+        )
 
     def _on_candidate_finished(self, event: Event, fields: dict[str, Any], moment: float | None) -> None:
         name = harmless(str(fields.get("candidate", "")))
@@ -168,6 +193,9 @@ class RunView:
             low=fields.get("low"),
             high=fields.get("high"),
         )
+
+    def _on_model_called(self, event: Event, fields: dict[str, Any], moment: float | None) -> None:
+        self.cost_usd = (self.cost_usd or 0.0) + float(fields.get("cost_usd") or 0.0)
 
     def _on_warning(self, event: Event, fields: dict[str, Any], moment: float | None) -> None:
         self.warnings.append(harmless(event.message))

@@ -152,6 +152,7 @@ def _tell_started(context: RunContext, candidate: Candidate) -> None:
         title=proposal.title,
         family=proposal.family,
         expected_seconds=proposal.expected_seconds,
+        parent=proposal.parent,
     )
 
 
