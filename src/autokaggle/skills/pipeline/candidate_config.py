@@ -31,7 +31,8 @@ def candidate_config(proposal: Proposal, plan: Plan, profile: DataProfile) -> di
         "metric": plan.metric,
         "objective": objective.loss,
         "target_transform": objective.target_transform,
-        "class_weights": objective.class_weights,
+        "row_weights": objective.row_weights,
+        **({"quantile": objective.quantile} if objective.loss == "quantile" else {}),
         "model": {"family": proposal.family, "parameters": {}},
         # Features that were written for this competition may look at targets, so they learn inside each fold.
         "features": {"learn_from": "fold" if "features.py" in proposal.files else "all_rows", "target_encode": "keys"},

@@ -10,7 +10,7 @@ from typing import Any
 
 from autokaggle.records import DataProfile, Plan, Proposal, Search
 from autokaggle.skills.pipeline.configurations import ENTRIES, FAMILIES, Entry
-from autokaggle.skills.pipeline.objective import CLASSIFICATION
+from autokaggle.skills.pipeline.objective import CLASSIFICATION, QUANTILE_METRIC
 from autokaggle.skills.pipeline.proposals import untried
 
 __all__ = ["BASE_REQUIREMENTS", "ENTRIES", "FAMILIES", "next_proposal", "propose", "requirements"]
@@ -35,6 +35,8 @@ SECONDS_PER_CELL = 5e-6
 # No candidate may take more than its share of the budget, the first one less: something must come after it.
 FIRST_SHARE = 0.2
 LARGEST_SHARE = 0.25
+# The others learn the mean, whatever they are asked for.
+QUANTILE_FAMILIES = ("lightgbm", "xgboost", "catboost")
 # Fits run side by side, one thread each.
 FITS_AT_ONCE = 2
 
@@ -84,6 +86,8 @@ def proposal(entry: Entry, plan: Plan, profile: DataProfile) -> Proposal:
 
 def _suits(entry: Entry, plan: Plan, profile: DataProfile) -> bool:
     """Say whether the configuration is worth its time for these targets and so many rows."""
+    if QUANTILE_METRIC.fullmatch(plan.metric) and entry.family not in QUANTILE_FAMILIES:
+        return False
     goal = "classes" if plan.task_type in CLASSIFICATION else "values"
     return entry.goal in ("any", goal) and entry.least_rows <= profile.train_rows <= entry.most_rows
 

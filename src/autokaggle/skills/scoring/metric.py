@@ -28,7 +28,8 @@ class Metric:
     rows of class positions. ``loss`` is the smooth loss per row whose minimum serves the metric. ``aliases`` are
     phrases as competitions write them, matched without regard to case and punctuation. ``lowest`` and ``highest``
     bound what a score can be. ``score_pairs`` is given for a metric that runs elsewhere: it scores many pairs of
-    (truth, predicted) in one call, where each call is dear.
+    (truth, predicted) in one call, where each call is dear. ``quantile`` is what an absolute loss asks for, None for
+    the median.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Metric:
     highest: float | None = None
     is_ordered: bool = False
     source: str = ""
+    quantile: float | None = None
     score_pairs: Callable[[Pairs], list[float]] | None = None
 
     def scores(self, pairs: Pairs) -> list[float]:

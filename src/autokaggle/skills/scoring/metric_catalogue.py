@@ -63,7 +63,7 @@ def _errors() -> Iterator[Metric]:
         aliases = f"pinball loss at {percent} | pinball loss {percent} | quantile loss at {percent}"
         if percent == 50:
             aliases += " | pinball loss | quantile loss"
-        yield _error(name, values.pinball(percent / 100), "absolute", aliases)
+        yield _error(name, values.pinball(percent / 100), "absolute", aliases, quantile=percent / 100)
 
 
 def _correlations() -> Iterator[Metric]:
@@ -175,6 +175,7 @@ def _error(
     compares: MetricInput = "value",
     highest: float | None = None,
     source: str = SKLEARN,
+    quantile: float | None = None,
 ) -> Metric:
     """A metric that is 0 at best."""
     phrases = tuple(aliases.split(" | "))
@@ -189,6 +190,7 @@ def _error(
         lowest=0.0,
         highest=highest,
         source=source,
+        quantile=quantile,
     )
 
 

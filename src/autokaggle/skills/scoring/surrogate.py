@@ -87,7 +87,8 @@ class Surrogate:
 
 def make_surrogate(plan: Plan, truth: Floats) -> Surrogate:
     """Return the loss that serves the plan's metric; ``truth`` is (n_rows, targets) without missing values."""
-    loss = find_metric(plan.metric).loss
+    metric = find_metric(plan.metric)
+    loss = metric.loss
     columns = answer_columns(plan)
     is_class = bool(plan.classes) and plan.task_type != "ordinal"
     of_truth = is_class and loss in ("log", "balanced_log")
@@ -97,7 +98,7 @@ def make_surrogate(plan: Plan, truth: Floats) -> Surrogate:
     goals = np.column_stack(numbers)
     if loss == "squared_log":
         goals = np.log1p(np.maximum(goals, SMALLEST_PROBABILITY - 1))
-    distance = DISTANCES[loss]
+    distance = DISTANCES[loss] if metric.quantile is None else _pinball(metric.quantile)
     weights = _weights(goals, distance, balanced=loss == "balanced_log", of_truth=of_truth)
     return Surrogate("log1p" if loss == "squared_log" else "values", columns, truth, goals, weights, distance, of_truth)
 
@@ -143,6 +144,14 @@ def _squared(evidence: Floats, goals: Floats) -> Floats:
 
 def _absolute(evidence: Floats, goals: Floats) -> Floats:
     return np.abs(evidence - goals)
+
+
+def _pinball(quantile: float) -> Callable[[Floats, Floats], Floats]:
+    def distance(evidence: Floats, goals: Floats) -> Floats:
+        missed: Floats = goals - evidence
+        return np.maximum(quantile * missed, (quantile - 1) * missed)
+
+    return distance
 
 
 def _relative(evidence: Floats, goals: Floats) -> Floats:

@@ -84,7 +84,7 @@ def _needed_growth(parameters: dict[str, Any], train: Pool, end: float) -> float
 
 def _loss(task: Task) -> str:
     if not task.classes:
-        return VALUES[task.objective]
+        return f"Quantile:alpha={task.quantile}" if task.objective == "quantile" else VALUES[task.objective]
     return "Logloss" if task.classes == 2 else "MultiClass"
 
 

@@ -26,7 +26,8 @@ finally:
     if _absent:
         del sys.modules["sklearn"]
 
-OBJECTIVES = {"squared_error": "regression", "absolute_error": "regression_l1"}
+OBJECTIVES = {"squared_error": "regression", "absolute_error": "regression_l1", "quantile": "quantile"}
+METRICS = {"squared_error": "l2", "absolute_error": "l1", "quantile": "quantile"}
 DEFAULTS: dict[str, Any] = {
     "learning_rate": 0.03,
     "num_leaves": 15,
@@ -71,6 +72,8 @@ def fit(task: Task) -> LightGBM:
     }
     if task.classes > 2:
         parameters["num_class"] = task.classes
+    if task.objective == "quantile":
+        parameters["alpha"] = task.quantile
     rows = task.rows
     train = lightgbm.Dataset(rows.x, rows.y, weight=rows.weights, categorical_feature=task.category_columns)
     watched = []
@@ -99,7 +102,7 @@ def _objective(task: Task) -> str:
 def _metric(task: Task) -> str:
     if task.objective == "log_loss":
         return "binary_logloss" if task.classes == 2 else "multi_logloss"
-    return "l1" if task.objective == "absolute_error" else "l2"
+    return METRICS[task.objective]
 
 
 def _after_round(state: Any, stopping: Stopping) -> None:

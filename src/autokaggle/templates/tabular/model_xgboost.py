@@ -22,7 +22,11 @@ DEFAULTS: dict[str, Any] = {
     "rounds": 3000,
     "patience": 100,
 }
-VALUES = {"squared_error": ("reg:squarederror", "rmse"), "absolute_error": ("reg:absoluteerror", "mae")}
+VALUES = {
+    "squared_error": ("reg:squarederror", "rmse"),
+    "absolute_error": ("reg:absoluteerror", "mae"),
+    "quantile": ("reg:quantileerror", "quantile"),
+}
 
 
 @dataclass
@@ -51,6 +55,8 @@ def fit(task: Task) -> XGBoost:
     parameters["tree_method"] = "hist"
     if task.classes > 2:
         parameters["num_class"] = task.classes
+    if task.objective == "quantile":
+        parameters["quantile_alpha"] = task.quantile
     kinds = ["c" if position in task.category_columns else "q" for position in range(task.rows.x.shape[1])]
     train = _matrix(task.rows, kinds)
     watched = [(_matrix(task.watched, kinds), "watched")] if task.watched else []

@@ -36,7 +36,8 @@ class Task:
     """What to fit.
 
     ``watched`` are rows that do not train, on which boosting sees when to stop. ``classes`` is 0 for values. ``end``
-    is the moment (seconds since 1970) at which a fit must stop with what it has.
+    is the moment (seconds since 1970) at which a fit must stop with what it has. ``quantile`` is for the objective of
+    this name.
     """
 
     rows: Rows
@@ -47,6 +48,7 @@ class Task:
     seed: int
     end: float
     parameters: dict[str, Any] = field(default_factory=dict)
+    quantile: float = 0.5
 
 
 class Model(Protocol):

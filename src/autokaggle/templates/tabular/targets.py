@@ -14,21 +14,27 @@ import pandas as pd
 
 Floats = npt.NDArray[np.float64]
 
+POWERS = {"inverse": 1, "inverse_square": 2}
+# A share of the smallest values that weigh alike: else a few rows near zero would be all that counts.
+SMALLEST_SHARE = 0.02
+
 
 @dataclass(frozen=True)
 class Target:
     """One column to predict. ``classes`` are its labels in order, empty for values.
 
-    ``objective`` is what a model minimises: log_loss, squared_error or absolute_error. ``outputs`` is the number of
-    its prediction columns: one, or one per class.
+    ``objective`` is what a model minimises: log_loss, squared_error, absolute_error, or quantile for the loss of that
+    ``quantile``. ``weights`` says how much rows count: none, balanced, inverse or inverse_square. ``outputs`` is the
+    number of its prediction columns: one, or one per class.
     """
 
     name: str
     classes: tuple[str, ...]
     objective: str
     transform: str
-    balanced: bool
+    weights: str
     outputs: int
+    quantile: float = 0.5
 
     @property
     def class_count(self) -> int:
@@ -52,8 +58,9 @@ def read_targets(config: dict[str, Any]) -> list[Target]:
                 classes=classes,
                 objective=config["objective"],
                 transform=config.get("target_transform", "none"),
-                balanced=config.get("class_weights") == "balanced",
+                weights=config.get("row_weights", "none"),
                 outputs=len(classes) if config["task"] == "multiclass_classification" else 1,
+                quantile=float(config.get("quantile", 0.5)),
             )
         )
     return found
@@ -83,12 +90,27 @@ def to_predictions(target: Target, scores: Floats) -> Floats:
 
 
 def row_weights(target: Target, y: Floats) -> Floats | None:
-    """Return weights by which each class counts the same in all, None where rows count the same."""
-    if not target.balanced or not target.class_count:
+    """Return weights by which each class counts the same in all, or errors count by their share of the target.
+
+    None where rows count the same.
+    """
+    if target.weights in POWERS and not target.class_count:
+        return _inverse(to_predictions(target, y), POWERS[target.weights])
+    if target.weights != "balanced" or not target.class_count:
         return None
     rows = np.bincount(y.astype(np.int64), minlength=target.class_count)
     weights: Floats = len(y) / (np.count_nonzero(rows) * np.maximum(rows, 1))[y.astype(np.int64)]
     return weights
+
+
+def _inverse(values: Floats, power: int) -> Floats:
+    """Return weights of mean 1; values near zero count no more than most others, and zeros not at all."""
+    sizes = np.abs(values)
+    if not sizes.any():
+        return np.ones_like(sizes)
+    least = np.quantile(sizes[sizes > 0], SMALLEST_SHARE)
+    weights: Floats = np.where(sizes > 0, np.maximum(sizes, least) ** -power, 0.0)
+    return weights / weights.mean()
 
 
 def label_scale(classes: tuple[str, ...]) -> Floats:

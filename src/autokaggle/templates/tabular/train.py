@@ -104,6 +104,7 @@ class Training:
             seed=self.seed,
             end=self.clock.next_end(),
             parameters=parameters,
+            quantile=target.quantile,
         )
         model = self.fit(task)
         print(f"{name}: {model.note}\n", end="", flush=True)
