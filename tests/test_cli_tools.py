@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -204,3 +205,50 @@ def test_completion_gives_a_script_for_each_shell(shell: str, capsys: pytest.Cap
 def test_completion_names_the_commands() -> None:
     asked = {"_AUTOKAGGLE_COMPLETE": "bash_complete", "COMP_WORDS": "autokaggle st", "COMP_CWORD": "1"}
     assert process(env={**os.environ, **asked}).stdout.split() == ["plain,status"]
+
+
+BASH = """
+eval "$(autokaggle completion bash)"
+COMP_WORDS=({words}); COMP_CWORD={last}
+_autokaggle_completion autokaggle
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+ZSH = 'autoload -U compinit; compinit -u -D; eval "$(autokaggle completion zsh)"; print $_comps[autokaggle]'
+FISH = "autokaggle completion fish | source; complete -C 'autokaggle {line}'"
+
+
+def in_shell(shell: str, script: str, folder: Path) -> list[str]:
+    """Run a script in a real shell in which `autokaggle` is this program; skip where there is no such shell."""
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    (folder / "bin").mkdir(exist_ok=True)
+    program = folder / "bin" / "autokaggle"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m autokaggle "$@"\n')
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    done = subprocess.run([shell, "-c", script], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_bash_completes_commands_flags_and_runs(tmp_path: Path) -> None:
+    for name in ("titanic-20260102-030405-abcd", "house-20260103-030405-abcd"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "run.json").write_text("{}")
+    asked = {
+        "autokaggle can": ["cancel"],
+        "autokaggle run --time": ["--time-budget"],
+        'autokaggle status ""': ["latest", "house-20260103-030405-abcd", "titanic-20260102-030405-abcd"],
+    }
+    for words, expected in asked.items():
+        script = BASH.format(words=words, last=len(words.split()) - 1)
+        assert in_shell("bash", script, tmp_path) == expected
+
+
+def test_zsh_takes_the_script(tmp_path: Path) -> None:
+    assert in_shell("zsh", ZSH, tmp_path) == ["_autokaggle_completion"]
+
+
+def test_fish_completes_commands_with_their_help(tmp_path: Path) -> None:
+    (line,) = in_shell("fish", FISH.format(line="can"), tmp_path)
+    assert line == "cancel\tEnd a run for good."

@@ -19,7 +19,7 @@ MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")
 
 
 @click.command()
-@click.argument("target", required=False)
+@click.argument("target", required=False, shell_complete=flags.complete_target)
 @click.option("--offline", is_flag=True, help="Ask no server.")
 @flags.runs_dir
 @flags.as_json

@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 FOLDER = click.Path(path_type=Path)
 
-run_reference = click.argument("run", default="latest")
-target = click.argument("target")
+
+def complete_run(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the runs in the runs folder, newest first; nothing where the settings cannot be read."""
+    from click.shell_completion import CompletionItem
+
+    from autokaggle.config import load_settings
+    from autokaggle.errors import AutoKaggleError
+
+    try:
+        folder = load_settings(runs_dir=context.params.get("runs_dir")).runs_dir
+    except AutoKaggleError:
+        return []
+    known = sorted((path.parent for path in folder.glob("*/run.json")), key=lambda path: path.name[-20:], reverse=True)
+    return [CompletionItem(name) for name in ("latest", *(path.name for path in known)) if name.startswith(incomplete)]
+
+
+def complete_target(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer folders: of links and slugs the shell can know nothing."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
+run_reference = click.argument("run", default="latest", shell_complete=complete_run)
+target = click.argument("target", shell_complete=complete_target)
 runs_dir = click.option("--runs-dir", type=FOLDER, help="Where run folders lie.  [default: ./runs]")
 # Not handed to the command: ``Program.json`` holds it before the command line is parsed.
 as_json = click.option("--json", is_flag=True, expose_value=False, help="Give one JSON object on stdout.")
