@@ -17,6 +17,7 @@ from autokaggle.cli.chat import chat, prompt
 from autokaggle.cli.completion import completion
 from autokaggle.cli.demo import demo
 from autokaggle.cli.doctor import doctor
+from autokaggle.cli.export import export
 from autokaggle.cli.following import logs, status
 from autokaggle.cli.handing_in import submissions, submit
 from autokaggle.cli.listing import runs
@@ -45,6 +46,7 @@ COMMANDS: tuple[click.Command, ...] = (
     prompt,
     report,
     reproduce,
+    export,
     submit,
     submissions,
     profile,
