@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,53 @@ def test_reproduce_refuses_data_that_have_changed(
     done = autokaggle("reproduce", str(copy.path), home=home, url=kaggle.url, folder=tmp_path)
     assert done.returncode == 5
     assert "has changed since the run" in done.stderr
+
+
+def test_the_exported_notebook_makes_the_same_submission_in_a_clean_environment(
+    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, home: Path, tmp_path: Path
+) -> None:
+    folder, _ = journey
+    exported = tmp_path / "notebook.ipynb"
+    flags = (str(folder.path), "--format", "notebook", "--output", str(exported), "--json")
+    done = autokaggle("export", *flags, home=home, url=kaggle.url, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["notes"] == []
+    python, uv = tmp_path / "venv/bin/python", str(Path(sys.executable).with_name("uv"))
+    subprocess.run([uv, "venv", "-q", str(tmp_path / "venv")], check=True)
+    install = [uv, "pip", "install", "-q", "--python", str(python)]
+    subprocess.run([*install, "--require-hashes", "-r", str(folder.requirements_lock)], check=True)
+    subprocess.run([*install, "nbclient", "ipykernel"], check=True)
+    execute = (
+        "import sys, nbclient, nbformat; notebook = nbformat.read(sys.argv[1], 4); nbformat.validate(notebook);"
+        "nbclient.NotebookClient(notebook, timeout=600, kernel_name='python3').execute()"
+    )
+    environment = {"PATH": f"{python.parent}:/usr/bin:/bin", "HOME": str(tmp_path), "AUTOKAGGLE_DATA": str(folder.data)}
+    command = [str(python), "-c", execute, str(exported)]
+    executed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
+    assert executed.returncode == 0, executed.stderr[-3000:]
+    assert (tmp_path / "submission.csv").read_bytes() == folder.submission.read_bytes()
+
+
+def test_the_exported_zip_runs_from_its_own_folder_and_holds_no_data(
+    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, home: Path, tmp_path: Path
+) -> None:
+    folder, _ = journey
+    exported = tmp_path / "export.zip"
+    flags = (str(folder.path), "--format", "zip", "--output", str(exported))
+    done = autokaggle("export", *flags, home=home, url=kaggle.url, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(exported) as archive:
+        archive.extractall(tmp_path)
+    place = tmp_path / folder.id
+    names = {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
+    assert {"README.md", "report.html", "notebook.ipynb", "env/requirements.lock", "code/predict.py"} <= names
+    assert not {name for name in names if name.endswith(("train.csv", ".parquet", ".joblib"))}
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    for script in (["make_input.py", str(folder.data)], ["code/train.py"], ["code/predict.py"]):
+        command = [str(folder.venv / "bin" / "python"), *script]
+        ran = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=300)
+        assert ran.returncode == 0, ran.stderr
+    assert (place / "output" / "submission.csv").read_bytes() == folder.submission.read_bytes()
 
 
 def test_report_measures_importance_when_the_run_had_no_time_for_it(
