@@ -106,6 +106,19 @@ def test_ids_that_test_does_not_have_are_named_and_nothing_is_written(tmp_path: 
     assert not (tmp_path / "submission.csv").exists()
 
 
+@pytest.mark.parametrize(("answers", "ordinary"), [(["3.5", "10.25", "4"], "4"), (["red", "blue", "red"], "red")])
+def test_a_few_ids_that_test_does_not_have_get_the_ordinary_answer(
+    answers: list[str], ordinary: str, tmp_path: Path
+) -> None:
+    names = [f"row {place}" for place in range(60)]
+    test = {"id": text_column(names)}
+    small = write_tables(make_plan("rmse"), tmp_path, {"id": text_column(names), "y": np.arange(60.0)}, test)
+    write_columns(small.tables / SAMPLE, {"id": text_column([*names, "late"]), "y": np.zeros(61)})
+    write_submission(tmp_path / "submission.csv", {"y": answers * 20}, small.plan, small.tables)
+    *_, last = read(tmp_path / "submission.csv")
+    assert last == ["late", ordinary]
+
+
 def test_other_ids_and_another_number_of_rows_are_refused(tmp_path: Path) -> None:
     small = strange(tmp_path)
     write_columns(small.tables / SAMPLE, {"id": text_column("xyz"), "y": text_column("000")})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,13 +18,15 @@ from autokaggle.storage.parquet_tables import column_types, read_text_columns, r
 from autokaggle.storage.records_file import write_atomically
 
 Key = tuple[str | None, ...]
+# More ids without a row in test than this, and the two files do not belong together.
+MOST_UNKNOWN_SHARE = 0.05
 
 
 def write_submission(path: Path, values: Mapping[str, Sequence[str]], plan: Plan, tables: Path) -> SubmissionFacts:
     """Write one line per row of the plan's ``ids_from`` table, in its order, atomically.
 
     ``values`` holds the text of each submission column but the ids, one for each row of test in file order. Rows are
-    matched by id; where test has no such ids, by place.
+    matched by id; where test has no such ids, by place. A row whose id test does not have gets the ordinary answer.
 
     Raises:
         CompetitionUnusable: the rows to hand in are not those of test.
@@ -39,7 +42,7 @@ def write_submission(path: Path, values: Mapping[str, Sequence[str]], plan: Plan
                 f"Submission column {name!r} has {len(values.get(name, ()))} values for {test_rows} test rows.",
                 "This is a fault of the pipeline; the submission was not replaced.",
             )
-    columns = [ids[name] if name in ids else [values[name][row] for row in order] for name in layout.columns]
+    columns = [ids[name] if name in ids else _answers(values[name], order) for name in layout.columns]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(layout.columns)
@@ -49,8 +52,24 @@ def write_submission(path: Path, values: Mapping[str, Sequence[str]], plan: Plan
     return SubmissionFacts(rows=len(order), sha256=hashlib.sha256(content).hexdigest())
 
 
-def _order(plan: Plan, tables: Path, wanted: Sequence[Key]) -> list[int]:
-    """Return for each row to hand in its position in test."""
+def _answers(values: Sequence[str], order: Sequence[int | None]) -> list[str]:
+    """Return one answer per row to hand in; what cannot be predicted gets the middle number, or the commonest label.
+
+    The same rule stands in ``templates/tabular/submission.py``, which must reproduce the file.
+    """
+    ordinary = "" if None not in order else _ordinary(values)
+    return [ordinary if row is None else values[row] for row in order]
+
+
+def _ordinary(values: Sequence[str]) -> str:
+    try:
+        return sorted(values, key=float)[len(values) // 2]
+    except ValueError:
+        return max(sorted(set(values)), key=Counter(values).__getitem__)
+
+
+def _order(plan: Plan, tables: Path, wanted: Sequence[Key]) -> list[int | None]:
+    """Return for each row to hand in its position in test, None for an id that test does not have."""
     layout, test = plan.submission, tables / plan.test_table
     test_rows = row_count(test)
     rows = len(wanted) if layout.id_columns else row_count(tables / layout.ids_from)
@@ -61,8 +80,8 @@ def _order(plan: Plan, tables: Path, wanted: Sequence[Key]) -> list[int]:
             return list(range(rows))
         position = {key: row for row, key in enumerate(keys)}
         missing = [key for key in wanted if key not in position]
-        if not missing:
-            return [position[key] for key in wanted]
+        if len(missing) <= MOST_UNKNOWN_SHARE * len(wanted):
+            return [position.get(key) for key in wanted]
         if len(missing) < len(wanted):
             raise CompetitionUnusable(
                 f"{len(missing):,} ids of {layout.ids_from} are not in {plan.test_table}, for instance {missing[0]}.",
