@@ -11,6 +11,7 @@ import pytest
 from autokaggle.skills.scoring.audit import Audit, audit, drifting_columns
 from autokaggle.skills.scoring.evaluator import Evaluation, InvalidPredictions, judge, read_truth
 from autokaggle.skills.scoring.folds import Folds, make_folds
+from autokaggle.skills.scoring.sealed_folds import read_fold
 from autokaggle.skills.scoring.sealing import seal_input
 from autokaggle.skills.scoring.truth import Truth
 from autokaggle.storage.parquet_tables import read_columns
@@ -76,7 +77,8 @@ class World:
         seal_input(self.plan, profile_of(self.plan, {}), self.folds, FOLD, self.input, sealed)
         rows = np.flatnonzero(self.folds.by_repeat[0] == FOLD)
         path = self.small.write_predictions("oof.parquet", code(sealed, FOLD)[rows], rows=rows.tolist())
-        return audit(self.plan, self.truth, self.folds, self.evaluation(code), FOLD, path)
+        sealed_oof = read_fold(self.plan, self.folds, FOLD, path)
+        return audit(self.plan, self.truth, self.folds, self.evaluation(code), FOLD, sealed_oof)
 
 
 def test_an_encoding_fitted_on_all_rows_is_found_out(tmp_path: Path) -> None:
@@ -109,10 +111,9 @@ def test_chance_in_training_is_no_leak(tmp_path: Path) -> None:
 
 def test_a_file_with_other_rows_than_the_fold_s_is_refused(tmp_path: Path) -> None:
     world = World(tmp_path)
-    evaluation = world.evaluation(honest)
-    path = world.small.write_predictions("oof.parquet", evaluation.oof)
-    with pytest.raises(InvalidPredictions, match="rows; expected 160"):
-        audit(world.plan, world.truth, world.folds, evaluation, FOLD, path)
+    path = world.small.write_predictions("oof.parquet", world.evaluation(honest).oof[:200])
+    with pytest.raises(InvalidPredictions, match=r"AUTOKAGGLE_FOLD=3.*rows; expected 160"):
+        read_fold(world.plan, world.folds, FOLD, path)
 
 
 def test_test_predictions_unlike_those_out_of_fold_are_named(tmp_path: Path) -> None:

@@ -352,6 +352,14 @@ class StepResult(Record, frozen=True, kw_only=True):
     written_bytes: int = 0
 
 
+class Check(Record, frozen=True, kw_only=True):
+    """One part of an audit and what it found; a *leak* puts the candidate out."""
+
+    name: str
+    status: Literal["ok", "warn", "leak"]
+    detail: str
+
+
 class Gain(Record, frozen=True, kw_only=True):
     """How much better a candidate scores than ``over`` on the same rows; negative when worse.
 
@@ -385,6 +393,7 @@ class Candidate(Record, frozen=True, kw_only=True):
     verdict: str = ""
     code_sha256: str = ""
     gains: tuple[Gain, ...] = ()
+    audit: tuple[Check, ...] = ()
 
 
 class Search(Record, frozen=True, kw_only=True):

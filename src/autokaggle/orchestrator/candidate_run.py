@@ -7,23 +7,30 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
 import msgspec
 
 from autokaggle.errors import CompetitionUnusable, UsageError
+from autokaggle.orchestrator.auditing import CandidateAudit, leak_in
 from autokaggle.orchestrator.best_so_far import BestSoFar
-from autokaggle.orchestrator.code_run import failure_of, run_code
+from autokaggle.orchestrator.code_run import SCRIPTS, failure_of, run_code
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.sealed_run import SealedRun
-from autokaggle.records import Candidate, Gain, Proposal, Sealing, StepResult
+from autokaggle.records import Candidate, Check, Gain, Proposal, Sealing, StepResult
 from autokaggle.skills.pipeline import code_checks, pipeline_generator
 from autokaggle.skills.sandbox.environment import Environment
 from autokaggle.skills.scoring.evaluator import Evaluation, InvalidPredictions
 from autokaggle.storage.artifacts import CandidateFolder
 from autokaggle.storage.records_file import make_private_folder
+
+# Of a foreign candidate's time; the rest is for its audit.
+SHARE_OF_FOLDS = 0.85
+
+# A template's own scripts can work fold by fold; others may not.
+SCRIPTS_OF_TEMPLATE = frozenset(SCRIPTS)
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ def run_candidate(
     """Carry out one proposal within ``seconds`` and record it.
 
     Returns:
-        The finished record, and the evaluation when there is a score.
+        The finished record, and the evaluation when there is a score that may win.
     """
     folder = context.folder.candidate(candidate_id)
     shutil.rmtree(folder.path, ignore_errors=True)
@@ -61,21 +68,31 @@ def run_candidate(
     if not problems:
         result = _run(context, best, folder, proposal, environment, started + seconds)
     gains = best.gains(proposal.parent, result.evaluation) if result.evaluation else ()
+    checks: tuple[Check, ...] = ()
+    if result.evaluation and result.sealing != "open":
+        auditor = CandidateAudit(context, best, folder, environment.folder, started + seconds)
+        checks = (
+            auditor.of_sealed(result.evaluation, gains)
+            if result.sealing == "sealed"
+            else auditor.of_unsealed(result.evaluation)
+        )
+    leak = leak_in(checks)
     candidate = msgspec.structs.replace(
         candidate,
-        status="scored" if result.evaluation else "failed",
-        reason=result.reason,
+        status="leaking" if leak else "scored" if result.evaluation else "failed",
+        reason=leak or result.reason,
         score=result.evaluation.score if result.evaluation else None,
         sealing=result.sealing,
         gains=gains,
-        verdict="; ".join(map(gain_text, gains)),
+        verdict="leaking" if leak else "; ".join(map(gain_text, gains)),
+        audit=checks,
         steps=result.steps,
         seconds=round(time.monotonic() - started, 3),
         code_sha256=pipeline_generator.code_hash(folder.code),
     )
     context.save_candidate(candidate)
     _tell_finished(context, candidate)
-    return candidate, result.evaluation
+    return candidate, None if leak else result.evaluation
 
 
 def _write_code(context: RunContext, best: BestSoFar, folder: CandidateFolder, proposal: Proposal) -> tuple[str, ...]:
@@ -104,8 +121,16 @@ def _run(
 ) -> Result:
     if not is_foreign(context, best.plan.template, proposal):
         return _run_open(context, best, folder, environment, end)
-    sealed = SealedRun(context, best, folder, environment, end)
+    start = time.monotonic()
+    sealed = SealedRun(context, best, folder, environment.folder, start + SHARE_OF_FOLDS * (end - start))
     sealed.carry_out()
+    if sealed.problem and not SCRIPTS_OF_TEMPLATE.isdisjoint(proposal.files) and time.monotonic() < end:
+        # Half of what is left is for the audit, by which alone it may count.
+        now = time.monotonic()
+        shutil.rmtree(folder.output, ignore_errors=True)
+        result = _run_open(context, best, folder, environment, now + (end - now) / 2)
+        if result.evaluation:
+            return replace(result, sealing="unsealed", steps=(*sealed.steps, *result.steps))
     if sealed.problem:
         return Result(reason=sealed.problem, sealing="sealed", steps=tuple(sealed.steps))
     return _judge(best, folder, tuple(sealed.steps), sealing="sealed")
@@ -115,7 +140,7 @@ def _run_open(
     context: RunContext, best: BestSoFar, folder: CandidateFolder, environment: Environment, end: float
 ) -> Result:
     seconds = end - time.monotonic()
-    step = run_code(context, environment, seconds, code=folder.code, output=folder.output, log=folder.log)
+    step = run_code(context, environment.folder, seconds, code=folder.code, output=folder.output, log=folder.log)
     problem = failure_of(step, folder.log)
     if problem and not step.limit:
         return Result(reason=problem, steps=(step,))

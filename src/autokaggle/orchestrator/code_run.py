@@ -9,7 +9,6 @@ from pathlib import Path
 
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.records import StepResult
-from autokaggle.skills.sandbox.environment import Environment
 from autokaggle.skills.sandbox.job import Job
 from autokaggle.skills.sandbox.limits import default_limits
 from autokaggle.storage.records_file import make_private_folder
@@ -24,7 +23,7 @@ LOG_TAIL_BYTES = 4_000
 
 def run_code(
     context: RunContext,
-    environment: Environment,
+    environment: Path,
     seconds: float,
     *,
     code: Path,
@@ -38,7 +37,8 @@ def run_code(
 ) -> StepResult:
     """Run the scripts within ``seconds``; ``source`` is the input folder, the run's own when None.
 
-    ``beside`` is how many such jobs a candidate runs at once: each gets its part of cores and memory.
+    ``environment`` is the folder of a virtual environment. ``beside`` is how many such jobs a candidate runs at once:
+    each gets its part of cores and memory.
 
     Raises:
         AutoKaggleError: the run does not know how generated code is isolated here.
@@ -60,7 +60,7 @@ def run_code(
         input=source or context.folder.input,
         output=output,
         log=log,
-        environment=environment.folder,
+        environment=environment,
         limits=limits,
         variables={
             "AUTOKAGGLE_THREADS": str(limits.threads),

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from autokaggle.errors import NoValidSubmission
+from autokaggle.orchestrator.auditing import audit_members
 from autokaggle.orchestrator.best_so_far import BestSoFar, best_so_far
 from autokaggle.orchestrator.candidate_search import first_proposal
 from autokaggle.orchestrator.context import RunContext
@@ -24,6 +25,7 @@ def ensemble(context: RunContext) -> str:
         _publish_unexecuted(context)
         return "nothing was executed; code/ holds what would run first"
     best = best_so_far(context)
+    audit_members(context, best)
     chosen = best.ensemble
     context.save(ensemble=chosen)
     if chosen is None:

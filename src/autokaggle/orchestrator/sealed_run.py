@@ -11,12 +11,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from autokaggle.orchestrator.best_so_far import BestSoFar
 from autokaggle.orchestrator.code_run import failure_of, run_code
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.records import StepResult
-from autokaggle.skills.sandbox.environment import Environment
 from autokaggle.skills.sandbox.limits import available_cores
 from autokaggle.skills.scoring.prediction_files import InvalidPredictions
 from autokaggle.skills.scoring.sealed_folds import join_oof, join_test
@@ -34,7 +34,7 @@ class SealedRun:
     context: RunContext
     best: BestSoFar
     folder: CandidateFolder
-    environment: Environment
+    environment: Path
     end: float
     steps: list[StepResult] = field(default_factory=list)
     problem: str = ""
@@ -64,10 +64,7 @@ class SealedRun:
     def _run_fold(self, fold: int) -> None:
         if self._stop.is_set():
             return
-        source = self.context.folder.sealed_input(fold)
-        with _sealing:
-            if not source.is_dir():
-                _seal(self.context, self.best, fold)
+        source = sealed_input(self.context, self.best, fold)
         with self._lock:
             seconds = (self.end - time.monotonic()) / max(1.0, self._left / self._beside)
             self._left -= 1
@@ -121,10 +118,14 @@ class SealedRun:
                 part.unlink()
 
 
-def _seal(context: RunContext, best: BestSoFar, fold: int) -> None:
+def sealed_input(context: RunContext, best: BestSoFar, fold: int) -> Path:
+    """Return the input that lacks the labels of ``fold``, made when first asked for."""
     target = context.folder.sealed_input(fold)
-    part = target.with_name(f".{target.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    make_private_folder(part.parent)
-    seal_input(best.plan, context.profile, best.folds, fold, context.folder.input, part)
-    part.rename(target)
+    with _sealing:
+        if not target.is_dir():
+            part = target.with_name(f".{target.name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            make_private_folder(part.parent)
+            seal_input(best.plan, context.profile, best.folds, fold, context.folder.input, part)
+            part.rename(target)
+    return target

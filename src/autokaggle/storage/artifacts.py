@@ -70,6 +70,11 @@ class CandidateFolder:
     def model(self) -> Path:
         return self.output / "model.joblib"
 
+    @property
+    def audit(self) -> Path:
+        """What an audit needs while it lasts."""
+        return self.path / "audit"
+
     def fold_output(self, fold: int) -> Path:
         """What the run on one sealed fold wrote."""
         return self.output / "folds" / str(fold)

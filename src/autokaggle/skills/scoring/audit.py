@@ -7,19 +7,18 @@ predicts that fold as it did before, but for chance; code that had seen the labe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Plan
+from autokaggle.records import Check, Plan
 from autokaggle.skills.scoring.answers import Answers, true_answers
 from autokaggle.skills.scoring.comparison import compare
+from autokaggle.skills.scoring.constant import constant_predictions
 from autokaggle.skills.scoring.decision_rules import apply_rule, fit_rule
 from autokaggle.skills.scoring.evaluator import Evaluation
 from autokaggle.skills.scoring.folds import Folds
 from autokaggle.skills.scoring.metrics import find_metric
-from autokaggle.skills.scoring.prediction_files import read_predictions
 from autokaggle.skills.scoring.surrogate import make_surrogate
 from autokaggle.skills.scoring.truth import Truth
 
@@ -29,6 +28,8 @@ Floats = npt.NDArray[np.float64]
 LEAK_ERRORS = 4.0
 # Training again moves every prediction a little; less than this share of the loss is no leak worth the name.
 LEAST_RISE = 0.02
+# Of a constant's loss so little is left only where the target is all but given.
+NEARLY_PERFECT = 0.1
 MOST_DRIFT = 0.25
 
 
@@ -61,14 +62,10 @@ class Audit:
         return f"honest: {scores}"
 
 
-def audit(plan: Plan, truth: Truth, folds: Folds, evaluation: Evaluation, fold: int, sealed_oof: Path) -> Audit:
-    """Compare the predictions of ``fold`` in the file ``sealed_oof`` with those that were scored.
-
-    Raises:
-        InvalidPredictions: the file breaks the candidate contract; it must hold the rows of that fold alone.
-    """
-    rows = np.flatnonzero(folds.by_repeat[0] == fold)
-    sealed = read_predictions(sealed_oof, plan, rows)[truth.is_known[rows]]
+def audit(plan: Plan, truth: Truth, folds: Folds, evaluation: Evaluation, fold: int, sealed: Floats) -> Audit:
+    """Compare predictions of the rows of ``fold``, ascending, that were made without their labels with those scored."""
+    rows = folds.rows_of(fold)
+    sealed = sealed[truth.is_known[rows]]
     rows = rows[truth.is_known[rows]]
     inside = np.isin(evaluation.rows, rows)
     rule = fit_rule(plan, truth.values[evaluation.rows[~inside]], evaluation.oof[~inside])
@@ -90,6 +87,34 @@ def audit(plan: Plan, truth: Truth, folds: Folds, evaluation: Evaluation, fold: 
         errors=max(errors, -compare(after, before).errors),
         drifting=drifting_columns(plan, evaluation),
     )
+
+
+def beats_chance(plan: Plan, truth: Truth, folds: Folds, fold: int, predictions: Floats) -> Check:
+    """Judge predictions of a fold's rows by code whose labels to learn from were shuffled: they can know nothing."""
+    rows = folds.rows_of(fold)
+    known = truth.is_known[rows]
+    goals = truth.values[rows[known]]
+    surrogate = make_surrogate(plan, goals)
+    constant = np.tile(constant_predictions(plan, goals), (len(goals), 1))
+    losses = [surrogate.losses(surrogate.evidence(values)) for values in (predictions[known], constant)]
+    gain = losses[1] - losses[0]
+    error = float(gain.std() / np.sqrt(len(gain)))
+    share = float(gain.mean() / max(float(losses[1].mean()), np.finfo(np.float64).tiny))
+    if error > 0 and gain.mean() / error > LEAK_ERRORS and share > LEAST_RISE:
+        detail = (
+            f"having learned from shuffled labels it still saves {share:.0%} of the loss: it finds labels elsewhere"
+        )
+        return Check(name="shuffled target", status="leak", detail=detail)
+    return Check(name="shuffled target", status="ok", detail="learning from shuffled labels predicts nothing")
+
+
+def is_suspicious(plan: Plan, truth: Truth, evaluation: Evaluation) -> bool:
+    """Say whether predictions leave so little of a constant's loss that one should ask where they have it from."""
+    goals = truth.values[evaluation.rows]
+    surrogate = make_surrogate(plan, goals)
+    constant = np.tile(constant_predictions(plan, goals), (len(goals), 1))
+    losses = [float(surrogate.losses(surrogate.evidence(values)).mean()) for values in (evaluation.oof, constant)]
+    return losses[0] < NEARLY_PERFECT * losses[1]
 
 
 def drifting_columns(plan: Plan, evaluation: Evaluation) -> tuple[str, ...]:
