@@ -36,7 +36,8 @@ def features(fit: str = "return None", transform: str = "pass") -> dict[str, str
 HONEST = features()
 # The mean target of a row's grower over all rows of train, its own included.
 ENCODED_ON_ALL_ROWS = features(
-    "whole = files.load_table('train'); return whole.groupby('grower')['sold'].mean()",
+    "whole = files.load_table('train').dropna(subset='sold'); "
+    "return (whole['sold'] == '1').groupby(whole['grower']).mean()",
     "made['encoded'] = table['grower'].map(state).astype('float64')",
 )
 # What became of each tree, which is known for the trees of train alone.
@@ -146,7 +147,7 @@ class Copy:
     note = "copied"
 
     def predict(self, values):
-        return np.where(np.nan_to_num(values[:, 2], nan=4.5) > 4.5, 0.99, 0.01)
+        return np.where(np.nan_to_num(values[:, 2:3], nan=4.5) > 4.5, 0.99, 0.01)
 
 
 def fit(task):
