@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from autokaggle.records import Candidate, Plan, Search
+from autokaggle.records import Candidate, Gain, Plan, Search
 from autokaggle.skills.pipeline.code_checks import check_code
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
 from autokaggle.skills.pipeline.portfolio import (
@@ -92,13 +92,45 @@ def test_each_proposal_is_made_once_also_after_a_resume_with_another_budget(comp
     while (proposal := next_proposal(search)) is not None:
         made.append(proposal)
         on_disk = msgspec.json.decode(msgspec.json.encode(proposal), type=type(proposal))
-        tried = Candidate(id=f"c{len(made):03d}", proposal=on_disk, status="scored")
+        tried = Candidate(id=f"c{len(made):03d}", proposal=on_disk, status="scored", seconds=1000)
         search = msgspec.structs.replace(search, candidates=(*search.candidates, tried))
     assert made == list(propose(plan, profile))
     longer = msgspec.structs.replace(plan, time_budget_seconds=7 * plan.time_budget_seconds)
     assert next_proposal(msgspec.structs.replace(search, plan=longer)) is None
     left = msgspec.structs.replace(search, candidates=(), running=tuple(made[:1]), declined=tuple(made[1:3]))
     assert next_proposal(left) == made[3]
+
+
+def test_features_that_help_beyond_noise_are_used_by_what_follows(competition: SmallCompetition) -> None:
+    search = Search(plan=competition.plan(), profile=competition.profile(), seconds_left=60)
+    made = []
+    while (proposal := next_proposal(search)) is not None:
+        made.append(proposal)
+        gains: tuple[Gain, ...] = ()
+        if proposal.parent:
+            errors = 1.5 if proposal.title.endswith("with counts") else 0.5
+            gains = (Gain(over=proposal.parent, value=0.01, error=0.1, is_noise=True, loss_errors=errors),)
+        done = Candidate(id=f"c{len(made):03d}", proposal=proposal, status="scored", seconds=2.0, gains=gains)
+        search = msgspec.structs.replace(search, candidates=(*search.candidates, done))
+    trials = [proposal for proposal in made if proposal.operator == "improve"]
+    assert {proposal.family for proposal in trials} == {"lightgbm"}
+    assert {proposal.parent for proposal in trials} == {"c002"}
+    assert len(trials) > 3
+    after = made[made.index(trials[-1]) + 1 :]
+    assert {tuple(proposal.config["features"]["blocks"]) for proposal in after} == {("counts",)}
+    assert {"xgboost", "catboost", "linear", "mlp"} <= {proposal.family for proposal in after}
+    assert len({msgspec.json.encode((each.family, each.config)) for each in made}) == len(made)
+
+
+def test_trials_of_features_take_a_quarter_of_the_budget_at_most(competition: SmallCompetition) -> None:
+    plan = msgspec.structs.replace(competition.plan(), time_budget_seconds=60.0)
+    search = Search(plan=plan, profile=competition.profile(), seconds_left=60)
+    spent = 0.0
+    while (proposal := next_proposal(search)) is not None:
+        done = Candidate(id=f"c{len(search.candidates):03d}", proposal=proposal, status="scored", seconds=3.0)
+        spent += 3.0 if proposal.operator == "improve" else 0.0
+        search = msgspec.structs.replace(search, candidates=(*search.candidates, done))
+    assert 0 < spent <= 15
 
 
 def test_without_categories_nothing_is_tried_twice(competition: SmallCompetition) -> None:

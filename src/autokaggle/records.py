@@ -366,12 +366,14 @@ class Gain(Record, frozen=True, kw_only=True):
     ``over`` is an id, or ``ensemble`` for what would have been handed in without the candidate.
 
     ``error`` is the standard error of ``value``; ``is_noise`` says that a gain of this size may well be chance.
+    ``loss_errors`` is the gain of the smooth loss behind the metric, which is steadier, in its standard errors.
     """
 
     over: str
     value: float
     error: float
     is_noise: bool
+    loss_errors: float = 0.0
 
 
 class Candidate(Record, frozen=True, kw_only=True):

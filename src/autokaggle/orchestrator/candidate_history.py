@@ -11,12 +11,14 @@ from pathlib import Path
 
 import msgspec
 
+from autokaggle.orchestrator.best_so_far import best_so_far
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.policy import ENSEMBLE
 from autokaggle.records import Candidate, Gain, Score
-from autokaggle.skills.scoring.comparison import compare
+from autokaggle.skills.scoring.comparison import compare, loss_errors
 from autokaggle.skills.scoring.evaluator import Evaluation
 from autokaggle.skills.scoring.metrics import METRICS
+from autokaggle.skills.scoring.surrogate import Surrogate, make_surrogate
 from autokaggle.storage.artifacts import CandidateFolder
 from autokaggle.storage.records_file import write_atomically
 
@@ -41,7 +43,9 @@ def complete_record(
         write_atomically(folder.changes, changes)
     if evaluation is None:
         return candidate
-    completed = msgspec.structs.replace(candidate, gains=tuple(_gains(candidate, evaluation, others, before, after)))
+    surrogate = make_surrogate(context.plan, best_so_far(context).truth.values[evaluation.rows])
+    gains = tuple(_gains(candidate, evaluation, others, before, after, surrogate))
+    completed = msgspec.structs.replace(candidate, gains=gains)
     context.save_candidate(completed)
     said = "; ".join(say_gain(gain) for gain in completed.gains if gain.over != ENSEMBLE)
     context.journal.tell(
@@ -77,7 +81,12 @@ def best_single(scores: Mapping[str, Score], metric: str) -> str | None:
 
 
 def _gains(
-    candidate: Candidate, evaluation: Evaluation, others: Mapping[str, Evaluation], before: Score, after: Score
+    candidate: Candidate,
+    evaluation: Evaluation,
+    others: Mapping[str, Evaluation],
+    before: Score,
+    after: Score,
+    surrogate: Surrogate,
 ) -> list[Gain]:
     metric = evaluation.score.metric
     leader = best_single({name: other.score for name, other in others.items()}, metric)
@@ -85,7 +94,16 @@ def _gains(
     for name in dict.fromkeys([candidate.proposal.parent, leader]):
         if name is not None and name in others:
             result = compare(evaluation.answers, others[name].answers)
-            found.append(Gain(over=name, value=result.gain, error=result.error, is_noise=result.is_noise))
+            steadier = loss_errors(surrogate, evaluation.oof, others[name].oof)
+            found.append(
+                Gain(
+                    over=name,
+                    value=result.gain,
+                    error=result.error,
+                    is_noise=result.is_noise,
+                    loss_errors=round(steadier, 3),
+                )
+            )
     whole = METRICS[metric].gain(after.mean, before.mean)
     return [*found, Gain(over=ENSEMBLE, value=whole, error=0.0, is_noise=False)]
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from autokaggle.records import DataProfile, Plan, Proposal, Search
-from autokaggle.skills.pipeline.configurations import ENTRIES, FAMILIES, Entry
+from autokaggle.skills.pipeline import feature_gate
+from autokaggle.skills.pipeline.configurations import ENTRIES, FAMILIES, SLOW, Entry
 from autokaggle.skills.pipeline.objective import CLASSIFICATION, QUANTILE_METRIC
 from autokaggle.skills.pipeline.proposals import untried
 
@@ -35,6 +36,10 @@ SECONDS_PER_CELL = 5e-6
 # No candidate may take more than its share of the budget, the first one less: something must come after it.
 FIRST_SHARE = 0.2
 LARGEST_SHARE = 0.25
+# These come first; then further features are tried on the slow LightGBM.
+TOLD = ", categories told by the target"
+GATE_TITLES = (SLOW, f"{SLOW}{TOLD}")
+FIRST = ("LightGBM, quick", "LightGBM, many leaves", SLOW, "Linear", "XGBoost, slow", "CatBoost")
 # The others learn the mean, whatever they are asked for.
 QUANTILE_FAMILIES = ("lightgbm", "xgboost", "catboost")
 # Fits run side by side, one thread each.
@@ -44,8 +49,32 @@ FITS_AT_ONCE = 2
 def next_proposal(search: Search) -> Proposal | None:
     """Return what should be tried next with the packages that are there, None when all was."""
     missing = set(search.missing)
-    ready = (each for each in propose(search.plan, search.profile) if not missing & set(each.requirements))
+    known = [candidate.proposal for candidate in search.candidates] + [*search.running, *search.declined]
+    titles = {proposal.title for proposal in known if proposal.author == "portfolio"}
+    ready = (each for each in _in_order(search) if not missing & set(each.requirements) and each.title not in titles)
     return next(untried(ready, search), None)
+
+
+def _in_order(search: Search) -> Iterator[Proposal]:
+    """Yield the strongest configurations, trials of further features, and everything else with those that helped."""
+    drafts = list(propose(search.plan, search.profile))
+    last_first = max(
+        (place for place, draft in enumerate(drafts[: len(FIRST)]) if draft.title.removesuffix(TOLD) in FIRST),
+        default=-1,
+    )
+    first = drafts[: last_first + 1]
+    yield from first
+    base = next(
+        (each for each in search.candidates if each.status == "scored" and each.proposal.title in GATE_TITLES), None
+    )
+    if base is None:
+        yield from drafts
+        return
+    yield from feature_gate.trials(search, base)
+    helpful = feature_gate.kept(search)
+    if helpful:
+        yield from (feature_gate.with_blocks(draft, helpful) for draft in first[1:])
+    yield from (feature_gate.with_blocks(draft, helpful) for draft in drafts[len(first) :])
 
 
 def requirements(plan: Plan, profile: DataProfile) -> tuple[str, ...]:
@@ -106,7 +135,7 @@ def _proposal(entry: Entry, encode_all: bool, plan: Plan, profile: DataProfile, 
     if encode_all:
         config["features"] = {"target_encode": "all"}
     return Proposal(
-        title=f"{entry.title}, categories told by the target" if encode_all else entry.title,
+        title=f"{entry.title}{TOLD}" if encode_all else entry.title,
         family=entry.family,
         hypothesis=entry.hypothesis,
         config=config,

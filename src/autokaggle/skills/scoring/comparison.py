@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from autokaggle.skills.scoring.answers import Answers
 from autokaggle.skills.scoring.intervals import bootstrap_deviation
+from autokaggle.skills.scoring.surrogate import Surrogate
+
+Floats = npt.NDArray[np.float64]
 
 # A difference of fewer standard errors than this happens by chance too often to count.
 NOISE_ERRORS = 2.0
@@ -38,6 +42,16 @@ class Comparison:
         if self.is_noise:
             return f"inside the noise ({self.gain:+.4g} ± {self.error:.2g})"
         return f"{'better' if self.gain > 0 else 'worse'} by {abs(self.gain):.4g} ± {self.error:.2g}"
+
+
+def loss_errors(surrogate: Surrogate, newer: Floats, older: Floats) -> float:
+    """Return by how many standard errors the newer predictions have the smaller loss, paired by row.
+
+    Both are (n_rows, prediction columns), of the rows of the surrogate.
+    """
+    gains = surrogate.losses(surrogate.evidence(older)) - surrogate.losses(surrogate.evidence(newer))
+    deviation = float(gains.std())
+    return float(gains.mean()) / deviation * float(np.sqrt(len(gains))) if deviation > 0 else 0.0
 
 
 def compare(newer: Answers, older: Answers) -> Comparison:

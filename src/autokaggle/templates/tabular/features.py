@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+import blocks
 import files
 from date_parts import DateParts, looks_like_dates
 from text_parts import TextParts
@@ -52,7 +53,7 @@ def fit(train: Table, test: Table | None = None) -> State:
     for name, kind in kinds.items():
         if name in both.columns and not both[name].isna().all():
             steps += _steps(name, kind, both[name], None if test is None else test[name])
-    return State((*steps, *_amounts(both, steps)))
+    return State((*steps, *_amounts(both, steps), *_blocks(both, steps)))
 
 
 def transform(table: Table, state: State) -> Table:
@@ -63,6 +64,14 @@ def transform(table: Table, state: State) -> Table:
         for label, column in made.items():
             columns[_new_label(label, columns)] = column
     return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
+
+
+def _blocks(table: Table, steps: list[Step]) -> list[Step]:
+    """Return the steps of the blocks that the configuration asks for."""
+    wanted = files.config()["features"].get("blocks", [])
+    numbers = [step.make.name for step in steps if isinstance(step.make, Number)]
+    categories = [step.make.name for step in steps if isinstance(step.make, Category)]
+    return [Step(sources, make) for sources, make in blocks.fit(table, numbers, categories, wanted)]
 
 
 def _new_label(label: str, taken: dict[str, pd.Series]) -> str:

@@ -1,0 +1,99 @@
+"""Which further features are worth having; this file tries each block of them once and keeps what helps.
+
+The same quick model is trained with and without the block, on the same folds: the block is kept when the paired loss of
+rows is better by more than its noise. The runs that are refused stay candidates: they vary the ensemble.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from autokaggle.records import Candidate, DataProfile, Proposal, Search
+
+# The blocks of the template's blocks.py in the order in which they should be tried.
+BLOCKS = {
+    "counts": "How often a value occurs may say more than the value.",
+    "values": "Numbers that recur are names as well: each is told by the target.",
+    "missing": "Which values are absent together may have a reason.",
+    "aggregates": "A number means something beside others of its category.",
+    "bins": "Digits and bins tell how values were written, or made.",
+    "pairs": "Two categories together may say what neither says alone.",
+    "ratios": "Ratios and differences of numbers take trees many cuts to find.",
+    "places": "Distances on the globe cannot be cut out of latitude and longitude.",
+}
+KEPT_ERRORS = 0.7
+# All trials together may take so much of the budget, and one so much.
+SHARE = 0.25
+SHARE_OF_ONE = 0.06
+
+
+def trials(search: Search, base: Candidate) -> Iterator[Proposal]:
+    """Yield a trial of each block that the data have something for, as long as their share of the budget lasts."""
+    budget = search.plan.time_budget_seconds
+    done = {_block_of(candidate.proposal): candidate.seconds for candidate in search.candidates}
+    spent = sum(seconds for block, seconds in done.items() if block)
+    for block, reason in BLOCKS.items():
+        if base.seconds > SHARE_OF_ONE * budget or spent + base.seconds > SHARE * budget:
+            return
+        if block not in done and _has_something(block, search.profile):
+            yield _trial(base, block, reason)
+
+
+def kept(search: Search) -> tuple[str, ...]:
+    """Return the blocks whose trials were better than the model without them, beyond noise."""
+    found = []
+    for candidate in search.candidates:
+        block = _block_of(candidate.proposal)
+        gains = [gain for gain in candidate.gains if gain.over == candidate.proposal.parent]
+        if block and candidate.status == "scored" and any(gain.loss_errors > KEPT_ERRORS for gain in gains):
+            found.append(block)
+    return tuple(found)
+
+
+def with_blocks(proposal: Proposal, blocks: tuple[str, ...]) -> Proposal:
+    """Return the proposal with the blocks besides; as it is when there are none."""
+    if not blocks:
+        return proposal
+    features = {**proposal.config.get("features", {}), "blocks": list(blocks)}
+    return msgspec.structs.replace(
+        proposal, title=f"{proposal.title}, more features", config={**proposal.config, "features": features}
+    )
+
+
+def _trial(base: Candidate, block: str, reason: str) -> Proposal:
+    made = with_blocks(base.proposal, (block,))
+    return msgspec.structs.replace(
+        made,
+        operator="improve",
+        parent=base.id,
+        title=f"{base.proposal.title}, with {block}",
+        hypothesis=reason,
+        expected_seconds=base.seconds,
+    )
+
+
+def _block_of(proposal: Proposal) -> str:
+    """Return which block a proposal is the trial of, "" when it is none."""
+    blocks = proposal.config.get("features", {}).get("blocks", ())
+    is_trial = proposal.author == "portfolio" and proposal.operator == "improve" and len(blocks) == 1
+    return str(blocks[0]) if is_trial else ""
+
+
+def _has_something(block: str, profile: DataProfile) -> bool:
+    columns = [column for column in profile.columns if column.in_train and column.in_test]
+    texts = sum(column.type == "VARCHAR" and column.kind not in ("id", "text") for column in columns)
+    numbers = sum(column.type not in ("VARCHAR", "BOOLEAN", "TIMESTAMP", "DATE") for column in columns)
+    gaps = sum((column.missing or 0) > 0 for column in columns)
+    names = " ".join(column.name.casefold() for column in columns)
+    needed = {
+        "missing": gaps > 1,
+        "aggregates": texts > 0 and numbers > 0,
+        "pairs": texts > 1,
+        "bins": numbers > 0,
+        "values": numbers > 0,
+        "ratios": numbers > 1,
+        "places": "lat" in names and "lon" in names,
+    }
+    return needed.get(block, texts + numbers > 0)
