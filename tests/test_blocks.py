@@ -32,7 +32,7 @@ def orchard() -> pd.DataFrame:
             "latitude": random.uniform(40, 50, 200),
             "longitude": random.uniform(5, 15, 200),
             "variety": random.choice(["gala", "elstar", "boskoop", "topaz"], 200),
-            "soil": random.choice(["clay", "sand", None], 200),
+            "soil": random.choice(["clay", "sand"], 200),
         }
     ).mask(random.random((200, 6)) < 0.1)
 
