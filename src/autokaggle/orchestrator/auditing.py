@@ -10,6 +10,7 @@ import shutil
 import time
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,7 +21,7 @@ from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.sealed_run import sealed_input
 from autokaggle.records import Candidate, Check, Gain
 from autokaggle.skills.pipeline.data_usage import unread_files
-from autokaggle.skills.scoring import audit, feature_checks
+from autokaggle.skills.scoring import audit, data_checks, feature_checks
 from autokaggle.skills.scoring.evaluator import Evaluation
 from autokaggle.skills.scoring.prediction_files import InvalidPredictions, read_predictions
 from autokaggle.skills.scoring.sealed_folds import OOF, TEST, read_fold
@@ -183,6 +184,20 @@ def audit_members(context: RunContext, best: BestSoFar) -> None:
         if reason:
             context.journal.tell("warning", f"{candidate.id} is out: {reason}")
             best.drop(candidate.id)
+
+
+def audit_record(context: RunContext, best: BestSoFar) -> dict[str, Any]:
+    """Return what ``metrics.json`` says of the audit: of the data, and of every candidate that was audited."""
+    split = context.profile.split
+    checks = data_checks.check_data(best.plan, best.truth, best.folds, split, context.folder.tables)
+    audited = {one.id: one for one in context.candidates() if one.audit}
+    published = [member.candidate for member in best.ensemble.members] if best.ensemble else []
+    return {
+        "data": msgspec.to_builtins(checks),
+        "candidates": {name: msgspec.to_builtins(one.audit) for name, one in audited.items()},
+        "not_audited": [name for name in published if name not in audited],
+        "leaking": [name for name, one in audited.items() if one.status == "leaking"],
+    }
 
 
 def _next_unaudited(context: RunContext, best: BestSoFar, audited: set[str]) -> Candidate | None:

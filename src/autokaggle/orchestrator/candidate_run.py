@@ -124,7 +124,8 @@ def _run(
     start = time.monotonic()
     sealed = SealedRun(context, best, folder, environment.folder, start + SHARE_OF_FOLDS * (end - start))
     sealed.carry_out()
-    if sealed.problem and not SCRIPTS_OF_TEMPLATE.isdisjoint(proposal.files) and time.monotonic() < end:
+    is_at_limit = any(step.limit for step in sealed.steps)
+    if sealed.problem and not is_at_limit and not SCRIPTS_OF_TEMPLATE.isdisjoint(proposal.files):
         # Half of what is left is for the audit, by which alone it may count.
         now = time.monotonic()
         shutil.rmtree(folder.output, ignore_errors=True)

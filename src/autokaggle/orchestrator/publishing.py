@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from autokaggle.errors import NoValidSubmission
-from autokaggle.orchestrator.auditing import audit_members
+from autokaggle.orchestrator.auditing import audit_members, audit_record
 from autokaggle.orchestrator.best_so_far import BestSoFar, best_so_far
 from autokaggle.orchestrator.candidate_search import first_proposal
 from autokaggle.orchestrator.context import RunContext
@@ -84,6 +84,7 @@ def _metrics(context: RunContext, best: BestSoFar, facts: SubmissionFacts) -> Me
         metric=score.metric,
         greater_is_better=score.greater_is_better,
         cv={**cv, "constant": best.constant.score.mean},
+        audit=audit_record(context, best),
         candidates=len(context.candidates()),
         ensemble=best.ensemble.members if best.ensemble else (),
         submission=facts,

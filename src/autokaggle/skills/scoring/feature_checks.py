@@ -78,7 +78,8 @@ def check_features(plan: Plan, truth: Truth, output: Path) -> Check:
     gifts = []
     for name, values in features.items():
         power = max(
-            _power(plan, target, values[known], goal) for target, goal in zip(plan.target_columns, goals.T, strict=True)
+            power_of(plan, target, values[known], goal)
+            for target, goal in zip(plan.target_columns, goals.T, strict=True)
         )
         if power < A_LOT:
             continue
@@ -112,7 +113,7 @@ def _read_features(
     return {name[len(PREFIX) :]: np.ma.filled(found[name], np.nan) for name in names}, rows, is_test
 
 
-def _power(plan: Plan, target: str, values: Floats, goal: Floats) -> float:
+def power_of(plan: Plan, target: str, values: Floats, goal: Floats) -> float:
     """Return how far the values alone order the rows as the target does (Somers' D), whichever way round.
 
     Of several classes that which is told best counts.
