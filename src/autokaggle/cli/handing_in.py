@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 @flags.as_json
 @click.pass_obj
 def submit(program: Program, /, run: str, message: str, wait: bool, runs_dir: Path | None) -> None:
-    """Hand a run's submission in to Kaggle."""
+    """Hand a run's submission in to Kaggle.
+
+    To a competition that takes notebooks only, it pushes the run's notebook as a private one, waits until Kaggle has
+    run it, and hands in what it wrote.
+    """
     folder = program.find_run(run, runs_dir)
     sent = hand_in(program, folder, program.settings(runs_dir), message=message, wait=wait)
     program.answer(sent_text(sent), {"run_id": folder.id, **sent_facts(sent)})
@@ -64,7 +68,7 @@ def hand_in(program: Program, folder: RunFolder, settings: Settings, *, message:
     """
     from autokaggle.cli.demo import refuse_demo
     from autokaggle.cli.progress import shown_progress
-    from autokaggle.orchestrator.handing_in import send, wait_for_score
+    from autokaggle.orchestrator.handing_in import notebook_to_send, send, wait_for_score
     from autokaggle.orchestrator.kaggle_account import open_kaggle
     from autokaggle.storage.run_folders import read_run
 
@@ -78,7 +82,8 @@ def hand_in(program: Program, folder: RunFolder, settings: Settings, *, message:
         limits = client.limits(run.slug)
         if limits.left_today is not None:
             program.tell(f"{limits.left_today} submissions to {run.slug} are left today.")
-        sent = send(client, run, folder.submission, message, keep, on_progress)
+        notebook = notebook_to_send(folder, settings)
+        sent = send(client, run, folder.submission, message, keep, on_progress, notebook=notebook)
         program.tell(f"Submission {sent.ref} is handed in.")
         if wait:
             sent = wait_for_score(client, run, sent, keep, on_progress)

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from autokaggle.config import Settings
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.journal import progress_listener
 from autokaggle.orchestrator.kaggle_account import open_kaggle
-from autokaggle.records import Progress, Run, SentSubmission
+from autokaggle.records import Competition, Progress, Run, SentSubmission
+from autokaggle.storage.artifacts import RunFolder
+from autokaggle.storage.records_file import read_record
 
 if TYPE_CHECKING:
     from autokaggle.skills.competition.kaggle_client import KaggleClient
@@ -47,20 +50,30 @@ def hand_in_stage(context: RunContext) -> str:
         run = context.run
         sent = next((known for known in reversed(run.sent) if known.ref != UNCONFIRMED), None)
         if sent is None:
-            sent = send(client, run, context.folder.submission, run.options.message, keep, report)
+            notebook = notebook_to_send(context.folder, context.settings)
+            message = run.options.message
+            sent = send(client, run, context.folder.submission, message, keep, report, notebook=notebook)
         if sent.status == "pending":
             sent = wait_for_score(client, run, sent, keep, report)
     return say(sent)
 
 
 def send(
-    client: KaggleClient, run: Run, submission: Path, message: str, keep: Keep, on_progress: OnProgress
+    client: KaggleClient,
+    run: Run,
+    submission: Path,
+    message: str,
+    keep: Keep,
+    on_progress: OnProgress,
+    *,
+    notebook: str | None = None,
 ) -> SentSubmission:
-    """Hand in the file; without a message, the run and its score describe it.
+    """Hand in the file, or what Kaggle makes of ``notebook``; without a message, run and score describe it.
 
     ``keep`` records the description, which is unique, before anything is sent: after a kill or a lost answer, the next
     process asks Kaggle whether that one came through.
     """
+    from autokaggle.skills.competition.notebooks import notebook_title
     from autokaggle.skills.competition.sending import unique_description
 
     unconfirmed = next((known for known in run.sent if known.ref == UNCONFIRMED), None)
@@ -70,9 +83,25 @@ def send(
     score = f" cv {run.ensemble.score.mean:.5f}" if run.ensemble else ""
     description = unconfirmed.description if unconfirmed else unique_description(message or f"{run.id}{score}")
     keep(SentSubmission(ref=UNCONFIRMED, description=description))
-    sent = client.submit(run.slug, submission, message, on_progress, description=description)
+    if notebook is None:
+        sent = client.submit(run.slug, submission, message, on_progress, description=description)
+    else:
+        title = notebook_title(run.id)
+        sent = client.submit_notebook(run.slug, title, notebook, on_progress, description=description)
     keep(sent)
     return sent
+
+
+def notebook_to_send(folder: RunFolder, settings: Settings) -> str | None:
+    """Return the run's notebook where the competition takes nothing else, None where it takes files."""
+    known = folder.competition
+    if not known.is_file() or not read_record(known, Competition).is_code_competition:
+        return None
+    from autokaggle.orchestrator.exporting import make_bundle
+    from autokaggle.orchestrator.reopening import reopen_run
+    from autokaggle.skills.export.notebook import write_notebook
+
+    return write_notebook(make_bundle(reopen_run(folder, settings))).decode()
 
 
 def wait_for_score(

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from autokaggle.practice.calls import Call
 from autokaggle.practice.faults import Faults
 from autokaggle.practice.grader import SCORE_DECIMALS
 from autokaggle.practice.hosted_competition import HostedCompetition
+from autokaggle.practice.notebook_service import NotebookService
 from autokaggle.practice.object_storage import ObjectStorage
 from autokaggle.practice.replies import Refusal, Reply, json_reply
 from autokaggle.practice.submission_desk import Standing, Submission, SubmissionDesk
@@ -28,32 +29,6 @@ PARTICIPATE_DENIED = "Permission 'competitions.participate' was denied"
 GET_DENIED = "Permission 'competitions.get' was denied"
 
 
-@dataclass(frozen=True)
-class Call:
-    """One API call: who makes it, its fields, the path it came by, and the host that its links should name."""
-
-    username: str
-    fields: Mapping[str, Any]
-    path: str
-    storage_host: str
-
-    def text(self, name: str) -> str:
-        return str(self.fields.get(name) or "")
-
-    def number(self, name: str, default: int = 0) -> int:
-        """Return a field that must be a whole number.
-
-        Raises:
-            Refusal: 400, it is none.
-        """
-        value = self.fields.get(name)
-        if value is None:
-            return default
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise Refusal(400, f"{name} must be a whole number")
-        return value
-
-
 class CompetitionService:
     """Answers CompetitionApiService; ``methods`` names what it knows."""
 
@@ -64,12 +39,14 @@ class CompetitionService:
         slots: UploadSlots,
         desk: SubmissionDesk,
         faults: Faults,
+        notebooks: NotebookService,
     ) -> None:
         self._competitions = competitions
         self._storage = storage
         self._slots = slots
         self._desk = desk
         self._faults = faults
+        self._notebooks = notebooks
         self.methods: dict[str, Callable[[Call], Reply]] = {
             "ListCompetitions": self._list_competitions,
             "GetCompetition": self._get_competition,
@@ -80,6 +57,7 @@ class CompetitionService:
             "DownloadDataFiles": self._download_archive,
             "StartSubmissionUpload": self._start_upload,
             "CreateSubmission": self._create_submission,
+            "CreateCodeSubmission": self._create_code_submission,
             "GetSubmission": self._get_submission,
             "ListSubmissions": self._list_submissions,
             "GetSubmissionLimits": self._get_limits,
@@ -153,6 +131,21 @@ class CompetitionService:
         if competition.settings.get("isKernelsSubmissionsOnly"):
             raise Refusal(400, "This competition only accepts submissions from notebooks")
         slot = self._slots.take(call.username, call.text("blobFileTokens"))
+        submission = self._desk.hand_in(competition, slot, call.text("submissionDescription"), call.path)
+        return json_reply({"message": f"Successfully submitted to {competition.title}", "ref": submission.reference})
+
+    def _create_code_submission(self, call: Call) -> Reply:
+        competition = self._competition(call)
+        self._require_rules(competition, call, PARTICIPATE_DENIED)
+        if competition.settings.get("submissionsDisabled"):
+            raise Refusal(400, "Submissions are disabled for this competition")
+        notebook = self._notebooks.find(call.text("kernelOwner"), call.text("kernelSlug"))
+        if notebook.owner != call.username or notebook.version != call.number("kernelVersion"):
+            raise Refusal(404, "The notebook's version was not found")
+        if notebook.status != "COMPLETE" or competition.slug not in notebook.competitions:
+            raise Refusal(400, "The notebook's version has no output for this competition")
+        slot = self._slots.open(call.username, call.text("fileName"), len(notebook.submission))
+        slot.content.extend(notebook.submission)
         submission = self._desk.hand_in(competition, slot, call.text("submissionDescription"), call.path)
         return json_reply({"message": f"Successfully submitted to {competition.title}", "ref": submission.reference})
 

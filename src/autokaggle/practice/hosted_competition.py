@@ -64,6 +64,11 @@ class HostedCompetition:
         return f"https://www.kaggle.com/competitions/{self.slug}"
 
     @property
+    def data(self) -> Path:
+        """The folder of the data files."""
+        return self.solution.parents[1] / "data"
+
+    @property
     def metric(self) -> str:
         return str(self.settings.get("evaluationMetric") or "")
 

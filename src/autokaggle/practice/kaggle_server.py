@@ -23,10 +23,12 @@ from typing import Any, Literal, Self
 import msgspec
 
 from autokaggle.practice.accounts import Accounts
-from autokaggle.practice.competition_service import Call, CompetitionService
+from autokaggle.practice.calls import Call
+from autokaggle.practice.competition_service import CompetitionService
 from autokaggle.practice.faults import Faults
 from autokaggle.practice.hosted_competition import read_competitions
 from autokaggle.practice.loopback_http import LOOPBACK, LoopbackServer
+from autokaggle.practice.notebook_service import NotebookService, RunNotebook
 from autokaggle.practice.object_storage import STORAGE_PREFIX, ObjectStorage
 from autokaggle.practice.replies import Delivery, Refusal, Reply, Voice, json_reply, refusal_reply
 from autokaggle.practice.request_log import Request, RequestLog
@@ -36,6 +38,7 @@ from autokaggle.practice.upload_slots import UPLOAD_PREFIX, UploadSlots
 
 API_PREFIXES = ("/api/v1/", "/v1/")
 COMPETITIONS = "competitions.CompetitionApiService"
+NOTEBOOKS = "kernels.KernelsApiService"
 INTROSPECT = "security.OAuthService/IntrospectToken"
 GENERATE = "users.AccountService/GenerateAccessToken"
 
@@ -47,7 +50,8 @@ class PracticeKaggle:
     """Serve the competitions in ``folder`` (see ``hosted_competition``) while the context is open.
 
     ``scoring_seconds`` is how long a submission stays PENDING, ``link_seconds`` how long a download link is good for,
-    ``error_envelope`` in which of Kaggle's two shapes errors are worded.
+    ``error_envelope`` in which of Kaggle's two shapes errors are worded. ``run_notebook`` runs the notebooks that are
+    pushed; without it each of them fails.
 
     Raises:
         ValueError: the folder holds no competition, or one that cannot be read.
@@ -61,6 +65,7 @@ class PracticeKaggle:
         scoring_seconds: float = 0.0,
         link_seconds: float = 900.0,
         error_envelope: Literal["flat", "nested"] = "nested",
+        run_notebook: RunNotebook | None = None,
     ) -> None:
         competitions = read_competitions(folder)
         self.error_envelope: Literal["flat", "nested"] = error_envelope
@@ -71,7 +76,9 @@ class PracticeKaggle:
         self._storage = ObjectStorage(competitions, SignedLinks(link_seconds), self.faults, Path(self._scratch.name))
         self._slots = UploadSlots()
         desk = SubmissionDesk(self.faults, scoring_seconds)
-        self._service = CompetitionService(competitions, self._storage, self._slots, desk, self.faults)
+        notebooks = NotebookService(competitions, run_notebook)
+        service = CompetitionService(competitions, self._storage, self._slots, desk, self.faults, notebooks)
+        self._methods = {COMPETITIONS: service.methods, NOTEBOOKS: notebooks.methods}
         self._http = LoopbackServer(self._answer, port=port, accepted_bytes=self._accepted_bytes)
 
     def __enter__(self) -> Self:
@@ -148,10 +155,10 @@ class PracticeKaggle:
             return json_reply(self._accounts.generate_access_token(fields))
         username = self._accounts.identify(request.authorization)
         service, _, method = name.partition("/")
-        if service != COMPETITIONS or method not in self._service.methods:
+        if method not in self._methods.get(service, {}):
             raise Refusal(404, "NotFound")
         storage_host = f"http://{STORAGE_HOST}:{self._http.port}"
-        return self._service.methods[method](Call(username, fields, request.path, storage_host))
+        return self._methods[service][method](Call(username, fields, request.path, storage_host))
 
     def _delivered(self, reply: Reply, path: str) -> Reply:
         """Return ``reply`` with the delivery that faults ask for."""

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from autokaggle.errors import AutoKaggleError
+from autokaggle.errors import ActionNeeded, AutoKaggleError
 from autokaggle.records import Competition, MetricFinding, Record, SentSubmission, SubmissionLimits
-from autokaggle.skills.competition import sending
+from autokaggle.skills.competition import notebooks, sending
 from autokaggle.skills.competition.credentials import Credentials
 from autokaggle.skills.competition.download import download
 from autokaggle.skills.competition.meter import OnProgress
@@ -220,6 +220,37 @@ class KaggleClient:
         token = sending.upload(self._api, self._transport, slug, file, on_progress)
         ref = sending.create(self._api, self._transport.retry, slug, token, description)
         return SentSubmission(ref=ref, description=description)
+
+    def submit_notebook(
+        self,
+        slug: str,
+        title: str,
+        source: str,
+        on_progress: OnProgress = lambda progress: None,
+        *,
+        description: str,
+        timeout_seconds: float = notebooks.LONGEST_RUN_SECONDS,
+    ) -> SentSubmission:
+        """Push a notebook, wait until Kaggle has run it, and hand in what it wrote; the score comes later.
+
+        Called again with the same title, it goes on with the notebook that was pushed before.
+
+        Raises:
+            NoValidSubmission: the notebook failed on Kaggle.
+            ActionNeeded: no submission is left today, or the rules are not accepted.
+        """
+        from kagglesdk.kernels.services.kernels_api_service import KernelsApiClient
+
+        sending.refuse_without_submissions(self.competition(slug), self.limits(slug))
+        owner = self.account()
+        if not owner:
+            raise ActionNeeded(
+                "Kaggle does not say whose credentials these are.", "Set KAGGLE_USERNAME and KAGGLE_KEY."
+            )
+        kernels = KernelsApiClient(self._transport)
+        pushed = notebooks.push(kernels, owner, slug, title, source)
+        notebooks.wait_until_run(kernels, pushed, on_progress, timeout_seconds)
+        return SentSubmission(ref=notebooks.create(self._api, slug, pushed, description), description=description)
 
     def submission(self, ref: int) -> SentSubmission:
         """Return one submission as Kaggle knows it now."""

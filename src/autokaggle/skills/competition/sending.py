@@ -42,8 +42,18 @@ def refuse_what_kaggle_would(competition: Competition, limits: SubmissionLimits)
     if competition.is_code_competition:
         raise CompetitionUnusable(
             f"{competition.slug} takes submissions only from Kaggle notebooks, no files.",
-            "`autokaggle export RUN --format notebook` makes a notebook of a run to submit there.",
+            "`autokaggle submit RUN` pushes a run's notebook; `autokaggle export RUN` writes it.",
         )
+    refuse_without_submissions(competition, limits)
+
+
+def refuse_without_submissions(competition: Competition, limits: SubmissionLimits) -> None:
+    """Refuse what no submission of any kind can be made to now.
+
+    Raises:
+        CompetitionUnusable: submissions are disabled.
+        ActionNeeded: none is left today.
+    """
     if competition.submissions_disabled:
         raise CompetitionUnusable(
             f"{competition.slug} takes no submissions.", "The file stays in the run folder as output/submission.csv."
