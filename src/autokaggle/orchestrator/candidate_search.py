@@ -6,6 +6,7 @@ expected gain per second. What is left of the budget at the end is for the ensem
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from itertools import count
 
@@ -16,8 +17,10 @@ from autokaggle.orchestrator.best_so_far import BestSoFar, best_so_far
 from autokaggle.orchestrator.candidate_history import complete_record
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.crew import Crew, Outcome
+from autokaggle.orchestrator.model_proposer import ModelProposer
 from autokaggle.orchestrator.policy import SHORTEST_SECONDS, Policy, candidates_at_once, learn_again
 from autokaggle.orchestrator.run_environment import RunEnvironments
+from autokaggle.orchestrator.talking import open_gate
 from autokaggle.plugins.extensions import Proposer
 from autokaggle.records import Candidate, Proposal, Search
 from autokaggle.skills.pipeline.proposals import identity, known_in
@@ -43,6 +46,7 @@ def search(context: RunContext) -> str:
         return "no environment, so no candidate"
     searching = CandidateSearch(context, best, environments)
     searching.carry_out()
+    shutil.rmtree(context.folder.trial, ignore_errors=True)
     tried, scored = len(searching.finished), len(best.evaluations)
     return f"{tried} candidates tried, {scored} scored; {best.plan.metric} {best.score.mean:.5g}"
 
@@ -102,6 +106,7 @@ class CandidateSearch:
         # A run of so many candidates is to be the same each time: results come in one order only.
         size = 1 if self.most is not None else candidates_at_once(available_cores(), machine_memory_bytes())
         self.crew = Crew(context, best, size)
+        self.model = self._open_model()
         self.policy = Policy(is_repeatable=self.most is not None)
         learn_again(self.policy, self.finished, best.as_share)
 
@@ -123,10 +128,20 @@ class CandidateSearch:
         budget = self.context.budget
         return budget.left_for_search_seconds <= 0 and budget.left_seconds < budget.reserved_seconds - GRACE_SECONDS
 
+    def _open_model(self) -> ModelProposer | None:
+        """Let the run's language model propose as well, if it has one."""
+        gate = open_gate(self.context)
+        if gate is None:
+            return None
+        proposer = ModelProposer(self.context, gate, lambda: self.environments.current, self.crew.wake)
+        self.proposers = [*self.proposers, proposer]
+        return proposer
+
     def _is_something_coming(self) -> bool:
         """Say whether waiting may bring more to start."""
         is_time = self.context.budget.left_for_search_seconds >= SHORTEST_SECONDS
-        return is_time and not self._is_enough() and self.environments.is_building
+        is_coming = self.environments.is_building or (self.model is not None and self.model.is_thinking)
+        return is_time and not self._is_enough() and is_coming
 
     def _fill(self) -> None:
         """Start candidates as long as there are room, time and proposals."""
@@ -135,6 +150,8 @@ class CandidateSearch:
             if seconds < SHORTEST_SECONDS:
                 return
             self.environments.take()
+            if self.model is not None and self.most is not None:
+                self.model.settle(seconds)
             is_first = not self.finished and not self.crew.working
             found = list(offers(self.proposers, self._state(seconds)))
             proposal = (found[0] if is_first else self.policy.choose(found)) if found else None

@@ -217,6 +217,11 @@ class RunFolder:
         """The input in which the labels of one fold are nowhere."""
         return self.sealed / f"fold{fold}"
 
+    @property
+    def trial(self) -> Path:
+        """Where code is tried on few rows before it may run; nothing there outlives the search."""
+        return self.path / "trial"
+
     # output/
     @property
     def output(self) -> Path:

@@ -59,10 +59,14 @@ class Counsel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class CodeAnswer:
-    """One json block and one python block."""
+    """One json block, and the python blocks in their order: one, or as many as were asked for."""
 
     meta: dict[str, Any]
-    code: str
+    codes: tuple[str, ...]
+
+    @property
+    def code(self) -> str:
+        return self.codes[0]
 
 
 def json_form(kind: type) -> dict[str, Any]:
@@ -107,22 +111,21 @@ def read_counsel(text: str) -> Counsel:
     )
 
 
-def read_code_answer(text: str) -> CodeAnswer:
-    """Read one json block and one python block; what stands before them is ignored.
+def read_code_answer(text: str, files: int = 1) -> CodeAnswer:
+    """Read one json block and as many python blocks as ``files``; what stands before them is ignored.
 
     Raises:
         MalformedAnswer: there are more or fewer, or the json block is no object.
     """
     blocks = [(language.lower(), body) for language, body in FENCE.findall(text)]
     metas = [body for language, body in blocks if language == "json"]
-    codes = [body for language, body in blocks if language in ("python", "py", "python3")]
-    if len(metas) != 1 or len(codes) != 1:
-        raise MalformedAnswer(
-            f"Found {len(metas)} json and {len(codes)} python blocks; send exactly one of each, nothing after."
-        )
-    if not codes[0].strip():
+    codes = tuple(body for language, body in blocks if language in ("python", "py", "python3"))
+    if len(metas) != 1 or len(codes) != files:
+        wanted = "exactly one of each" if files == 1 else f"one json block and {files} python blocks"
+        raise MalformedAnswer(f"Found {len(metas)} json and {len(codes)} python blocks; send {wanted}, nothing after.")
+    if not all(code.strip() for code in codes):
         raise MalformedAnswer("The python block is empty.")
-    return CodeAnswer(_json_object(metas[0]), codes[0])
+    return CodeAnswer(_json_object(metas[0]), codes)
 
 
 def partial_reply(text: str) -> str:

@@ -96,6 +96,15 @@ def read_wording(operation: str, profile: DataProfile, folders: Sequence[Path] =
     )
 
 
+def read_text(name: str, folders: Sequence[Path] = ()) -> str:
+    """Read a text that goes into prompts as it is.
+
+    Raises:
+        UsageError: there is no such file, or it is malformed.
+    """
+    return _read(name, folders).text
+
+
 def _ours(name: str) -> bool:
     return (OURS / f"{name}.md").is_file()
 

@@ -19,7 +19,7 @@ from autokaggle.skills.dialogue.spending import count_tokens
 # Earlier turns of a talk beyond this are left out, the oldest first, but for the opening.
 MOST_HISTORY_TOKENS = 12_000
 # Sections that depend on the moment; they are left out when the caller gives none.
-CALLERS_SECTIONS = ("person", "interface", "parent", "ledger", "idea", "error")
+CALLERS_SECTIONS = ("person", "interface", "parent", "other", "ablation", "ledger", "idea", "error")
 # Code is answered as text: models write worse code inside JSON.
 FORMS: dict[str, Mapping[str, Any] | None] = {"counsel": json_form(Counsel), "review": REVIEW_FORM, "code": None}
 
