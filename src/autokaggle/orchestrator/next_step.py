@@ -74,7 +74,7 @@ class History:
 
 
 def next_step(search: Search, dropped: Sequence[Step]) -> Step | None:
-    """Return the next request: repair what failed, else draft, then improve, and now and then fuse; None for nothing."""
+    """Return the next request: repair what failed, else draft, then improve, now and then fuse; None for nothing."""
     history = History(search, dropped)
     for one in reversed(history.finished):
         is_open = one.status == "failed" and not history.has_tried("debug", one.id)
