@@ -9,14 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from autokaggle.orchestrator.candidate_search import CandidateSearch
 from autokaggle.orchestrator.model_proposer import ModelProposer
-from autokaggle.records import Candidate, Event, PromptCall, Proposal
+from autokaggle.records import Candidate, PromptCall, Proposal
 from autokaggle.skills.sandbox.environment import Environment
-from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from tests.judged_run import HERE, JudgedRun, judged_run, orchard
 from tests.model_server import Reply
@@ -51,11 +49,6 @@ def searching(tmp_path: Path, server: Coder, **options: Any) -> Iterator[tuple[J
         yield judged, CandidateSearch(judged.context, judged.best, HereAtOnce())  # type: ignore[arg-type]
 
 
-def told(folder: RunFolder, kind: str) -> list[Event]:
-    events = [msgspec.json.decode(line, type=Event) for line in folder.events.read_bytes().splitlines()]
-    return [event for event in events if event.kind == kind]
-
-
 def by_model(judged: JudgedRun) -> list[Candidate]:
     return [one for one in judged.context.candidates() if one.proposal.author == "model"]
 
@@ -83,7 +76,7 @@ def test_a_model_drafts_fails_is_debugged_improves_and_fuses(tmp_path: Path) -> 
         assert any("no column 'heigh'; did you mean 'height'?" in text for text in asked_again)
         assert any("depends on other rows" in text for text in asked_again)
         assert any("same as an earlier attempt" in text for text in asked_again)
-        assert [event for event in told(folder, "candidate_weighed") if event.fields["candidate"] == repaired.id]
+        assert repaired.gains
 
 
 def test_a_draft_is_checked_tried_and_offered(tmp_path: Path) -> None:

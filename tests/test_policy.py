@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from autokaggle.orchestrator.policy import FIRST_GUESS, GIBIBYTE, Policy, candidates_at_once, learn_again
-from autokaggle.records import Candidate, Gain, Proposal
+from autokaggle.orchestrator.policy import FIRST_GUESS, GIBIBYTE, Policy, candidates_at_once
+from autokaggle.records import Candidate, Proposal
 
 
 def proposal(
@@ -17,8 +17,7 @@ def proposal(
 
 
 def done(tried: Proposal, seconds: float, status: Any = "scored", gain: float = 0.0) -> Candidate:
-    gains = (Gain(over="ensemble", value=gain, error=0.0, is_noise=False),) if gain else ()
-    return Candidate(id="c001", proposal=tried, status=status, seconds=seconds, gains=gains)
+    return Candidate(id="c001", proposal=tried, status=status, seconds=seconds, ensemble_gain=gain)
 
 
 @pytest.mark.parametrize(("cores", "gigabytes", "at_once"), [(1, 8, 1), (2, 8, 1), (8, 64, 4), (64, 8, 4), (5, 1, 1)])
@@ -34,7 +33,7 @@ def test_before_anything_is_known_the_quicker_offer_is_chosen() -> None:
 def test_a_proposer_whose_candidates_gain_is_preferred_and_one_whose_do_not_falls_back() -> None:
     policy = Policy()
     for _ in range(3):
-        policy.learn(done(proposal("model"), 10.0), share=0.05)
+        policy.learn(done(proposal("model"), 10.0, gain=0.05))
         policy.learn(done(proposal("portfolio", "linear"), 10.0))
     offers = [proposal("portfolio", "linear"), proposal("model")]
     assert policy.choose(offers) is offers[1]
@@ -76,11 +75,9 @@ def test_code_of_others_may_not_take_the_whole_budget() -> None:
     assert policy.most_seconds(proposal("plugin", seconds=5.0), left=8, total=100) == 8
 
 
-def test_a_resumed_search_knows_what_the_first_process_learned() -> None:
-    candidates = [done(proposal("model"), 12.0, gain=0.5), done(proposal(), 30.0), done(proposal(), 1.0, "failed")]
-    first, resumed = Policy(), Policy()
-    for candidate, share in zip(candidates, (0.05, 0.0, 0.0), strict=True):
-        first.learn(candidate, share)
-    learn_again(resumed, candidates, lambda gain: gain / 10)
-    assert resumed == first
-    assert resumed.kinds["model", "draft"].expected_gain > FIRST_GUESS
+def test_gains_raise_what_is_expected_of_a_kind_and_failures_lower_it() -> None:
+    policy = Policy()
+    policy.learn(done(proposal("model"), 12.0, gain=0.05))
+    assert policy.kinds["model", "draft"].expected_gain > FIRST_GUESS
+    policy.learn(done(proposal("plugin"), 1.0, "failed"))
+    assert policy.kinds["plugin", "draft"].expected_gain < FIRST_GUESS

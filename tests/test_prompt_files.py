@@ -25,7 +25,7 @@ from autokaggle.skills.dialogue.spending import Price, Spending, count_tokens
 from autokaggle.storage.artifacts import RunFolder
 from tests import dialogue_facts as facts
 
-OPERATIONS = ("understand", "chat", "decide", "draft", "improve", "debug", "review")
+OPERATIONS = ("understand", "chat", "decide", "draft", "pipeline", "improve", "debug", "fuse", "review")
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -361,9 +361,7 @@ class Check(Record, frozen=True, kw_only=True):
 
 
 class Gain(Record, frozen=True, kw_only=True):
-    """How much better a candidate scores than ``over`` on the same rows; negative when worse.
-
-    ``over`` is an id, or ``ensemble`` for what would have been handed in without the candidate.
+    """How much better a candidate scores than ``over`` (an id) on the same rows; negative when worse.
 
     ``error`` is the standard error of ``value``; ``is_noise`` says that a gain of this size may well be chance.
     ``loss_errors`` is the gain of the smooth loss behind the metric, which is steadier, in its standard errors.
@@ -377,10 +375,11 @@ class Gain(Record, frozen=True, kw_only=True):
 
 
 class Candidate(Record, frozen=True, kw_only=True):
-    """One proposal and what came of it; ``gains`` are over its parent, the best single one before it, and the ensemble.
+    """One proposal and what came of it; ``gains`` are over its parent, and over the best single one before it.
 
     ``sealing`` says what the code saw of the labels that it was scored on: nothing (*sealed*: one run per fold), or all
     of them, since it was written here (*open*) or cannot be sealed (*unsealed*: it counts only by the audit).
+    ``ensemble_gain`` is the share by which it lowered the loss of what would be handed in.
     """
 
     version: int = 1
@@ -395,6 +394,7 @@ class Candidate(Record, frozen=True, kw_only=True):
     verdict: str = ""
     code_sha256: str = ""
     gains: tuple[Gain, ...] = ()
+    ensemble_gain: float = 0.0
     audit: tuple[Check, ...] = ()
 
 

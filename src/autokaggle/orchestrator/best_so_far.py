@@ -11,10 +11,11 @@ import threading
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.records import Candidate, Ensemble, Gain, Score, SubmissionFacts
 from autokaggle.skills.scoring import evaluator, folds
-from autokaggle.skills.scoring.comparison import compare
+from autokaggle.skills.scoring.comparison import compare, loss_errors
 from autokaggle.skills.scoring.ensemble import Blend, build_ensemble
 from autokaggle.skills.scoring.evaluator import Evaluation, InvalidPredictions
 from autokaggle.skills.scoring.metrics import find_metric
+from autokaggle.skills.scoring.surrogate import Surrogate, make_surrogate
 from autokaggle.skills.submission.writer import write_submission
 from autokaggle.storage.artifacts import CandidateFolder
 from autokaggle.templates.tabular.decision import decide
@@ -49,10 +50,10 @@ class BestSoFar:
     def ensemble(self) -> Ensemble | None:
         return self.blend.ensemble if self.blend else None
 
-    def as_share(self, gain: float) -> float:
-        """Return a gain as a share of the way from the best constant answer to the best so far."""
-        way = abs(self.score.mean - self.constant.score.mean)
-        return gain / way if way > 0 else float(gain > 0)
+    @property
+    def loss(self) -> float | None:
+        """The honest loss of what would be handed in now; None before any candidate."""
+        return self.blend.loss if self.blend else None
 
     def evaluate(self, folder: CandidateFolder) -> Evaluation:
         """Score what a candidate wrote.
@@ -113,7 +114,8 @@ class BestSoFar:
         if known:
             names = list(known)
             over.append(names[metric.best([known[name].score.mean for name in names])])
-        return tuple(_gain(name, evaluation, known[name]) for name in dict.fromkeys(over))
+        surrogate = make_surrogate(self.plan, self.truth.values[evaluation.rows])
+        return tuple(_gain(name, evaluation, known[name], surrogate) for name in dict.fromkeys(over))
 
     def _take_better(self, blend: Blend) -> bool:
         """Keep the blend if it is better than what would be handed in now, the constant answer included.
@@ -144,9 +146,15 @@ class BestSoFar:
         return members[0].candidate if len(members) == 1 else "ensemble"
 
 
-def _gain(over: str, newer: Evaluation, older: Evaluation) -> Gain:
+def _gain(over: str, newer: Evaluation, older: Evaluation, surrogate: Surrogate) -> Gain:
     found = compare(newer.answers, older.answers)
-    return Gain(over=over, value=found.gain, error=found.error, is_noise=found.is_noise)
+    return Gain(
+        over=over,
+        value=found.gain,
+        error=found.error,
+        is_noise=found.is_noise,
+        loss_errors=round(loss_errors(surrogate, newer.oof, older.oof), 3),
+    )
 
 
 def best_so_far(context: RunContext) -> BestSoFar:

@@ -14,11 +14,11 @@ import msgspec
 
 from autokaggle.errors import AutoKaggleError, OutsideWorldError
 from autokaggle.orchestrator.best_so_far import BestSoFar, best_so_far
-from autokaggle.orchestrator.candidate_history import complete_record
+from autokaggle.orchestrator.candidate_history import keep_changes
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.crew import Crew, Outcome
 from autokaggle.orchestrator.model_proposer import ModelProposer
-from autokaggle.orchestrator.policy import SHORTEST_SECONDS, Policy, candidates_at_once, learn_again
+from autokaggle.orchestrator.policy import SHORTEST_SECONDS, Policy, candidates_at_once
 from autokaggle.orchestrator.run_environment import RunEnvironments
 from autokaggle.orchestrator.talking import open_gate
 from autokaggle.plugins.extensions import Proposer
@@ -108,7 +108,8 @@ class CandidateSearch:
         self.crew = Crew(context, best, size)
         self.model = self._open_model()
         self.policy = Policy(is_repeatable=self.most is not None)
-        learn_again(self.policy, self.finished, best.as_share)
+        for candidate in self.finished:
+            self.policy.learn(candidate)
 
     def carry_out(self) -> None:
         """Start candidates and take in what they found until there is nothing more to start."""
@@ -190,15 +191,17 @@ class CandidateSearch:
 
     def _weigh(self, outcome: Outcome) -> None:
         """Hand in what is best now, and record what the candidate gained."""
-        before = self.best.score
-        others = dict(self.best.evaluations)
+        candidate = outcome.candidate
+        keep_changes(self.context, candidate)
         if outcome.evaluation is not None:
-            self.best.add(outcome.candidate, outcome.evaluation)
-        candidate = complete_record(
-            self.context, outcome.candidate, outcome.evaluation, others, before, self.best.score
-        )
-        self.finished[self.finished.index(outcome.candidate)] = candidate
-        learn_again(self.policy, [candidate], self.best.as_share)
+            before = self.best.loss
+            self.best.add(candidate, outcome.evaluation)
+            after = self.best.loss
+            if before and after is not None and after < before:
+                candidate = msgspec.structs.replace(candidate, ensemble_gain=round((before - after) / before, 6))
+                self.context.save_candidate(candidate)
+                self.finished[self.finished.index(outcome.candidate)] = candidate
+        self.policy.learn(candidate)
         if self.most is None:
             self.environments.build_rest()
 

@@ -192,9 +192,8 @@ class ModelProposer:
         brief, program = talking.make_brief(self._context), self._program(best)
         review = ask_for_review(self._gate, brief, program, folders=folders, timeout_seconds=self._patience())
         found = [f"line {each.line}, `{each.code.strip()}`: {each.effect}" for each in review.findings]
-        self._context.journal.tell(
-            "candidate_reviewed", "; ".join(found), candidate=best.id, verdict=review.verdict, findings=len(found)
-        )
+        said = ": ".join([f"Reviewed {best.id} for leakage: {review.verdict}", *(["; ".join(found)] if found else [])])
+        self._context.journal.tell("info", said)
         if review.verdict not in ("leak", "suspect"):
             return ""
         return "A reviewer suspects that this leaks; do it without: " + "; ".join(found[:3])

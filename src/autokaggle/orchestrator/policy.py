@@ -1,14 +1,13 @@
 """Which proposal is next, and for how long; this file learns in a run what each kind of candidate costs and gains.
 
-A gain is what the best to hand in became better by, as a share of the way from the best constant answer. The estimates
-of a kind begin with a guess and give way to what was seen. Nothing here knows a clock: the same results give the same
-choice.
+A gain is the share by which a candidate lowered the loss of what would be handed in. The estimates of a kind begin with
+a guess and give way to what was seen. Nothing here knows a clock: the same results give the same choice.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from autokaggle.records import Candidate, Proposal
@@ -21,9 +20,8 @@ GIBIBYTE = 1 << 30
 MEMORY_OF_ONE = 2 * GIBIBYTE
 THREADS_OF_ONE = 2
 
-FIRST_GUESS = 0.02
+FIRST_GUESS = 0.005
 GUESSES = 2.0
-ENSEMBLE = "ensemble"
 
 Kind = tuple[str, str]
 
@@ -55,15 +53,15 @@ class Policy:
     whole: Account = field(default_factory=Account)
     kinds: defaultdict[Kind, Account] = field(default_factory=lambda: defaultdict(Account))
 
-    def learn(self, candidate: Candidate, share: float = 0.0) -> None:
-        """Take a finished candidate into account; ``share`` is its gain."""
+    def learn(self, candidate: Candidate) -> None:
+        """Take a finished candidate into account."""
         expected = candidate.proposal.expected_seconds
         for account in (self.whole, *(self.kinds[kind] for kind in _kinds(candidate.proposal))):
             if candidate.status == "scored":
                 if expected:
                     account.factor = max(0.5, 0.5 * account.factor + 0.5 * candidate.seconds / expected)
                 account.seconds += candidate.seconds
-            account.gain += max(0.0, share)
+            account.gain += max(0.0, candidate.ensemble_gain)
             account.tries += 1
 
     def expected_seconds(self, proposal: Proposal) -> float:
@@ -93,12 +91,6 @@ class Policy:
             return left
         fair = max(LARGEST_SHARE_OF_OTHERS * total, 3 * self.expected_seconds(proposal))
         return min(left, max(fair, SHORTEST_SECONDS))
-
-
-def learn_again(policy: Policy, candidates: Iterable[Candidate], scale: Callable[[float], float]) -> None:
-    """Let the policy know what earlier processes of the run found."""
-    for candidate in candidates:
-        policy.learn(candidate, sum(scale(gain.value) for gain in candidate.gains if gain.over == ENSEMBLE))
 
 
 def _kinds(proposal: Proposal) -> tuple[Kind, ...]:

@@ -150,7 +150,7 @@ def _line(candidate: Candidate) -> str:
     parent = f" <-{proposal.parent}" if proposal.parent else ""
     title = " ".join(proposal.title.split())[:LONGEST_TITLE]
     result = f"{score.mean:.5g}" if score else candidate.status
-    gains = [_gain(gain) for gain in candidate.gains if gain.over != "ensemble"]
+    gains = [_gain(gain) for gain in candidate.gains]
     return f"{candidate.id}{parent} {proposal.operator} [{proposal.family}] {title}: {', '.join([result, *gains])}"
 
 
