@@ -44,7 +44,7 @@ def trial_problem(context: RunContext, environment: Environment, proposal: Propo
     seconds = min(LONGEST_SECONDS, context.budget.left_for_search_seconds)
     step = run_code(
         context,
-        environment,
+        environment.folder,
         seconds,
         code=folder.code,
         output=folder.output,

@@ -22,6 +22,7 @@ THREADS_OF_ONE = 2
 
 FIRST_GUESS = 0.005
 GUESSES = 2.0
+FADING = 0.9
 
 Kind = tuple[str, str]
 
@@ -33,16 +34,20 @@ def candidates_at_once(cores: int, memory_bytes: int) -> int:
 
 @dataclass
 class Account:
-    """What the candidates of one kind brought in: ``factor`` is seconds against what was expected."""
+    """What the candidates of one kind brought in: ``factor`` is seconds against what was expected.
+
+    ``gain`` is the sum of gains and ``weight`` what it is out of; both fade, since early gains are the easy ones.
+    """
 
     tries: int = 0
     gain: float = 0.0
+    weight: float = 0.0
     seconds: float = 0.0
     factor: float = 1.0
 
     @property
     def expected_gain(self) -> float:
-        return (GUESSES * FIRST_GUESS + self.gain) / (GUESSES + self.tries)
+        return (GUESSES * FIRST_GUESS + self.gain) / (GUESSES + self.weight)
 
 
 @dataclass
@@ -61,7 +66,8 @@ class Policy:
                 if expected:
                     account.factor = max(0.5, 0.5 * account.factor + 0.5 * candidate.seconds / expected)
                 account.seconds += candidate.seconds
-            account.gain += max(0.0, candidate.ensemble_gain)
+            account.gain = FADING * account.gain + candidate.ensemble_gain
+            account.weight = FADING * account.weight + 1
             account.tries += 1
 
     def expected_seconds(self, proposal: Proposal) -> float:
