@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from autokaggle.records import DataProfile, Plan
 from autokaggle.storage.records_file import make_private_folder
 
-SHARE, FEWEST_ROWS, MOST_ROWS = 0.01, 400, 20_000
+SHARE, FEWEST_ROWS, MOST_ROWS = 0.01, 300, 20_000
 TABLES, FOLDS, DATA = "tables", "folds.parquet", "data"
 
 
