@@ -93,7 +93,7 @@ NEEDS_FEW = "assert len(train) < {most}, 'the lookup table holds no more rows'"
 
 @dataclass
 class Coder(ModelServer):
-    """Answers each request by its kind, counted in ``asked``. One draft fails where more than ``most_rows`` rows train."""
+    """Answers by what is asked, counted in ``asked``. One draft fails where more rows than ``most_rows`` train."""
 
     most_rows: int = 170
     column: str = "height"
