@@ -90,6 +90,10 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
         assert needed in out
 
 
+def test_a_narrow_picture_still_says_how_much_time_is_left() -> None:
+    assert "elapsed 30 s · left 9:30" in drawn(RunView().apply_all(events()), 40)
+
+
 def test_many_candidates_show_the_last_ones() -> None:
     more = [at(20, "candidate_started", candidate=f"c{number:03}", title="t") for number in range(1, 31)]
     out = drawn(RunView().apply_all([*events(), *more]), 80)

@@ -50,7 +50,10 @@ class RunDrawing:
         if view.cost_usd is not None:
             facts.append(f"cost ${view.cost_usd:.3f}")
         title = Text(view.run_id or "starting", style="bold", overflow="ellipsis", no_wrap=True)
-        return Group(title, Text(" · ".join(facts), style="dim", overflow="ellipsis", no_wrap=True))
+        # Where all of it would not fit into one line, the time that is left must not be what is cut off.
+        lines = [facts[1:], facts[:1]] if is_narrow else [facts]
+        said = [Text(" · ".join(line), style="dim", overflow="ellipsis", no_wrap=True) for line in lines]
+        return Group(title, *said)
 
     def _stages(self, is_narrow: bool) -> Table:
         table = Table.grid(padding=(0, 1))
