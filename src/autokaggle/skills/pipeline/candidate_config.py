@@ -39,6 +39,7 @@ def candidate_config(proposal: Proposal, plan: Plan, profile: DataProfile) -> di
         "validation": {"kind": "forward" if plan.validation.scheme == "time" else "kfold"},
         "seed": plan.seed,
         "columns": _columns(plan, profile),
+        "lookups": _lookups(profile),
         "classes": {target: list(labels) for target, labels in plan.classes.items()},
     }
     return merge({**settings, **_layout(plan, profile)}, proposal.config)
@@ -111,6 +112,15 @@ def _csv(profile: DataProfile) -> dict[str, Any]:
     if train := files.get("train"):
         found |= {"delimiter": train.delimiter or ",", "encoding": train.encoding or "utf-8"}
     return found
+
+
+def _lookups(profile: DataProfile) -> list[dict[str, Any]]:
+    """Return the tables that tell more of a column's values, with the columns that join."""
+    return [
+        {"table": file.table, "join": dict(file.join_columns), "is_unique": file.join_is_unique}
+        for file in profile.files
+        if file.role == "lookup" and file.table and file.join_columns
+    ]
 
 
 def _columns(plan: Plan, profile: DataProfile) -> dict[str, str]:

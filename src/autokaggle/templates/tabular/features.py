@@ -15,6 +15,7 @@ import pandas as pd
 
 import blocks
 import files
+import lookups
 from date_parts import DateParts, looks_like_dates
 from text_parts import TextParts
 
@@ -53,6 +54,7 @@ def fit(train: Table, test: Table | None = None) -> State:
     for name, kind in kinds.items():
         if name in both.columns and not both[name].isna().all():
             steps += _steps(name, kind, both[name], None if test is None else test[name])
+    steps += [Step(sources, make) for sources, make in lookups.fit(both, kinds, most_levels(len(both)))]
     return State((*steps, *_amounts(both, steps), *_blocks(both, steps)))
 
 
