@@ -52,7 +52,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 class Own:
     def __init__(self, model, classes):
         self.model, self.classes = model, classes
-        self.note, self.rounds, self.cut_at = "gradient boosting of scikit-learn", 0, 0
+        self.note, self.rounds, self.replay = "gradient boosting of scikit-learn", 0, {}
 
     def predict(self, x):
         if not self.classes:

@@ -66,7 +66,10 @@ def test_a_model_drafts_fails_is_debugged_improves_and_fuses(tmp_path: Path) -> 
         assert "the lookup table holds no more rows" in lookup.reason
         assert (repaired.status, repaired.proposal.operator, repaired.proposal.parent) == ("scored", "debug", lookup.id)
         assert found["Sums and distances"].proposal.operator == "fuse"
-        assert found["Boosting of another library"].status == "scored"
+        assert (found["Boosting of another library"].status, found["Boosting of another library"].reason) == (
+            "scored",
+            "",
+        )
         assert {one.proposal.operator for one in found.values()} == {"draft", "debug", "improve", "fuse"}
         assert all(one.sealing == "sealed" for one in found.values() if one.status == "scored")
         folder = judged.context.folder

@@ -17,6 +17,7 @@ from autokaggle.records import Proposal
 from autokaggle.skills.pipeline.candidate_config import merge
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
 from autokaggle.skills.pipeline.sample_input import make_sample_input
+from autokaggle.skills.pipeline.written_code import BASE, OWN_MODEL
 from autokaggle.skills.sandbox.environment import Environment
 from autokaggle.skills.sandbox.limits import available_cores
 from autokaggle.storage.artifacts import CandidateFolder
@@ -58,7 +59,7 @@ def trial_problem(context: RunContext, environment: Environment, proposal: Propo
     if step.exit_code == 0:
         return ""
     log = folder.log.read_text("utf-8", "replace") if folder.log.is_file() else ""
-    return _blame(log, last_line(folder.log), [name for name in proposal.files if name != "base_features.py"])
+    return _blame(log, last_line(folder.log), [name for name in proposal.files if name != BASE])
 
 
 def _blame(log: str, last: str, names: list[str]) -> str:
@@ -68,4 +69,5 @@ def _blame(log: str, last: str, names: list[str]) -> str:
     for name, line in reversed(re.findall(r'File "[^"]*?([^/"]+)", line (\d+)', log)):
         if name in names:
             return f"Trial: {name}, line {line}: {last[:LONGEST_MESSAGE]}"
-    return ""
+    # A model of its own is used by our scripts: what fails there, fails for what it is.
+    return f"Trial: {last[:LONGEST_MESSAGE]}" if OWN_MODEL in names else ""
