@@ -56,9 +56,9 @@ class Own:
 
     def predict(self, x):
         if not self.classes:
-            return self.model.predict(x)
+            return self.model.predict(x)[:, None]
         found = self.model.predict_proba(x)
-        return found[:, 1] if self.classes == 2 else found
+        return found[:, 1:] if self.classes == 2 else found
 
 
 def fit(task):
