@@ -5,8 +5,9 @@
 It makes a competition of twelve feature columns (10 million rows: 1.5 GB), and measures wall seconds, processor seconds
 and peak memory of each program in a process of its own. The bare passes read the file with the types that DuckDB finds:
 *scan* counts and takes the range of every column, *statistics* also estimates distinct values, mean, deviation and
-the ten commonest values, *convert* writes parquet. The profile does all of that, and the rest besides. PYTHON is an
-interpreter with ydata-profiling, which gets a tenth of the rows.
+the ten commonest values, *convert* writes parquet. The profile does all of that, and the rest besides; the goal is 1.3
+times the *statistics* pass. PYTHON is an interpreter with ydata-profiling, which gets a tenth of the rows. Where other
+work shares the machine, processor seconds are the fairer ratio.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ COLUMNS = {
 }
 TARGET = ("is_late", "CAST(random() < .3 AS INTEGER)")
 NUMBERS = ("id", "amount", "distance", "ratio", "weight", "age", "zone", "grade")
+
+ONE_PASS, PROFILED = "DuckDB: statistics", "`autokaggle profile`"
 
 MAKE = """
 import sys, duckdb
@@ -80,28 +83,39 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         lines = measure(options.rows, Path(folder), options.peer)
-    header = ["program", "rows", "file", "seconds", "processor seconds", "peak memory"]
+    header = ["program", "rows", "file", "seconds", "processor seconds", "peak memory", "of one pass"]
     print(*table(header, lines), sep="\n")
     if options.name:
-        write_block(options.name, table(header, lines))
+        command = f"`python benchmarks/profile_speed.py --peer PYTHON --name {options.name}`"
+        write_block(options.name, [command, "", *table(header, lines)])
 
 
 def measure(rows: int, folder: Path, peer: str | None) -> list[list[str]]:
     """Measure a tenth of the rows and all rows; one line per program."""
     lines: list[list[str]] = []
+    profiles: list[Cost] = []
     for count in (rows // 10, rows):
         data = folder / str(count)
         data.mkdir()
         make_competition(count, data)
         size = f"{(data / 'train.csv').stat().st_size / 1e9:.2f} GB"
         costs = {name: run(QUERY, sql) for name, sql in bare_passes(data, folder).items()}
-        costs["`autokaggle profile`"] = run(PROFILE, str(data), str(folder / f"tables-{count}"))
+        costs[PROFILED] = run(PROFILE, str(data), str(folder / f"tables-{count}"))
         if peer and count < rows:
             costs["ydata-profiling, minimal"] = run(PEER, str(data / "train.csv"), python=peer)
-        for name, cost in costs.items():
-            seconds = [f"{cost.seconds:.1f}", f"{cost.processor_seconds:.1f}"]
-            lines.append([name, f"{count:,}", size, *seconds, f"{cost.peak_bytes / 1e6:,.0f} MB"])
+        profiles.append(costs[PROFILED])
+        lines += [line(name, count, size, cost, costs[ONE_PASS]) for name, cost in costs.items()]
+    small, large = profiles
+    growth = [f"{large.seconds / small.seconds:.1f} x", f"{large.processor_seconds / small.processor_seconds:.1f} x"]
+    lines.append([PROFILED, "ten times the rows", "", *growth, "", ""])
     return lines
+
+
+def line(name: str, rows: int, size: str, cost: Cost, bare: Cost) -> list[str]:
+    """Return one line of the table; the last cell is its seconds and its processor seconds, as parts of the bare pass's."""
+    ratio = f"{cost.seconds / bare.seconds:.2f}, {cost.processor_seconds / bare.processor_seconds:.2f}"
+    seconds = [f"{cost.seconds:.1f}", f"{cost.processor_seconds:.1f}"]
+    return [name, f"{rows:,}", size, *seconds, f"{cost.peak_bytes / 1e6:,.0f} MB", ratio]
 
 
 def make_competition(rows: int, folder: Path) -> None:
@@ -120,7 +134,7 @@ def bare_passes(data: Path, folder: Path) -> dict[str, str]:
     more += [f"avg({name}), stddev_pop({name})" for name in NUMBERS]
     return {
         "DuckDB: scan": f"SELECT {', '.join(scan)} FROM {source}",
-        "DuckDB: statistics": f"SELECT {', '.join([*scan, *more])} FROM {source}",
+        ONE_PASS: f"SELECT {', '.join([*scan, *more])} FROM {source}",
         "DuckDB: convert": f"COPY (FROM {source}) TO '{folder / 'bare.parquet'}'",
     }
 

@@ -15,6 +15,8 @@ from typing import Literal
 
 TypeName = Literal["BIGINT", "DOUBLE", "TIMESTAMP", "VARCHAR"]
 
+# Whole numbers beyond are rounded by a DOUBLE.
+MOST_EXACT = 1 << 53
 MISFIT = "a value does not fit its column"
 _FAIL = f"error('{MISFIT}')"
 MISSING_TEXTS = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?", "\\N")
@@ -66,6 +68,25 @@ class ColumnType:
             decimal = " OR ".join(f"contains({text}, '{sign}')" for sign in ".eE")
             return f"CASE WHEN {decimal} THEN {_FAIL} ELSE {self._cast(text)} END"
         return self._cast(text)
+
+    @property
+    def read_as(self) -> TypeName | None:
+        """Return the type as which DuckDB's CSV reader can read the column without loss; None where only text will do.
+
+        The reader rounds 5.5 to a whole number: those are read as DOUBLE, and checked.
+        """
+        if self.name == "VARCHAR" or self.exact or self.trim or self.decimal_comma or self.format or self.missing:
+            return None
+        return "DOUBLE" if self.name == "BIGINT" else self.name
+
+    def expression_over_read(self, column: str) -> str:
+        """Return the SQL that makes the value from a column that was read as ``read_as``; it fails on a misfit."""
+        if self.read_as is None:
+            return self.expression(column)
+        if self.name != "BIGINT":
+            return column
+        loses = f"{column} <> trunc({column}) OR abs({column}) >= {MOST_EXACT}"
+        return f"CASE WHEN {loses} THEN {_FAIL} ELSE CAST({column} AS BIGINT) END"
 
     def misfits(self, raw: str) -> str:
         """Return the SQL aggregate that counts the values which ``expression`` would fail on."""

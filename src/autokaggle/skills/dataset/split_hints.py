@@ -63,7 +63,7 @@ def find_split(
         train_path,
         test_path,
         # A time that names the row also tells it from others; any other id would hide every copy.
-        [name for name in shared if name not in ids or train[name].type == "TIMESTAMP"],
+        {name: train[name] for name in shared if name not in ids or train[name].type == "TIMESTAMP"},
         _rows(train),
     )
     return msgspec.structs.replace(

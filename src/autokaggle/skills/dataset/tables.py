@@ -35,8 +35,9 @@ LINE_BYTES = 2 << 20
 ROW_GROUP_CELLS = 4_000_000
 LONGEST_LINE_BYTES = 32 << 20
 UNNAMED = "unnamed"
-# Measured on 2 million rows: a quarter less work to write and to read than the defaults.
-WRITTEN_AS = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION lz4_raw"
+# Measured on 2 and on 10 million rows: a quarter less work to write and to read than the defaults, and a tenth less
+# when the writer soon gives up collecting the values of a column in which most of them differ.
+WRITTEN_AS = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION lz4_raw, DICTIONARY_SIZE_LIMIT 4096"
 READ_AS_TEXT = "auto_detect = false"
 # DuckDB's planning of these takes time that grows with the square of the number of columns; type_pushdown makes
 # TRY_CAST over a CSV fail instead of giving NULL.
@@ -55,6 +56,7 @@ class Table:
     """A table that DuckDB can read: its columns come as text, named c0, c1, ... in file order.
 
     ``scan`` is the SQL of that; ``sample`` holds the first rows, one sequence per column; None is an empty cell.
+    A table that ``casts_text`` has cells that DuckDB's reader cannot type.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Table:
     text: tuple[Path, Dialect] | None = field(default=None, repr=False)
     is_clean_copy: bool = False
     keeps_marks: bool = False
+    casts_text: bool = False
     ragged_rows: int = 0
     first_ragged_line: int | None = None
     warnings: tuple[str, ...] = ()
@@ -83,6 +86,22 @@ class Table:
             return self.scan.replace(READ_AS_TEXT, f"{READ_AS_TEXT}, nullstr = [{marks}]{keep}", 1)
         cells = [f"CASE WHEN {c} IN ({marks}) THEN NULL ELSE {c} END AS {c}" if c not in kept else c for c in raw]
         return f"(SELECT {', '.join(cells)} FROM {self.scan})"
+
+    def typed(self, types: Mapping[str, ColumnType]) -> tuple[str, list[str]]:
+        """Return the SQL that reads the table for ``types``, and each column's expression over it.
+
+        DuckDB's reader types what it can without loss, which spares a text for every cell.
+        """
+        scan = self.scan_without_missing({name for name, kind in types.items() if kind.exact})
+        raw = [f"c{position}" for position in range(len(self.columns))]
+        if self.text is None or self.keeps_marks or self.casts_text:
+            return scan, [types[name].expression(column) for column, name in zip(raw, self.columns, strict=True)]
+        expressions = []
+        for column, name in zip(raw, self.columns, strict=True):
+            if read_as := types[name].read_as:
+                scan = scan.replace(f"'{column}': 'VARCHAR'", f"'{column}': '{read_as}'", 1)
+            expressions.append(types[name].expression_over_read(column))
+        return scan, expressions
 
     @property
     def encoding(self) -> str:
@@ -143,11 +162,11 @@ def write_parquet(
     """
     held = dict(types)
     while True:
+        scan, expressions = table.typed(held)
         columns = ", ".join(
-            f"{held[column].expression(f'c{position}')} AS {quote_identifier(column)}"
-            for position, column in enumerate(table.columns)
+            f"{expression} AS {quote_identifier(column)}"
+            for expression, column in zip(expressions, table.columns, strict=True)
         )
-        scan = table.scan_without_missing(_exact(held))
         try:
             connection.execute(
                 f"COPY (SELECT {columns} FROM {scan}) TO {quote_text(str(target))} "
@@ -157,6 +176,8 @@ def write_parquet(
             wider = _widened(connection, table, held)
             if wider != held:
                 held = wider
+            elif table.text is not None and not table.casts_text:
+                table = replace(table, casts_text=True)
             elif table.text is not None and not table.is_clean_copy:
                 table = _through_clean_copy(connection, table, table.text, scratch)
             else:
