@@ -112,7 +112,7 @@ def measure(rows: int, folder: Path, peer: str | None) -> list[list[str]]:
 
 
 def line(name: str, rows: int, size: str, cost: Cost, bare: Cost) -> list[str]:
-    """Return one line of the table; the last cell is its seconds and its processor seconds, as parts of the bare pass's."""
+    """Return one line of the table; the last cell divides its seconds and processor seconds by the bare pass's."""
     ratio = f"{cost.seconds / bare.seconds:.2f}, {cost.processor_seconds / bare.processor_seconds:.2f}"
     seconds = [f"{cost.seconds:.1f}", f"{cost.processor_seconds:.1f}"]
     return [name, f"{rows:,}", size, *seconds, f"{cost.peak_bytes / 1e6:,.0f} MB", ratio]

@@ -170,3 +170,9 @@ def test_copied_rows_are_counted_within_and_across(tmp_path: Path) -> None:
     found = profile(tmp_path, rows, in_test, {"goal": range(ROWS)}).split
 
     assert (found.duplicate_train_rows, found.duplicate_rows_across) == (14, 5)
+
+
+def test_a_number_that_stands_for_missing_makes_no_groups(tmp_path: Path) -> None:
+    values = [7 * n + 1_000 if late or n % 3 else -999 for n, late in enumerate(LAST_THIRD)]
+
+    assert split(tmp_path, {"income": values}, LAST_THIRD).scheme == "kfold"

@@ -247,6 +247,7 @@ def test_a_damaged_zip_is_reported(scratch: Path, tmp_path: Path) -> None:
         ("1", "5e-1", "DOUBLE", 0.5),
         ("1", "many", "VARCHAR", "many"),
         ("1", "None", "BIGINT", None),
+        ("1", "9007199254740993", "BIGINT", 9007199254740993),
         ("1.5", "-", "DOUBLE", None),
         ("1.5", "x", "VARCHAR", "x"),
         ("2024-01-31", "soon", "VARCHAR", "soon"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from autokaggle.errors import CompetitionUnusable
@@ -214,3 +215,70 @@ def test_a_target_with_one_value_and_gaps_is_profiled_with_warnings(tmp_path: Pa
     assert found.classes == {"left": ("1",)}
     assert any("one value in all rows" in warning for warning in found.warnings)
     assert any("empty in 3 of 120 rows" in warning for warning in found.warnings)
+
+
+def test_pages_that_show_a_submission_name_targets_in_its_order(tmp_path: Path) -> None:
+    labels: Columns = {"a": [n / 7 for n in range(ROWS)], "b": [n / 3 for n in range(ROWS)], "c": range(ROWS)}
+
+    found = competition(tmp_path, labels, None, pages={"evaluation": "Predict two.\n\n```\nid,b,a\n500,0.1,0.2\n```"})
+
+    assert found.target_columns == ("b", "a")
+    assert found.submission_columns == ("id", "b", "a")
+    assert found.target_guess.confidence >= 0.8
+
+
+def test_column_to_which_the_others_add_up_is_the_target(tmp_path: Path) -> None:
+    parts: Columns = {"new": [n % 7 for n in range(ROWS)], "old": [n % 5 for n in range(ROWS)]}
+    total = [a + b for a, b in zip(*parts.values(), strict=True)]
+
+    assert competition(tmp_path, {"all": total, **parts}, None).target_columns == ("all",)
+
+
+def test_classes_that_are_also_features_are_not_the_targets(tmp_path: Path) -> None:
+    odds: Columns = {animal: [n / 9 for n in range(ROWS)] for animal in ANIMALS}
+    test_odds: Columns = {animal: [n / 9 for n in range(TEST_ROWS)] for animal in ANIMALS}
+    labels: Columns = {**odds, "winner": [ANIMALS[n % 3] for n in range(ROWS)]}
+
+    found = competition(tmp_path, labels, dict.fromkeys(ANIMALS, [0.3] * 40), test_extra=test_odds)
+
+    assert found.target_columns == ("winner",)
+    assert found.submission_kind == "class_probability"
+
+
+def test_many_whole_numbers_are_classes_when_the_submission_names_them(tmp_path: Path) -> None:
+    grades = [n % 30 for n in range(ROWS)]
+
+    found = competition(tmp_path, {"grade": grades}, {f"grade_{n}": [0.03] * 40 for n in range(30)})
+
+    assert found.task_type == "multiclass_classification"
+    assert found.classes["grade"] == tuple(map(str, range(30)))
+
+
+def test_target_with_decimal_commas_is_a_number(tmp_path: Path) -> None:
+    found = competition(tmp_path, {"rent": [f"{n},5" for n in range(ROWS)]}, None)
+
+    assert (found.task_type, found.submission_kind) == ("regression", "value")
+
+
+def test_ids_that_the_sample_names_otherwise_are_no_feature(tmp_path: Path) -> None:
+    write_csv(tmp_path / "data/sample_submission.csv", {"ID": range(500, 540), "Expected": [0] * 40})
+
+    found = competition(tmp_path, {"rent": [n / 7 for n in range(ROWS)]}, None)
+
+    assert {column.name: column.kind for column in found.columns}["id"] == "id"
+    assert not [text for text in found.warnings if "'id'" in text or "lists other ids" in text]
+
+
+def test_features_and_labels_in_two_files_are_one_training_set(tmp_path: Path) -> None:
+    ids = list(range(ROWS))
+    features: Columns = {"id": ids, "height": [n / 7 for n in ids], "colour": ["red", "blue"] * (ROWS // 2)}
+    write_csv(tmp_path / "data/train_features.csv", features)
+    write_csv(tmp_path / "data/train_labels.csv", {"id": ids[::-1], "late": [n % 2 for n in ids]})
+    write_csv(tmp_path / "data/test_features.csv", {**features, "id": range(500, 500 + ROWS)})
+
+    found = profile_dataset(tmp_path / "data", tmp_path / "tables", {})
+
+    assert found.target_columns == ("late",)
+    assert {column.name for column in found.columns if column.in_train} == {"id", "height", "colour", "late"}
+    rows = duckdb.sql(f"FROM read_parquet('{tmp_path / 'tables' / found.train}') LIMIT 2").fetchall()
+    assert rows == [(ROWS - 1, "0", (ROWS - 1) / 7, "blue"), (ROWS - 2, "1", (ROWS - 2) / 7, "red")]

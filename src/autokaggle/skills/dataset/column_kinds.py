@@ -101,7 +101,7 @@ def profile_columns(
                 duplicate_of=duplicates.get(name),
                 in_train=facts is not None,
                 in_test=other is not None,
-                drift=column_drift(facts, other) if facts and other and name not in ids else None,
+                drift=column_drift(facts, other) if facts and other and name not in (*ids, *targets) else None,
                 personal=hidden,
             )
         )
@@ -220,7 +220,7 @@ def _sentinels(facts: Facts) -> tuple[str, ...]:
         rest = np.array([value for value in facts.counts if value != sentinel and np.isfinite(value)])
         low, high = float(rest.min()), float(rest.max())
         gap = low - sentinel if sentinel < low else sentinel - high
-        if (sentinel == -1 and low >= 0) or (abs(sentinel) > 1 and gap > 0.5 * (high - low)):
+        if (sentinel < 0 <= low) or (abs(sentinel) > 1 and gap > 0.5 * (high - low)):
             found.append(f"{sentinel:.0f}")
     return tuple(found)
 

@@ -28,6 +28,7 @@ from autokaggle.skills.dataset import attachments, cautions, column_kinds, looku
 from autokaggle.skills.dataset.column_facts import Facts, measure
 from autokaggle.skills.dataset.data_files import DataFiles, OnProgress, read_files
 from autokaggle.skills.dataset.file_roles import Roles, find_roles
+from autokaggle.skills.dataset.joined_tables import Joined, join_features
 from autokaggle.skills.dataset.table_writer import SAMPLE, TEST, TRAIN, TableWriter, Written
 from autokaggle.skills.dataset.tables import connect
 from autokaggle.skills.dataset.targets import Submission
@@ -43,7 +44,7 @@ class Study:
     connection: duckdb.DuckDBPyConnection
     folder: Path
     files: DataFiles
-    roles: Roles
+    joined: Joined
     submission: Submission
     wording: str
     task: Guess
@@ -52,6 +53,15 @@ class Study:
     test: Written
     sample: Written | None
     others: tuple[Written, ...]
+
+    @property
+    def roles(self) -> Roles:
+        return self.joined.roles
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """The ids, also those that test calls by another name than the sample submission."""
+        return (*self.submission.id_columns, *targets.same_ids(self.roles, self.submission.id_columns))
 
     @property
     def has_labels(self) -> bool:
@@ -92,34 +102,39 @@ def profile_dataset(
     with tempfile.TemporaryDirectory(prefix=".profile-", dir=tables) as scratch, connect(Path(scratch)) as connection:
         files = read_files(connection, data, Path(scratch), on_progress)
         roles = find_roles(files.tables, files.unreadable, has_other_files=bool(files.collections))
-        submission = targets.find_submission(roles, pages, chosen)
+        joined = join_features(connection, roles, files.tables)
+        submission = targets.find_submission(joined.roles, pages, chosen)
         on_progress(Progress(text="write tables"))
         writer = TableWriter(connection, tables, Path(scratch))
-        study = _write_tables(writer, files, roles, submission, wording)
+        study = _write_tables(writer, files, joined, submission, wording)
         on_progress(Progress(text="measure columns"))
         return _describe(study)
 
 
-def _write_tables(writer: TableWriter, files: DataFiles, roles: Roles, submission: Submission, wording: str) -> Study:
+def _write_tables(writer: TableWriter, files: DataFiles, joined: Joined, submission: Submission, wording: str) -> Study:
     """Write all tables, and settle the task on all rows of train; its first rows may have shown too few labels."""
+    roles = joined.roles
     first_rows = {name: _different(roles.train.sample[name]) for name in submission.target_columns}
-    labels = tasks.is_classification(tasks.find_task(first_rows, roles.train.sample_rows, wording).value)
+    named = bool(submission.labels) or submission.is_ranked
+    first_guess = tasks.find_task(first_rows, roles.train.sample_rows, wording, asks_for_labels=named)
+    labels = tasks.is_classification(first_guess.value)
     while True:
         train, test = writer.write_pair(roles, submission.id_columns, submission.target_columns, labels=labels)
         found, rows = _target_values(writer, submission.target_columns)
-        task = tasks.find_task(found, rows, wording)
+        task = tasks.find_task(found, rows, wording, asks_for_labels=named)
         if tasks.is_classification(task.value) == labels:
             break
         labels = not labels
     others: list[Written] = []
+    main = (roles.train, roles.test, roles.sample, joined.features)
     for table in files.tables:
-        if table.name not in (roles.train.name, roles.test.name, roles.sample.name if roles.sample else ""):
+        if table.name not in [one.name for one in main if one]:
             others.append(writer.write_other(table, [TRAIN, TEST, SAMPLE, *(other.file for other in others)]))
     return Study(
         connection=writer.connection,
         folder=writer.folder,
         files=files,
-        roles=roles,
+        joined=joined,
         submission=submission,
         wording=wording,
         task=task,
@@ -154,14 +169,14 @@ def _describe(study: Study) -> DataProfile:
     train_rows, train = measure(study.connection, study.folder / TRAIN, study.train.type_names)
     test_rows, test = measure(study.connection, study.folder / TEST, study.test.type_names)
     features = {name: facts for name, facts in train.items() if name not in submission.target_columns}
-    copies = repeats.find_copied_columns(study.connection, study.folder / TRAIN, features, submission.id_columns)
+    copies = repeats.find_copied_columns(study.connection, study.folder / TRAIN, features, study.row_names)
     split = split_hints.find_split(
         study.connection,
         study.folder / TRAIN,
         study.folder / TEST,
         {name: facts for name, facts in features.items() if name not in copies},
         test,
-        ids=submission.id_columns,
+        ids=study.row_names,
         is_classification=study.has_labels,
     )
     folders = attachments.tie_to_rows(study.files.collections, train, test)
@@ -202,7 +217,7 @@ def _columns(
     return column_kinds.profile_columns(
         train,
         test,
-        ids=submission.id_columns,
+        ids=study.row_names,
         targets=dict.fromkeys(submission.target_columns, target_kind),
         duplicates=copies,
         disguised={**study.test.disguised_missing(), **study.train.disguised_missing()},
@@ -220,15 +235,21 @@ def _main_files(study: Study, train_rows: int, test_rows: int) -> list[FileProfi
     return profiles
 
 
-def _other_files(study: Study, features: Mapping[str, Facts]) -> list[FileProfile]:
+def _other_files(study: Study, known: Mapping[str, Facts]) -> list[FileProfile]:
     profiles = []
     for other in study.others:
         judged = lookups.judge_other(
-            study.connection, study.folder, other, features, TRAIN, study.submission.target_columns
+            study.connection, study.folder, other, known, TRAIN, study.submission.target_columns
         )
         guess = Guess(value=judged.role, confidence=judged.confidence, evidence=judged.evidence)
         rows = study.ask(f"SELECT count(*) FROM {study.source(other.file)}")
         profiles.append(_file_profile(other, guess, rows, judged.join_columns, judged.is_unique))
+    if features := study.joined.features:
+        by = ", ".join(study.joined.keys)
+        evidence = f"its columns are in the train table: joined to {study.train.table.name} by {by}"
+        profiles.append(
+            FileProfile(name=features.name, role="extra", confidence=0.9, evidence=evidence, columns=features.columns)
+        )
     for name in study.files.others:
         role: FileRole = "archive" if name.lower().endswith(".zip") else "extra"
         profiles.append(FileProfile(name=name, role=role, confidence=0.5, evidence="not a table"))

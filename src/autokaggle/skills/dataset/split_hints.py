@@ -190,20 +190,25 @@ def _repeats(facts: Facts) -> bool:
 def _judge_group(
     connection: duckdb.DuckDBPyConnection, train_path: Path, test_path: Path, column: str, expression: str
 ) -> Group | None:
-    """Count over all rows; the chance is that of every group falling on one side if rows were drawn at random."""
+    """Count over all rows; the chance is that of every group falling on one side if rows were drawn at random.
+
+    A value that stands for missing may repeat on one side alone: several groups must repeat, and the largest is left
+    out.
+    """
     query = f"""
         WITH sides AS (
             SELECT {expression} AS v, 1 AS a, 0 AS b FROM read_parquet({quote_text(str(train_path))})
             UNION ALL SELECT {expression}, 0, 1 FROM read_parquet({quote_text(str(test_path))})
         ), shares AS (SELECT avg(a) AS p, avg(b) AS q FROM sides),
-        groups AS (SELECT v, sum(a) AS a, sum(b) AS b FROM sides WHERE v IS NOT NULL GROUP BY v)
-        SELECT count(*) FILTER (WHERE a > 0), count(*) FILTER (WHERE a > 0 AND b > 0),
-            sum(ln(greatest(pow(p, a + b) + pow(q, a + b), 1e-300))) FROM groups, shares
+        groups AS (SELECT v, sum(a) AS a, sum(b) AS b FROM sides WHERE v IS NOT NULL GROUP BY v),
+        judged AS (SELECT a, b, ln(greatest(pow(p, a + b) + pow(q, a + b), 1e-300)) AS chance FROM groups, shares)
+        SELECT count(*) FILTER (WHERE a > 0), count(*) FILTER (WHERE a > 0 AND b > 0), sum(chance) - min(chance),
+            count(*) FILTER (WHERE a + b > 1) FROM judged
     """
     row = connection.execute(query).fetchone()
     if row is None or row[2] is None:
         return None
-    groups, crossing, log_chance = int(row[0]), int(row[1]), float(row[2])
-    if crossing or groups < FEWEST_GROUPS or log_chance > BEYOND_CHANCE:
+    groups, crossing, log_chance, repeating = int(row[0]), int(row[1]), float(row[2]), int(row[3])
+    if crossing or min(groups, repeating) < FEWEST_GROUPS or log_chance > BEYOND_CHANCE:
         return None
     return Group(column, groups, log_chance)

@@ -195,6 +195,22 @@ def write_parquet(
             return table, held
 
 
+def read_sample(
+    connection: duckdb.DuckDBPyConnection, scan: str, columns: Sequence[str]
+) -> dict[str, tuple[str | None, ...]]:
+    """Return the first rows of ``scan`` as text, one sequence per column."""
+    rows = min(SAMPLE_ROWS, max(FEWEST_SAMPLE_ROWS, SAMPLE_CELLS // len(columns)))
+    found = connection.execute(f"SELECT * FROM {scan} LIMIT {min(rows, FEWEST_SAMPLE_ROWS)}").fetchall()
+    if len(found) == FEWEST_SAMPLE_ROWS < rows:
+        # Long documents: as many rows as fit into memory, by the length of the first ones.
+        row_bytes = max(1, sum(len(cell) for row in found for cell in row if cell) // len(found))
+        rows = max(FEWEST_SAMPLE_ROWS, min(rows, SAMPLE_BYTES // row_bytes))
+        found = connection.execute(f"SELECT * FROM {scan} LIMIT {rows}").fetchall()
+    if not found:
+        return dict.fromkeys(columns, ())
+    return dict(zip(columns, zip(*found, strict=True), strict=True))
+
+
 def _may_have_lost_marks(
     connection: duckdb.DuckDBPyConnection, table: Table, held: Mapping[str, ColumnType], target: Path
 ) -> bool:
@@ -238,7 +254,7 @@ def _open_native(connection: duckdb.DuckDBPyConnection, name: str, source: str, 
         text = ", ".join(f"CAST({column} AS VARCHAR) AS {column}" for column in raw)
         scan = f"(SELECT {text} FROM {source} AS t({', '.join(raw)}))"
         columns, warnings = _usable_names(found)
-        sample = _sample(connection, scan, columns)
+        sample = read_sample(connection, scan, columns)
     except duckdb.Error as error:
         raise UnreadableTable(f"cannot be read as {form} ({_first_line(error)})") from error
     return Table(name=name, columns=columns, scan=scan, format=form, warnings=warnings, sample=sample)
@@ -261,7 +277,7 @@ def _open_text(connection: duckdb.DuckDBPyConnection, path: Path, name: str, scr
     if not dialect.encoding.startswith("utf-8") or path.suffix.lower() in (".bz2", ".xz"):
         return _through_clean_copy(connection, table, (path, dialect), scratch)
     try:
-        return replace(table, sample=_sample(connection, table.scan, columns))
+        return replace(table, sample=read_sample(connection, table.scan, columns))
     except duckdb.Error:
         return _through_clean_copy(connection, table, (path, dialect), scratch)
 
@@ -275,7 +291,7 @@ def _through_clean_copy(
         ragged, first_line = text_files.rewrite(path, dialect, clean)
         clean_dialect = Dialect(encoding="utf-8", delimiter=",", header=table.columns, width=dialect.width)
         scan = _scan(clean, clean_dialect, "none", max(LINE_BYTES, min(LONGEST_LINE_BYTES, clean.stat().st_size)))
-        sample = _sample(connection, scan, table.columns)
+        sample = read_sample(connection, scan, table.columns)
     except (text_files.UnreadableText, duckdb.Error) as error:
         raise UnreadableTable(f"cannot be read ({_first_line(error)})") from error
     return replace(
@@ -291,21 +307,6 @@ def _scan(path: Path, dialect: Dialect, compression: str, line_bytes: int = LINE
         f"delim = {quote_text(dialect.delimiter)}, quote = '\"', escape = '\"', compression = '{compression}', "
         f"max_line_size = {line_bytes}, columns = {{{names}}})"
     )
-
-
-def _sample(
-    connection: duckdb.DuckDBPyConnection, scan: str, columns: Sequence[str]
-) -> dict[str, tuple[str | None, ...]]:
-    rows = min(SAMPLE_ROWS, max(FEWEST_SAMPLE_ROWS, SAMPLE_CELLS // len(columns)))
-    found = connection.execute(f"SELECT * FROM {scan} LIMIT {min(rows, FEWEST_SAMPLE_ROWS)}").fetchall()
-    if len(found) == FEWEST_SAMPLE_ROWS < rows:
-        # Long documents: as many rows as fit into memory, by the length of the first ones.
-        row_bytes = max(1, sum(len(cell) for row in found for cell in row if cell) // len(found))
-        rows = max(FEWEST_SAMPLE_ROWS, min(rows, SAMPLE_BYTES // row_bytes))
-        found = connection.execute(f"SELECT * FROM {scan} LIMIT {rows}").fetchall()
-    if not found:
-        return dict.fromkeys(columns, ())
-    return dict(zip(columns, zip(*found, strict=True), strict=True))
 
 
 def _usable_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

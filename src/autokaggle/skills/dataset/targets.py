@@ -6,6 +6,7 @@ on all rows by ``data_profiler``.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ PROBABILITY_WORDING = re.compile(
     r"probabilit",
     re.IGNORECASE,
 )
+MOST_PARTS = 12
 OVERRULE = "Name the column with --target-column NAME, or add a sample submission file."
 
 
@@ -49,17 +51,17 @@ def find_submission(roles: Roles, pages: Mapping[str, str], target: Sequence[str
         CompetitionUnusable: no column of train can be the target, or ``target`` names none of them.
     """
     ids, id_guess = _find_ids(roles)
-    predicted = _predicted_columns(roles, ids)
+    predicted = _predicted_columns(roles, ids) if roles.sample else _shown_columns(roles, ids, pages)
     if target:
         return _given(roles, ids, id_guess, predicted, tuple(target))
-    if predicted and all(column in roles.train.columns for column in predicted):
-        guess = Guess(
-            value=", ".join(predicted),
-            confidence=0.98,
-            evidence=f"{_name(roles.sample)} asks for {', '.join(predicted)}, which train has",
-        )
-        return _submission(roles, ids, id_guess, predicted, guess, predicted)
     candidates = _only_in_train(roles, ids)
+    asked = Guess(
+        value=", ".join(predicted),
+        confidence=0.98 if roles.sample else 0.9,
+        evidence=f"{_name(roles.sample)} asks for {', '.join(predicted)}, which train has",
+    )
+    if predicted and all(column in candidates for column in predicted):
+        return _submission(roles, ids, id_guess, predicted, asked, predicted)
     if wide := _wide(roles, candidates, predicted):
         column, labels = wide
         guess = Guess(
@@ -68,12 +70,26 @@ def find_submission(roles: Roles, pages: Mapping[str, str], target: Sequence[str
             evidence=f"the submission's columns {', '.join(predicted[:4])} are the values of {column}",
         )
         return Submission(ids, id_guess, (column,), guess, predicted, labels)
+    if predicted and all(column in roles.train.columns for column in predicted):
+        return _submission(roles, ids, id_guess, predicted, asked, predicted)
     if not candidates:
         raise CompetitionUnusable(
             f"No target was found: every column of {roles.train.name} is in {roles.test.name} too.", OVERRULE
         )
     column, guess = _best_candidate(candidates, pages, roles)
     return _submission(roles, ids, id_guess, (column,), guess, predicted or (column,))
+
+
+def same_ids(roles: Roles, ids: Sequence[str]) -> tuple[str, ...]:
+    """Find the test columns that hold the sample submission's ids under another name, such as ``ID`` for ``id``."""
+    if roles.sample is None or any(name in roles.test.columns for name in ids):
+        return ()
+    listed = [roles.sample.sample[name] for name in ids]
+    return tuple(
+        name
+        for name, values in roles.test.sample.items()
+        if any(_lists_same(values, wanted) and _is_unique(values) for wanted in listed)
+    )
 
 
 def wants_probabilities(text: str) -> bool:
@@ -167,6 +183,17 @@ def _predicted_columns(roles: Roles, ids: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(column for column in roles.sample.columns if column not in ids)
 
 
+def _shown_columns(roles: Roles, ids: tuple[str, ...], pages: Mapping[str, str]) -> tuple[str, ...]:
+    """Find the header of a submission that the pages show, such as ``id,price``: ids first, then what test lacks."""
+    for line in (line.strip(" `\t\r") for text in pages.values() for line in text.splitlines()):
+        first, *others = (cell.strip(" \"'") for cell in line.split(","))
+        names = [name for name in others if name not in ids]
+        is_header = first in (ids or roles.test.columns) and names and all(names) and not any(map(is_number, names))
+        if is_header and not set(names) & set(roles.test.columns):
+            return tuple(names)
+    return ()
+
+
 def _only_in_train(roles: Roles, ids: tuple[str, ...]) -> list[str]:
     """A test column without any value says as much as none."""
     test = {column for column, values in roles.test.sample.items() if any(value is not None for value in values)}
@@ -225,6 +252,7 @@ def _is_ranked(roles: Roles, target: str, column: str) -> bool:
 def _best_candidate(candidates: Sequence[str], pages: Mapping[str, str], roles: Roles) -> tuple[str, Guess]:
     """Rank the columns that only train has by the pages' words, their name and their place."""
     text = "\n".join(pages.values())
+    total = _sum_of_the_others(candidates, roles)
     scored = []
     for column in candidates:
         score, reasons = 0.5, ["only train has it"]
@@ -234,6 +262,8 @@ def _best_candidate(candidates: Sequence[str], pages: Mapping[str, str], roles: 
             score, reasons = score + 0.1, [*reasons, "its name"]
         if column == roles.train.columns[-1]:
             score, reasons = score + 0.03, [*reasons, "it is the last column"]
+        if column == total:
+            score, reasons = score + 0.3, [*reasons, "the other columns that only train has add up to it"]
         if len(candidates) == 1:
             score, reasons = score + 0.3, [*reasons, "no other column is missing from test"]
         scored.append((score, column, reasons))
@@ -241,5 +271,19 @@ def _best_candidate(candidates: Sequence[str], pages: Mapping[str, str], roles: 
     return column, Guess(value=column, confidence=min(0.95, score), evidence=", ".join(reasons))
 
 
+def _sum_of_the_others(candidates: Sequence[str], roles: Roles) -> str | None:
+    """Find the candidate that the others add up to, such as all riders among those of two kinds."""
+    if not 3 <= len(candidates) <= MOST_PARTS:
+        return None
+    rows = list(zip(*(roles.train.sample[column] for column in candidates), strict=True))
+    numbers = [[float(cell) for cell in row] for row in rows if all(cell and is_number(cell) for cell in row)]
+    if not numbers or len(numbers) < len(rows) / 2:
+        return None
+    for place, column in enumerate(candidates):
+        if all(math.isclose(sum(row), 2 * row[place], rel_tol=1e-6) for row in numbers) and any(map(any, numbers)):
+            return column
+    return None
+
+
 def _name(table: Table | None) -> str:
-    return table.name if table is not None else ""
+    return table.name if table is not None else "the submission that the pages show"

@@ -25,18 +25,23 @@ VALUE_WORDING = re.compile(
 )
 ORDINAL_WORDING = re.compile(r"quadratic.weighted.kappa|\bqwk\b|weighted kappa|ordinal", re.IGNORECASE)
 MOST_CLASSES_AS_NUMBERS = 20
+DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+(,[0-9]+)?")
 FEW_COLUMNS = 3
 USELESS_KINDS = ("id", "path", "constant", "duplicate")
 
 Modality = Literal["tabular", "text", "image", "timeseries"]
 
 
-def find_task(values: Mapping[str, Sequence[str]], rows: int, wording: str) -> Guess:
+def find_task(values: Mapping[str, Sequence[str]], rows: int, wording: str, *, asks_for_labels: bool = False) -> Guess:
     """Name the task; ``values`` maps each target to its distinct values in train, ``wording`` is what the pages say.
 
+    ``asks_for_labels``: the submission names the labels, which then are labels though they may look like numbers.
     Forecasting and images are decided later, from the split and the files.
     """
-    tasks = [_one_target(found, rows, wording) for found in values.values()]
+    if asks_for_labels:
+        tasks = [_of_labels(found, len(found), "the submission names its labels") for found in values.values()]
+    else:
+        tasks = [_one_target(_with_decimal_points(found), rows, wording) for found in values.values()]
     if len(tasks) == 1:
         return tasks[0]
     kinds = {task.value for task in tasks}
@@ -105,6 +110,13 @@ def sort_labels(labels: Sequence[str]) -> tuple[str, ...]:
     if all(map(is_number, labels)):
         return tuple(sorted(labels, key=lambda label: (float(label), label)))
     return tuple(sorted(labels))
+
+
+def _with_decimal_points(found: Sequence[str]) -> Sequence[str]:
+    """Read 47,5 as a number, where all values are written so."""
+    pointed = [value.replace(",", ".") for value in found]
+    is_decimal = any("," in value for value in found) and all(DECIMAL_COMMA.fullmatch(value) for value in found)
+    return pointed if is_decimal else found
 
 
 def _one_target(found: Sequence[str], rows: int, wording: str) -> Guess:
