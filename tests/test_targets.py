@@ -280,5 +280,5 @@ def test_features_and_labels_in_two_files_are_one_training_set(tmp_path: Path) -
 
     assert found.target_columns == ("late",)
     assert {column.name for column in found.columns if column.in_train} == {"id", "height", "colour", "late"}
-    rows = duckdb.sql(f"FROM read_parquet('{tmp_path / 'tables' / found.train}') LIMIT 2").fetchall()
+    rows = duckdb.execute(f"FROM read_parquet('{tmp_path / 'tables' / found.train}') LIMIT 2").fetchall()
     assert rows == [(ROWS - 1, "0", (ROWS - 1) / 7, "blue"), (ROWS - 2, "1", (ROWS - 2) / 7, "red")]

@@ -16,7 +16,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from autokaggle.skills.dataset.column_types import TypeName
+from autokaggle.skills.dataset.column_types import MOST_EXACT, TypeName
 from autokaggle.storage.parquet_tables import quote_identifier, quote_text
 
 NUMBERS = ("BIGINT", "DOUBLE")
@@ -25,7 +25,6 @@ SAMPLE_CELLS = 4_000_000
 SAMPLE_BYTES = 64 << 20
 FEWEST_ROWS = 1_000
 COLUMNS_AT_ONCE = 100
-EXACT_BELOW = float(1 << 53)
 
 Floats = NDArray[np.float64]
 
@@ -59,7 +58,7 @@ class Facts:
     def is_whole(self) -> bool:
         """Tell whether the sample is all rows, to the last digit."""
         sampled = max(len(self.texts), len(self.numbers))
-        return sampled == self.rows and max(abs(self.smallest or 0), abs(self.largest or 0)) < EXACT_BELOW
+        return sampled == self.rows and max(abs(self.smallest or 0), abs(self.largest or 0)) < MOST_EXACT
 
     @property
     def low(self) -> str | None:

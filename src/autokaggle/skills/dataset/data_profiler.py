@@ -290,7 +290,7 @@ def _warnings(
     for written in (*main, *study.others):
         found += cautions.about_file(written.table)
     found += cautions.about_target(submission, train, study.classes)
-    copies = [_copied_ids(study, written) for written in (study.train, study.test)]
+    copies = [_copied_ids(study, study.train, train), _copied_ids(study, study.test, test)]
     found += cautions.about_ids(submission, copies[0], copies[1], study.test, study.sample)
     only_train = [column.name for column in columns if not column.in_test]
     leaks = [
@@ -302,12 +302,8 @@ def _warnings(
     return [*found, *cautions.about_split(columns, split, rows[0], rows[1])]
 
 
-def _copied_ids(study: Study, written: Written) -> int:
+def _copied_ids(study: Study, written: Written, facts: Mapping[str, Facts]) -> int:
     ids = [name for name in study.submission.id_columns if name in written.types]
     if not ids:
         return 0
-    names = ", ".join(map(quote_identifier, ids))
-    source = study.source(written.file)
-    return study.ask(
-        f"SELECT (SELECT count(*) FROM {source}) - (SELECT count(*) FROM (SELECT DISTINCT {names} FROM {source}))"
-    )
+    return repeats.count_copied_ids(study.connection, study.folder / written.file, {name: facts[name] for name in ids})
