@@ -224,11 +224,11 @@ def test_a_very_wide_table_is_profiled_in_seconds(tmp_path: Path) -> None:
     write_csv(tmp_path / "data/train.csv", {"id": range(60), **wide, "ill": [row % 2 for row in range(60)]})
     write_csv(tmp_path / "data/test.csv", {"id": range(60, 120), **wide})
 
-    started = time.perf_counter()
+    started = time.process_time()  # a busy machine makes it wait, not work
     profile = profile_dataset(tmp_path / "data", tmp_path / "tables", {})
 
     assert len(profile.columns) == 3002
-    assert time.perf_counter() - started < 60
+    assert time.process_time() - started < 60
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
