@@ -147,7 +147,6 @@ def test_bad_flags_are_refused_with_what_is_allowed(
     [
         ["--gpu", "on"],
         ["--metric", "mine.py:score"],
-        ["--cluster", "local:2"],
         ["--original", "original.csv"],
     ],
     ids=lambda flags: flags[0],

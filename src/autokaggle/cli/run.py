@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.option("--submit", is_flag=True, help="Hand in to Kaggle when the run is done.")
 @click.option("--message", default="", help="Description of the submission on Kaggle.")
 @click.option("--skip-execution", is_flag=True, help="Write the code, run none of it.")
-@click.option("--cluster", help="Address of a cluster for the candidates.")
+@click.option("--cluster", help="Run candidates there: tcp://HOST:PORT, or local:4 for four on this machine.")
 @flags.detach
 @click.option("--priority", type=click.IntRange(-100, 100), default=0, help="Of a detached run: higher comes first.")
 @click.option("--offline", is_flag=True, help="Use what is cached; ask no server.")
@@ -79,6 +79,7 @@ def run(program: Program, /, target: str, runs_dir: Path | None, **given: Any) -
         submit=given["submit"],
         message=given["message"],
         skip_execution=given["skip_execution"] or settings.skip_execution,
+        cluster=given["cluster"],
         detach=given["detach"],
         priority=given["priority"],
         offline=given["offline"],
@@ -188,7 +189,6 @@ def _refuse_what_is_not_there(given: dict[str, Any]) -> None:
     """A flag that did nothing would be a lie; say so instead."""
     asked = {
         "--gpu on": given["gpu"] == "on",
-        "--cluster": given["cluster"],
         "--original": given["original"],
     }
     missing = [flag for flag, is_asked in asked.items() if is_asked]

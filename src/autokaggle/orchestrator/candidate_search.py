@@ -104,7 +104,8 @@ class CandidateSearch:
         self.declined: list[Proposal] = []
         self.proposers = context.plugins.proposers()
         # A run of so many candidates is to be the same each time: results come in one order only.
-        size = 1 if self.most is not None else candidates_at_once(available_cores(), machine_memory_bytes())
+        here = context.cluster_width or candidates_at_once(available_cores(), machine_memory_bytes())
+        size = 1 if self.most is not None else here
         self.crew = Crew(context, best, size)
         self.model = self._open_model()
         self.policy = Policy(is_repeatable=self.most is not None)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,7 +18,7 @@ from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.journal import Journal, utc_now
 from autokaggle.plugins.manager import Plugins
 from autokaggle.records import Candidate, Competition, DataProfile, Isolation, Plan, Run, StepResult
-from autokaggle.skills.sandbox.executor import run_job
+from autokaggle.skills.sandbox.executor import SandboxLost, run_job
 from autokaggle.skills.sandbox.job import Job
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record, write_record
@@ -24,6 +27,8 @@ from autokaggle.storage.state_store import StateStore
 if TYPE_CHECKING:
     from autokaggle.orchestrator.best_so_far import BestSoFar
     from autokaggle.skills.dialogue.person import Person
+
+KILLED_EXIT_CODE = 137
 
 RunJob = Callable[[Job, Isolation, threading.Event | None], StepResult]
 
@@ -43,8 +48,8 @@ class AnyOf(threading.Event):
 class RunContext:
     """One process's hold on a run. The record on disk is replaced with every change.
 
-    ``execute`` is where jobs run: on this machine, or on a cluster. ``at_once`` is how many candidates share the
-    machine now; ``stopping`` is set when all of them must end.
+    ``execute`` is where jobs run: on this machine, or on a cluster, of which ``cluster_width`` can run at once.
+    ``at_once`` is how many candidates share the machine now; ``stopping`` is set when all of them must end.
     """
 
     folder: RunFolder
@@ -57,6 +62,7 @@ class RunContext:
     best: BestSoFar | None = None
     person: Person | None = None
     execute: RunJob = run_job
+    cluster_width: int | None = None
     at_once: int = 1
     stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _saving: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -80,10 +86,24 @@ class RunContext:
     def run_job(self, job: Job, cancelled: threading.Event | None = None) -> StepResult:
         """Run a job of this run behind the walls that are on its record, and wait for its end, or for ``cancelled``.
 
+        One that somebody else killed is run once more.
+
         Raises:
             AutoKaggleError: the run has no isolation on record, or the job could not be run at all.
             RunInterrupted: the run is stopping; nothing is known of what the job would have done.
         """
+        began = time.monotonic()
+        with contextlib.suppress(SandboxLost):
+            step = self._execute(job, cancelled)
+            if step.limit or step.exit_code != KILLED_EXIT_CODE:
+                return step
+        # Somebody killed it, not the code: one more chance, in what is left of its time, before it counts as failed.
+        self.journal.tell("warning", f"The sandbox of {job.log.parent.name} was killed from outside; it is run again.")
+        left = max(1.0, job.limits.wall_seconds - (time.monotonic() - began))
+        again = dataclasses.replace(job, limits=dataclasses.replace(job.limits, wall_seconds=left))
+        return self._execute(again, cancelled)
+
+    def _execute(self, job: Job, cancelled: threading.Event | None) -> StepResult:
         if self.run.isolation is None:
             raise AutoKaggleError(f"Run {self.run.id} has no isolation on record.", "Resume it: that probes anew.")
         stopping = self.stopping

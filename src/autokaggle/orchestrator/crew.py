@@ -39,7 +39,8 @@ class Crew:
         self._finished: queue.SimpleQueue[tuple[str, Outcome | BaseException] | None] = queue.SimpleQueue()
 
     def __enter__(self) -> Self:
-        self._context.at_once = self.size
+        # On a cluster each has a machine, or its part of one, to itself.
+        self._context.at_once = 1 if self._context.cluster_width else self.size
         return self
 
     def __exit__(

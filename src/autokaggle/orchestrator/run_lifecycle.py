@@ -50,6 +50,10 @@ def start_run(options: RunOptions, settings: Settings) -> RunFolder:
     plugins = Plugins().put_in_force()
     plugins.template("tabular" if options.template == "auto" else options.template)
     check_metric(options.metric)
+    if options.cluster is not None:
+        from autokaggle.orchestrator.cluster.client import check_address
+
+        check_address(options.cluster)
     if target.folder is None and not options.offline:
         open_kaggle(settings)  # without credentials nothing is begun
     isolation = _isolation(options, settings)
@@ -96,7 +100,7 @@ def carry_out(folder: RunFolder, settings: Settings, listener: Listener = silent
         budget = Budget(run.options.time_budget_seconds, run.budget_seconds_used)
         context = RunContext(folder, settings, run, journal, plugins, budget, state, person=person)
         register_metrics(context)
-        with terminate_like_interrupt():
+        with terminate_like_interrupt(), _on_cluster(context):
             return _carry_out_stages(context)
 
 
@@ -163,6 +167,21 @@ def _end(context: RunContext, status: RunStatus, message: str = "") -> None:
     submission = context.folder.submission
     handed_in = str(submission) if status == "done" and submission.is_file() else ""
     context.journal.tell("run_finished", message, status=status, submission=handed_in)
+
+
+@contextmanager
+def _on_cluster(context: RunContext) -> Iterator[None]:
+    """Let the jobs of a run that asks for a cluster run there; one that has nothing left to search needs none."""
+    options = context.run.options
+    searched = any(stage.name == "search" and stage.status == "done" for stage in context.run.stages)
+    if options.cluster is None or searched or not context.is_executed:
+        yield
+        return
+    from autokaggle.orchestrator.cluster.client import open_cluster
+
+    with open_cluster(options.cluster, _warner(context.journal), wants_gpu=options.gpu == "on") as jobs:
+        context.execute, context.cluster_width = jobs, jobs.width
+        yield
 
 
 def _isolation(options: RunOptions, settings: Settings) -> Isolation | None:

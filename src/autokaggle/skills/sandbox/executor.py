@@ -32,10 +32,14 @@ from autokaggle.skills.sandbox.supervisor import STATUS_PLACE
 from autokaggle.skills.sandbox.sweep import remove_tree, sweep
 from autokaggle.storage.records_file import make_private_folder
 
-__all__ = ["Job", "run_job"]
+__all__ = ["Job", "SandboxLost", "run_job"]
 
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 10.0  # beyond the wall limit, for a supervisor that is itself starved
+
+
+class SandboxLost(AutoKaggleError):
+    """The process that watches a sandbox was killed; nothing is known of what its job did."""
 
 
 def run_job(job: Job, isolation: Isolation, cancelled: threading.Event | None = None) -> StepResult:
@@ -168,7 +172,7 @@ def _supervise(order: Order, cancelled: threading.Event | None) -> Outcome:
         outcome: Outcome = ast.literal_eval(answer.decode())
     except (ValueError, SyntaxError) as error:
         detail = complaint.decode(errors="replace").strip().rpartition("\n")[2]
-        raise AutoKaggleError(
+        raise SandboxLost(
             f"The process that watches the sandbox died (exit code {process.returncode}). {detail}".strip(),
             "Resume the run; if it happens again, report it with the run's log.",
         ) from error

@@ -1,0 +1,77 @@
+"""A scheduler and workers as they stand on several machines; this file starts them, each with its own home."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PATIENCE_SECONDS = 90.0
+
+
+@dataclass
+class Machines:
+    """What was started: ``workers`` by name, and the home of each below ``folder``."""
+
+    folder: Path
+    address: str = ""
+    workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def home(self, name: str) -> Path:
+        return self.folder / name
+
+    def kill(self, name: str) -> None:
+        """End a worker as a power cut does."""
+        self.workers[name].send_signal(signal.SIGKILL)
+        self.workers[name].wait()
+
+    def jobs(self, name: str) -> list[Path]:
+        """The folders of jobs that are on this worker now."""
+        return list(self.home(name).glob("jobs/job-*"))
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@contextmanager
+def machines(folder: Path, *names: str, environments: Path | None = None) -> Iterator[Machines]:
+    """Start a scheduler and one worker for each name; ``environments`` is a store of environments for all of them."""
+    file = folder / "scheduler.json"
+    found = Machines(folder)
+    scheduler = _start(
+        folder, "scheduler", ["scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard"], str(file)
+    )
+    try:
+        wait_until(lambda: file.is_file() and file.read_text().endswith("}"))
+        found.address = json.loads(file.read_text())["address"]
+        for name in names:
+            home = found.home(name)
+            home.mkdir()
+            if environments is not None:
+                (home / "environments").symlink_to(environments)
+            line = ["worker", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", name]
+            line += ["--resources", "cores=1,memory=4e9", "--local-directory", str(home)]
+            found.workers[name] = _start(home, name, line, str(file))
+        yield found
+    finally:
+        for process in (*found.workers.values(), scheduler):
+            process.kill()
+            process.wait()
+
+
+def _start(home: Path, name: str, line: list[str], file: str) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "AUTOKAGGLE_HOME": str(home)}
+    command = [sys.executable, "-m", "dask", *line, "--scheduler-file", file]
+    with (home / f"{name}.log").open("wb") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)

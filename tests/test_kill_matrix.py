@@ -1,0 +1,261 @@
+"""Kill -9 at every boundary and inside every stage, of the run's process and of the sandbox: nothing is redone or lost.
+
+One run is killed at each point in its turn and resumed, and must end with the submission of a run that nobody touched.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+
+from autokaggle.records import Candidate, Event, Run
+from autokaggle.storage.artifacts import RunFolder
+from autokaggle.storage.records_file import read_record
+from autokaggle.storage.state_store import StateStore
+from autokaggle.storage.tail import Tail, decode_events
+from tests.sandbox_jobs import STRONG, need
+
+pytestmark = pytest.mark.slow
+
+PATIENCE_SECONDS = 120.0
+STAGES = ("fetch", "profile", "discuss", "plan", "search", "ensemble", "submission", "report")
+FLAGS = ("--no-chat", "--model", "none", "--max-candidates", "2", "--time-budget", "10m", "--json", "--quiet")
+# Built environments are worth sharing between tests: they are content-addressed and read-only.
+SHARED_HOME = "AUTOKAGGLE_TEST_HOME"
+
+Sign = Callable[[Event], bool]
+
+
+def told(kind: str, **fields: str) -> Sign:
+    return lambda event: event.kind == kind and all(event.fields.get(name) == fields[name] for name in fields)
+
+
+# In the order in which a run comes to them. After a kill the run is resumed, and killed at the next.
+POINTS: dict[str, Sign] = {
+    "the beginning": told("run_started"),
+    "fetch": told("stage_started", stage="fetch"),
+    "the end of fetch": told("stage_finished", stage="fetch"),
+    "profile": told("stage_started", stage="profile"),
+    "the end of profile": told("stage_finished", stage="profile"),
+    "discuss": told("stage_started", stage="discuss"),
+    "plan": told("stage_started", stage="plan"),
+    "the end of plan": told("stage_finished", stage="plan"),
+    "search": told("stage_started", stage="search"),
+    "the first answer": told("best_changed", candidate="constant"),
+    "the first candidate": told("candidate_started", candidate="c001"),
+    "the first score": told("candidate_finished", candidate="c001"),
+    "the second candidate": told("candidate_started", candidate="c002"),
+    "the second score": told("candidate_finished", candidate="c002"),
+    "the end of search": told("stage_finished", stage="search"),
+    "ensemble": told("stage_started", stage="ensemble"),
+    "submission": told("stage_started", stage="submission"),
+    "the end of submission": told("stage_finished", stage="submission"),
+    "report": told("stage_started", stage="report"),
+}
+
+
+class World:
+    """A folder with a local competition, and the program started in it with a home of its own."""
+
+    def __init__(self, folder: Path, environments: Path) -> None:
+        self.folder, self.home = folder, folder / "home"
+        self.home.mkdir()
+        (self.home / "environments").symlink_to(environments)
+        make_orchard(folder / "orchard")
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "autokaggle", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "AUTOKAGGLE_HOME": str(self.home)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(self, process: subprocess.Popen[str]) -> dict[str, Any]:
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 0, err
+        answer: dict[str, Any] = json.loads(out)
+        return answer
+
+    def run_folder(self) -> RunFolder | None:
+        found = list(self.folder.glob("runs/*/run.json"))
+        return RunFolder(found[0].parent) if found else None
+
+
+def make_orchard(folder: Path) -> None:
+    """Write 160 trees, some of which were sold, and not by one rule alone."""
+    chance = random.Random(7)
+    folder.mkdir()
+    rows: list[tuple[object, ...]] = []
+    for number in range(160):
+        height, kind = chance.uniform(1, 9), chance.choice(["oak", "elm", "ash"])
+        is_sold = int(height + (kind == "oak") * 2 + chance.gauss(0, 1.5) > 5.5)
+        rows.append((number, round(height, 2), kind, is_sold))
+    tables: dict[str, list[tuple[object, ...]]] = {
+        "train.csv": [("id", "height", "kind", "sold"), *rows[:110]],
+        "test.csv": [("id", "height", "kind"), *(row[:3] for row in rows[110:])],
+        "sample_submission.csv": [("id", "sold"), *((row[0], 0) for row in rows[110:])],
+    }
+    for name, lines in tables.items():
+        with (folder / name).open("w", newline="") as stream:
+            csv.writer(stream).writerows(lines)
+
+
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need(STRONG)
+    chosen = os.environ.get(SHARED_HOME)
+    home = Path(chosen) if chosen else tmp_path_factory.getbasetemp().parent / "journey-home"
+    (home / "environments").mkdir(parents=True, exist_ok=True)
+    return home / "environments"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, environments: Path) -> dict[str, Any]:
+    world = World(tmp_path_factory.mktemp("undisturbed"), environments)
+    return world.finish(world.start("run", "orchard", *FLAGS))
+
+
+@pytest.fixture
+def world(tmp_path: Path, environments: Path) -> Iterator[World]:
+    found = World(tmp_path, environments)
+    yield found
+    for process in psutil.process_iter(["cmdline"]):
+        if any(str(tmp_path) in part for part in process.info["cmdline"] or ()):
+            process.kill()
+
+
+def wait_for(process: subprocess.Popen[str], world: World, known: int, sign: Sign) -> bool:
+    """Wait until an event after the first ``known`` ones is the sign; False when the run ends before."""
+    end, tail, seen = time.monotonic() + PATIENCE_SECONDS, None, 0
+    while process.poll() is None:
+        assert time.monotonic() < end
+        folder = world.run_folder()
+        tail = tail or (Tail(folder.events) if folder else None)
+        for event in decode_events(tail.new_lines()) if tail else ():
+            seen += 1
+            if seen > known and sign(event):
+                return True
+        time.sleep(0.002)
+    return False
+
+
+def events(folder: RunFolder) -> list[Event]:
+    return list(decode_events(Tail(folder.events).new_lines(also_unfinished=True)))
+
+
+def sandboxes_of(folder: RunFolder) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter(["name", "cmdline"]):
+        line = process.info["cmdline"] or ()
+        if process.info["name"] == "bwrap" and any(part.startswith(f"{folder.path}/") for part in line):
+            found.append(process)
+    return found
+
+
+def sha256(folder: RunFolder) -> str:
+    return hashlib.sha256(folder.submission.read_bytes()).hexdigest()
+
+
+def check_nothing_was_redone(folder: RunFolder) -> None:
+    finished: set[object] = set()
+    for event in events(folder):
+        if event.kind in ("stage_started", "candidate_started"):
+            assert event.fields.get("candidate", event.fields.get("stage")) not in finished
+        elif event.kind in ("stage_finished", "candidate_finished"):
+            finished.add(event.fields.get("candidate", event.fields.get("stage")))
+    assert finished >= {"c001", "c002"}
+
+
+def test_a_run_that_is_killed_at_every_point_ends_as_if_nobody_had_touched_it(
+    world: World, undisturbed: dict[str, Any]
+) -> None:
+    killed: list[str] = []
+    known = 0
+    process = world.start("run", "orchard", *FLAGS)
+    for name, sign in POINTS.items():
+        if wait_for(process, world, known, sign):
+            process.send_signal(signal.SIGKILL)
+            killed.append(name)
+        process.wait()
+        folder = world.run_folder()
+        assert folder is not None
+        assert read_record(folder.record, Run).status == "running"
+        known = len(events(folder))
+        process = world.start("resume", folder.id, "--json", "--quiet")
+    answer = world.finish(process)
+    assert len(killed) >= 12, killed
+    assert folder is not None
+    assert answer["submission"]["sha256"] == undisturbed["submission"]["sha256"] == sha256(folder)
+    assert answer["cv"] == undisturbed["cv"]
+    check_nothing_was_redone(folder)
+    record = read_record(folder.record, Run)
+    assert [stage.name for stage in record.stages if stage.status == "done"] == list(STAGES)
+    assert sandboxes_of(folder) == []
+    with StateStore(world.home / "state.sqlite3") as store:
+        assert [row.status for row in store.runs()] == ["done"]
+
+
+@pytest.mark.parametrize("victim", ["the code", "its supervisor", "both and the run"])
+def test_a_sandbox_that_is_killed_while_it_trains_is_run_again(
+    world: World, undisturbed: dict[str, Any], victim: str
+) -> None:
+    process = world.start("run", "orchard", *FLAGS)
+    assert wait_for(process, world, 0, POINTS["the first candidate"])
+    folder = world.run_folder()
+    assert folder is not None
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not (boxes := sandboxes_of(folder)):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    # Inside bubblewrap: its first process, whose child is the code.
+    supervisor = boxes[0].parent()
+    assert supervisor is not None
+    assert supervisor.pid != process.pid
+    if victim == "the code":
+        boxes[-1].kill()
+    else:
+        supervisor.kill()
+    if victim == "both and the run":
+        process.kill()
+        process.wait()
+        process = world.start("resume", folder.id, "--json", "--quiet")
+    answer = world.finish(process)
+    assert answer["submission"]["sha256"] == undisturbed["submission"]["sha256"]
+    assert sandboxes_of(folder) == []
+    candidates = [read_record(one.record, Candidate) for one in folder.all_candidates()]
+    assert [one.status for one in candidates] == ["scored", "scored"]
+    warnings = Counter("killed from outside" in event.message for event in events(folder) if event.kind == "warning")
+    assert warnings[True] == (0 if victim == "both and the run" else 1)
+
+
+def test_two_processes_on_one_run_refuse_politely(world: World) -> None:
+    process = world.start("run", "orchard", *FLAGS)
+    assert wait_for(process, world, 0, POINTS["profile"])
+    folder = world.run_folder()
+    assert folder is not None
+    second = world.start("resume", folder.id, "--json")
+    out, err = second.communicate(timeout=PATIENCE_SECONDS)
+    assert second.returncode == 2
+    assert "Another process is at work" in err
+    assert "Traceback" not in err
+    assert msgspec.json.decode(out)["error"]["exit_code"] == 2
+    process.kill()
+    process.wait()
