@@ -141,7 +141,7 @@ def _help(command: click.Command) -> str:
 
 
 def _flags(command: click.Command) -> list[str]:
-    options = [each for each in command.params if isinstance(each, click.Option) and each.help]
+    options = [each for each in command.params if isinstance(each, click.Option) and each.help and not each.hidden]
     rows = []
     for option in options:
         names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))

@@ -17,7 +17,7 @@ from autokaggle.orchestrator.cluster.client import ClusterJobs, check_address, o
 from autokaggle.records import StepResult
 from autokaggle.skills.sandbox.executor import run_job
 from autokaggle.skills.sandbox.job import Job
-from tests.cluster_machines import Machines, machines, wait_until
+from tests.cluster_machines import PATIENCE_SECONDS, Machines, machines, wait_until
 from tests.sandbox_jobs import STRONG, make_job, need
 
 pytestmark = [
@@ -115,7 +115,7 @@ def start(cluster: ClusterJobs, job: Job) -> tuple[threading.Thread, list[StepRe
         with contextlib.suppress(OutsideWorldError):  # some tests take the cluster away
             results.append(cluster(job, STRONG))
 
-    thread = threading.Thread(target=wait_for_it)
+    thread = threading.Thread(target=wait_for_it, daemon=True)
     thread.start()
     return thread, results
 
@@ -125,7 +125,7 @@ def test_log_lines_come_while_the_job_runs(cluster: ClusterJobs, tmp_path: Path)
     thread, results = start(cluster, job)
     wait_until(lambda: job.log.is_file() and job.log.read_text() == "asleep\n")
     assert results == []
-    thread.join()
+    thread.join(PATIENCE_SECONDS)
     assert results[0].limit == "wall"
 
 
@@ -138,7 +138,7 @@ def test_when_the_client_is_gone_the_tree_there_is_killed(two: Machines, tmp_pat
         (folder,) = two.jobs("one") + two.jobs("two")
         assert sandboxes(folder)
     wait_until(lambda: not sandboxes(folder) and not folder.exists())
-    thread.join()
+    thread.join(PATIENCE_SECONDS)
 
 
 def sandboxes(folder: Path) -> list[int]:
@@ -161,7 +161,7 @@ def test_the_job_of_a_lost_worker_is_run_again(tmp_path: Path) -> None:
         wait_until(lambda: bool(sandboxes(folder)))
         pair.kill(lost)
         wait_until(lambda: not sandboxes(folder))
-        thread.join()
+        thread.join(PATIENCE_SECONDS)
         assert (results[0].exit_code, results[0].limit) == (0, None)
         assert (job.output / "deep/er/sum").read_text() == str(255 * 128 * 100_000)
 
@@ -181,11 +181,11 @@ def test_a_scheduler_that_does_not_answer_is_the_worlds_fault(monkeypatch: pytes
 def test_cancelling_ends_the_job_there(cluster: ClusterJobs, two: Machines, tmp_path: Path) -> None:
     job = small_job(tmp_path, SLEEPS, wall_seconds=600.0)
     cancelled, results = threading.Event(), []
-    thread = threading.Thread(target=lambda: results.append(cluster(job, STRONG, cancelled)))
+    thread = threading.Thread(target=lambda: results.append(cluster(job, STRONG, cancelled)), daemon=True)
     thread.start()
     wait_until(lambda: job.log.is_file() and "asleep" in job.log.read_text())
     (folder,) = two.jobs("one") + two.jobs("two")
     cancelled.set()
-    thread.join()
+    thread.join(PATIENCE_SECONDS)
     assert results[0].limit == "cancelled"
     wait_until(lambda: not sandboxes(folder) and not folder.exists())

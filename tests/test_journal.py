@@ -11,6 +11,7 @@ import pytest
 from autokaggle.orchestrator.journal import Journal, printable
 from autokaggle.records import Event
 from autokaggle.storage.artifacts import RunFolder
+from autokaggle.storage.tail import decode_events
 
 
 @pytest.fixture
@@ -72,3 +73,13 @@ def test_logs_are_readable_by_the_user_alone(folder: RunFolder) -> None:
 )
 def test_printable_escapes_what_steers_a_terminal(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_what_comes_after_a_line_that_was_cut_short_is_a_line_of_its_own(folder: RunFolder) -> None:
+    Journal(folder).tell("stage_started", stage="profile")
+    whole = folder.events.read_bytes()
+    folder.events.write_bytes(whole + whole[:20])
+    Journal(folder).tell("run_started", run_id=folder.id)
+    lines = folder.events.read_bytes().splitlines(keepends=True)
+    assert lines[0] == whole
+    assert [event.kind for event in decode_events(lines)] == ["stage_started", "run_started"]

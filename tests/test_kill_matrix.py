@@ -194,7 +194,7 @@ def test_a_run_that_is_killed_at_every_point_ends_as_if_nobody_had_touched_it(
         if wait_for(process, world, known, sign):
             process.send_signal(signal.SIGKILL)
             killed.append(name)
-        process.wait()
+        process.communicate()  # which also closes its pipes
         folder = world.run_folder()
         assert folder is not None
         assert read_record(folder.record, Run).status == "running"
@@ -231,11 +231,13 @@ def test_a_sandbox_that_is_killed_while_it_trains_is_run_again(
     assert supervisor.pid != process.pid
     if victim == "the code":
         boxes[-1].kill()
-    else:
+    elif victim == "its supervisor":
         supervisor.kill()
-    if victim == "both and the run":
+    else:
+        supervisor.suspend()  # else it sees the run die, and ends the code in good order
         process.kill()
-        process.wait()
+        process.communicate()
+        supervisor.kill()
         process = world.start("resume", folder.id, "--json", "--quiet")
     answer = world.finish(process)
     assert answer["submission"]["sha256"] == undisturbed["submission"]["sha256"]
@@ -258,4 +260,4 @@ def test_two_processes_on_one_run_refuse_politely(world: World) -> None:
     assert "Traceback" not in err
     assert msgspec.json.decode(out)["error"]["exit_code"] == 2
     process.kill()
-    process.wait()
+    process.communicate()

@@ -5,6 +5,7 @@ The run folder comes first: a state store that cannot be written costs a warning
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 import threading
@@ -41,6 +42,7 @@ class Journal:
         self._listener = listener
         self._keep = keep
         self._lock = threading.Lock()
+        _end_line(folder.events)
 
     def tell(self, kind: str, message: str = "", **fields: Any) -> None:
         """Send one event; ``message`` is for people, ``fields`` for programs."""
@@ -51,6 +53,16 @@ class Journal:
                 _append(self._folder.run_log, _line(event).encode())
                 self._keep(event)
             self._listener(event)
+
+
+def _end_line(path: Path) -> None:
+    """A full disk or a power cut may have cut the last line short; what comes next starts on a line of its own."""
+    with contextlib.suppress(OSError):
+        with path.open("rb") as stream:
+            stream.seek(-1, os.SEEK_END)
+            is_whole = stream.read(1) == b"\n"
+        if not is_whole:
+            _append(path, b"\n")
 
 
 def _append(path: Path, data: bytes) -> None:

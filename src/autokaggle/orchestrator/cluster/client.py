@@ -150,14 +150,13 @@ class ClusterJobs:
 
     def _outcome(self, remote: RemoteJob, end: float, cancelled: threading.Event) -> Outcome | None:
         """Ask for the job until a worker has all that it needs; None when time runs out, or it is cancelled, first."""
-        preferred: str | None = None
         while True:
+            # Not bound to the worker that has its contents: one that waits for a certain worker waits for ever when
+            # that one is lost. A worker that lacks some is sent them, once.
             future = self._client.submit(
                 remote_job.carry_out,
                 remote,
                 key=f"{remote.id}-{secrets.token_hex(4)}",
-                workers=[preferred] if preferred else None,
-                allow_other_workers=bool(preferred),
                 resources=self._claims(remote),
                 pure=False,
             )
@@ -165,7 +164,6 @@ class ClusterJobs:
             if not isinstance(answer, Missing):
                 return answer
             self._send(remote, answer)
-            preferred = answer.worker
 
     def _wait(self, future: Future[Any], end: float, cancelled: threading.Event) -> Missing | Outcome | None:
         from distributed import CancelledError
