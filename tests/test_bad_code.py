@@ -91,7 +91,7 @@ KINDS = [
     Bad("too large a file", "(files.output_folder() / 'oof.parquet').write_bytes(bytes(30_000_000))", "bytes", False),
     Bad("overwrites its input", "(files.input_folder() / 'folds.parquet').write_bytes(b'')", "Read-only file system"),
     Bad("target from a file", "open(files.input_folder() / 'data' / 'train.csv')", "train.csv"),
-    Bad("imports nothing that is there", "import nonesuch_package", "No module named 'nonesuch_package'"),
+    Bad("imports nothing that is there", "import nonesuch_package", "module 'nonesuch_package' is not installed"),
     Bad("eats memory", "hoard = [bytearray(20_000_000) for _ in range(100_000)]", "memory limit"),
     Bad("writes much log", "while True: print('x' * 10_000)", "log limit"),
     Bad("never ends", "while True: pass", "wall limit"),

@@ -124,7 +124,7 @@ def _run(
     start = time.monotonic()
     sealed = SealedRun(context, best, folder, environment.folder, start + SHARE_OF_FOLDS * (end - start))
     sealed.carry_out()
-    is_at_limit = any(step.limit for step in sealed.steps)
+    is_at_limit = any(step.limit not in (None, "cancelled") for step in sealed.steps)
     if sealed.problem and not is_at_limit and not SCRIPTS_OF_TEMPLATE.isdisjoint(proposal.files):
         # Half of what is left is for the audit, by which alone it may count.
         now = time.monotonic()

@@ -40,6 +40,7 @@ class SealedRun:
     problem: str = ""
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _failed_log: Path | None = None
     _left: int = 0
     _beside: int = 1
 
@@ -85,6 +86,7 @@ class SealedRun:
             self.steps.append(step)
             if not self._stop.is_set() and (problem := failure_of(step, log)):
                 self.problem = f"with AUTOKAGGLE_FOLD={fold}: {problem}"
+                self._failed_log = log
                 self._stop.set()
 
     def _run_all(self) -> None:
@@ -111,7 +113,8 @@ class SealedRun:
     def _gather_logs(self) -> None:
         """Put the runs' logs one behind the other into the candidate's log; the one that failed comes last."""
         with self.folder.log.open("ab") as whole:
-            for part in sorted(self.folder.path.glob("log.*"), key=lambda path: path.stat().st_mtime_ns):
+            parts = self.folder.path.glob("log.*")
+            for part in sorted(parts, key=lambda path: (path == self._failed_log, path.stat().st_mtime_ns)):
                 whole.write(f"== {part.suffix[1:]}\n".encode())
                 with part.open("rb") as stream:
                     shutil.copyfileobj(stream, whole)

@@ -63,7 +63,10 @@ def blind_input(plan: Plan, profile: DataProfile, folds: Folds, fold: int, sourc
     tables = make_private_folder(target / TABLES)
     kept = np.flatnonzero(folds.by_repeat[0] != fold)
     _write_blind_tables(plan, kept, folds.rows_of(fold), source / TABLES, tables)
-    write_folds(Folds(folds.kind, folds.by_repeat[:1, kept]), target / FOLDS)
+    left = folds.by_repeat[:1, kept]
+    if len(np.unique(left)) < 2:  # of two folds one is gone: the code still needs something to validate on
+        left = np.arange(len(kept), dtype=np.int64)[None, :] % 2
+    write_folds(Folds(folds.kind, left), target / FOLDS)
 
 
 def _link_all(source: Path, target: Path, left_out: set[str], raw_files: set[str]) -> None:
