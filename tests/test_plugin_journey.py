@@ -57,7 +57,7 @@ def test_a_run_uses_its_metric_and_its_model_family(python: Path, tmp_path: Path
     write_csv(folder / "test.csv", {"id": ids[300:], **{name: x[300:, i] for i, name in enumerate(names)}})
     write_csv(folder / "sample_submission.csv", {"id": ids[300:], "height": np.zeros(100)})
     chosen = ("--metric", "within_ten_percent", "--model-family", "neighbours", "--max-candidates", "1")
-    done = autokaggle(python, "run", str(folder), "--time-budget", "60s", *chosen, "--json", home=tmp_path)
+    done = autokaggle(python, "run", str(folder), "--time-budget", "3m", *chosen, "--json", home=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["metric"] == "within_ten_percent"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import tarfile
 import zipfile
 from email.parser import BytesParser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -39,7 +41,7 @@ def test_the_wheel_holds_the_program_and_nothing_else(built: Path) -> None:
     assert [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".part"))] == []
     source = ROOT / "src" / "autokaggle"
     kept = {f"autokaggle/{path.relative_to(source).as_posix()}" for path in source.rglob("*") if path.is_file()}
-    assert {name for name in kept if "__pycache__" not in name} <= set(names)
+    assert {name for name in kept if "/__pycache__/" not in name and "/." not in name} <= set(names)
     for needed in ("templates/tabular/train.py", "skills/dialogue/prompts/decide.md", "practice/demo_pages/rules.md"):
         assert f"autokaggle/{needed}" in names
     assert "autokaggle/py.typed" in names
@@ -98,3 +100,25 @@ def test_the_wheel_in_a_fresh_environment_runs_the_demo(
     result = json.loads(done.stdout)
     assert result["status"] == "done"
     assert result["sent"]["public_score"] > 0.5
+
+
+def test_the_program_imports_nothing_that_its_installation_does_not_bring() -> None:
+    from scripts.write_reference import DISTRIBUTION, dependencies
+
+    brought = {name.lower().replace("-", "_") for name in dependencies(DISTRIBUTION)}
+    owners = packages_distributions()
+    source, foreign = ROOT / "src" / "autokaggle", {"keyring"}
+    missing = set()
+    for path in source.rglob("*.py"):
+        # What runs in a run's environment: templates, and scripts that are copied beside generated code.
+        text = path.read_text("utf-8")
+        if "templates" in path.parts or "imports nothing of autokaggle" in text.lower().replace("\n", " "):
+            continue
+        for node in ast.walk(ast.parse(text)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            for top in {name.partition(".")[0] for name in names} - sys.stdlib_module_names - foreign - {"autokaggle"}:
+                known = {owner.lower().replace("-", "_") for owner in owners.get(top, [])}
+                if known and not known & brought:
+                    missing.add(f"{path.relative_to(source)}: {top}")
+    assert sorted(missing) == []

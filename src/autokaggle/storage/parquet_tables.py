@@ -105,6 +105,17 @@ def write_columns(path: Path, columns: Mapping[str, Column], metadata: Mapping[s
         ) from error
 
 
+def copy_rows(source: Path, target: Path, rows: Column) -> None:
+    """Write the rows of ``source`` at these places (0-based, ascending) to ``target``, types and order kept."""
+    table = f"read_parquet({quote_text(str(source))}, file_row_number = true)"
+    with open_reader() as connection:
+        connection.register("chosen", {"place": np.asarray(rows, dtype=np.int64)})
+        query = f"SELECT * EXCLUDE (file_row_number) FROM {table} SEMI JOIN chosen ON file_row_number = place"
+        query += " ORDER BY file_row_number"
+        connection.execute(f"COPY ({query}) TO {quote_text(str(target))} (FORMAT parquet)")
+    target.chmod(PRIVATE_FILE)
+
+
 def read_metadata(path: Path) -> dict[str, str]:
     """Return the key-value pairs of a parquet file."""
     with open_reader() as connection:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy.typing as npt
 
 from autokaggle.records import DataProfile, Plan
+from autokaggle.storage.parquet_tables import copy_rows, write_columns
 from autokaggle.storage.records_file import make_private_folder
 
 SHARE, FEWEST_ROWS, MOST_ROWS = 0.01, 300, 20_000
@@ -35,21 +36,24 @@ def make_sample_input(plan: Plan, profile: DataProfile, source: Path, target: Pa
         if path.name not in cut:
             _link(path, tables / path.name)
             continue
-        kept = _sample(path, cut[path.name], plan.seed)
-        pq.write_table(kept, tables / path.name)
-        rows = len(kept) if path.name == plan.train_table else rows
+        chosen = _sample(cut[path.name], plan.seed)
+        copy_rows(path, tables / path.name, chosen)
+        rows = len(chosen) if path.name == plan.train_table else rows
     numbers = np.arange(rows, dtype=np.int64)
-    columns = {"repeat": np.zeros(rows, np.int32), "row": numbers, "fold": (numbers * 2 // rows).astype(np.int32)}
+    columns: dict[str, npt.NDArray[Any]] = {
+        "repeat": np.zeros(rows, np.int32),
+        "row": numbers,
+        "fold": (numbers * 2 // rows).astype(np.int32),
+    }
     # Last, since it says that all the rest is there.
-    pq.write_table(pa.table(columns), target / FOLDS)
+    write_columns(target / FOLDS, columns)
     return target
 
 
-def _sample(path: Path, rows: int, seed: int) -> pa.Table:
-    """Return some of the rows, in their order."""
+def _sample(rows: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return the places of some of the rows, in their order."""
     wanted = min(rows, MOST_ROWS, max(FEWEST_ROWS, int(rows * SHARE)))
-    chosen = np.sort(np.random.default_rng(seed).choice(rows, wanted, replace=False))
-    return pq.read_table(path).take(pa.array(chosen))
+    return np.sort(np.random.default_rng(seed).choice(rows, wanted, replace=False))
 
 
 def _link(source: Path, target: Path) -> None:
