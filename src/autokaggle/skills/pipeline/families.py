@@ -20,6 +20,7 @@ from autokaggle.skills.pipeline.configurations import Entry
 from autokaggle.skills.pipeline.proposals import untried
 
 FILE_PREFIX = "model_"
+START_SECONDS_PER_FOLD = portfolio.START_SECONDS + portfolio.SCIKIT_LEARN_SECONDS
 
 
 @dataclass(frozen=True)
@@ -86,4 +87,12 @@ def _propose(plan: Plan, profile: DataProfile) -> Iterator[Proposal]:
         for entry in family.entries:
             proposal = portfolio.proposal(entry, plan, profile)
             needed = (*proposal.requirements, *family.requirements)
-            yield msgspec.structs.replace(proposal, files=code, requirements=needed, author="plugin")
+            # Foreign code is started anew for each fold, on an input that lacks the fold's labels.
+            starts = plan.validation.folds * START_SECONDS_PER_FOLD / portfolio.FITS_AT_ONCE
+            yield msgspec.structs.replace(
+                proposal,
+                files=code,
+                requirements=needed,
+                author="plugin",
+                expected_seconds=round((proposal.expected_seconds or 0.0) + starts, 1),
+            )
