@@ -105,6 +105,7 @@ def test_plugins_bring_prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "def autokaggle_prompts():\n"
         "    return [Path(__file__).parent / 'prompts']\n"
     )
+    (tmp_path / "prompts").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     entry = EntryPoint(name="rhymes", value="rhyming_plugin", group="autokaggle")
     assert Plugins(found=[entry]).prompt_folders() == [tmp_path / "prompts"]
