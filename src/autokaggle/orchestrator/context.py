@@ -61,6 +61,7 @@ class RunContext:
     state: StateStore | None = None
     best: BestSoFar | None = None
     person: Person | None = None
+    environment_ahead: threading.Thread | None = None
     execute: RunJob = run_job
     cluster_width: int | None = None
     at_once: int = 1

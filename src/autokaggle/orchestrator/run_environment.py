@@ -1,6 +1,7 @@
 """The environment that a run's code works in; this file builds it within the budget and links it into ``env/``.
 
-What the first candidates need is built first; packages that only later ones need come beside them.
+What most runs need is built while strategy is talked about. What the first candidates need comes first; packages that
+only later ones need come beside them.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from autokaggle.errors import AutoKaggleError, OutsideWorldError
 from autokaggle.orchestrator.context import RunContext
@@ -18,6 +20,9 @@ from autokaggle.storage.records_file import write_atomically
 
 # With less time than this left, packages that are not there yet would come too late.
 WORTH_BUILDING_SECONDS = 25.0
+# One that lies in the store is found in a moment.
+SHORTEST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 3600.0
+USUAL_TEMPLATE = "tabular"
 
 
 class RunEnvironments:
@@ -88,6 +93,23 @@ class RunEnvironments:
             self._problem = str(error)
 
 
+def build_ahead(context: RunContext) -> None:
+    """Start to build what a run of the usual template needs: a talk gives it minutes that cost no budget.
+
+    A problem is told when the environment is asked for and is not there.
+    """
+    requirements = context.plugins.template(USUAL_TEMPLATE).requirements
+    offline = context.run.options.offline
+
+    def build() -> None:
+        with suppress(AutoKaggleError, OSError):
+            build_environment(requirements, context.settings.environments, exclude_newer=_day(context), offline=offline)
+
+    if context.run.options.template in ("auto", USUAL_TEMPLATE):
+        context.environment_ahead = threading.Thread(target=build, name="build environment", daemon=True)
+        context.environment_ahead.start()
+
+
 def prepare_environment(context: RunContext, requirements: Iterable[str]) -> Environment:
     """Build the environment, or reuse it from the store; leave requirements, lock and link in ``env/``.
 
@@ -120,14 +142,42 @@ def _adopt(context: RunContext, environment: Environment) -> Environment:
 
 
 def _build(context: RunContext, requirements: tuple[str, ...], offline: bool) -> Environment:
-    return build_environment(
-        requirements,
-        context.settings.environments,
-        exclude_newer=_day(context),
-        offline=offline,
-        timeout_seconds=context.budget.left_for_search_seconds,
-        on_progress=progress_listener(context.journal, "search"),
-    )
+    """Build within what is left for the search; a build that takes longer goes on in the background.
+
+    Raises:
+        OutsideWorldError: as ``build_environment``, or it is not built in time.
+    """
+    seconds = context.budget.left_for_search_seconds
+    if context.environment_ahead is not None:
+        context.environment_ahead.join(seconds)
+    outcome: list[Environment | BaseException] = []
+
+    def build() -> None:
+        try:
+            outcome.append(
+                build_environment(
+                    requirements,
+                    context.settings.environments,
+                    exclude_newer=_day(context),
+                    offline=offline,
+                    timeout_seconds=context.budget.left_for_search_seconds,
+                    on_progress=progress_listener(context.journal, "search"),
+                )
+            )
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            outcome.append(error)
+
+    thread = threading.Thread(target=build, name="build environment", daemon=True)
+    thread.start()
+    thread.join(max(SHORTEST_WAIT_SECONDS, min(context.budget.left_for_search_seconds, LONGEST_WAIT_SECONDS)))
+    if not outcome:
+        raise OutsideWorldError(
+            f"The environment could not be built within the {seconds:.0f} s that were left for it.",
+            "Give a longer --time-budget; what was downloaded is kept, so the next run is quicker.",
+        )
+    if isinstance(outcome[0], BaseException):
+        raise outcome[0]
+    return outcome[0]
 
 
 def _day(context: RunContext) -> dt.date:

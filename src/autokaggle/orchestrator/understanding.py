@@ -10,6 +10,7 @@ import msgspec
 from autokaggle.errors import UsageError
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.journal import progress_listener
+from autokaggle.orchestrator.run_environment import build_ahead
 from autokaggle.records import Competition, Decision, Decisions, MetricFinding
 from autokaggle.skills.competition import address
 from autokaggle.skills.competition.notices import obstacles, rules
@@ -58,6 +59,8 @@ def discuss(context: RunContext) -> str:
     """Leave chat_decisions.json and chat_transcript.md."""
     from autokaggle.orchestrator import talking
 
+    if context.is_executed:
+        build_ahead(context)
     decisions = talking.discuss(context)
     metric = next(decision for decision in decisions.decisions if decision.key == "metric")
     if metric.by == "strategist" and context.competition.metric.metric is None:
