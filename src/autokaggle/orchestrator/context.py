@@ -18,7 +18,7 @@ from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.journal import Journal, utc_now
 from autokaggle.plugins.manager import Plugins
 from autokaggle.records import Candidate, Competition, DataProfile, Isolation, Plan, Run, StepResult
-from autokaggle.skills.sandbox.executor import SandboxLost, run_job
+from autokaggle.skills.sandbox.executor import KILLED_EXIT_CODE, SandboxLost, run_job
 from autokaggle.skills.sandbox.job import Job
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record, write_record
@@ -27,8 +27,6 @@ from autokaggle.storage.state_store import StateStore
 if TYPE_CHECKING:
     from autokaggle.orchestrator.best_so_far import BestSoFar
     from autokaggle.skills.dialogue.person import Person
-
-KILLED_EXIT_CODE = 137
 
 RunJob = Callable[[Job, Isolation, threading.Event | None], StepResult]
 

@@ -32,14 +32,15 @@ from autokaggle.skills.sandbox.supervisor import STATUS_PLACE
 from autokaggle.skills.sandbox.sweep import remove_tree, sweep
 from autokaggle.storage.records_file import make_private_folder
 
-__all__ = ["Job", "SandboxLost", "run_job"]
+__all__ = ["KILLED_EXIT_CODE", "Job", "SandboxLost", "run_job"]
 
+KILLED_EXIT_CODE = 137  # 128 and the number of SIGKILL
 POLL_SECONDS = 0.05
 GRACE_SECONDS = 10.0  # beyond the wall limit, for a supervisor that is itself starved
 
 
 class SandboxLost(AutoKaggleError):
-    """The process that watches a sandbox was killed; nothing is known of what its job did."""
+    """A sandbox, or the process that watches it, was killed; nothing is known of what its job did."""
 
 
 def run_job(job: Job, isolation: Isolation, cancelled: threading.Event | None = None) -> StepResult:
@@ -61,7 +62,9 @@ def run_job(job: Job, isolation: Isolation, cancelled: threading.Event | None = 
             order["scratch"] = str(work)
         outcome = _supervise(_in_control_group(order, job.limits), cancelled)
     if outcome["trouble"]:
-        raise AutoKaggleError(
+        # Killed before it had begun, walls are not to blame.
+        kind = SandboxLost if outcome["exit_code"] == KILLED_EXIT_CODE else AutoKaggleError
+        raise kind(
             f"The sandbox could not be built: {outcome['trouble']}", "Run `autokaggle doctor` to see what is missing."
         )
     removed = sweep(job.output, job.limits.file_bytes)
