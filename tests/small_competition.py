@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from autokaggle.plugins.manager import Plugins
 from autokaggle.records import (
     ColumnKind,
     ColumnProfile,
@@ -63,6 +64,7 @@ class SmallCompetition:
     folds: int = 3
     repeats: int = 1
     greater_is_better: bool = False
+    time_column: str | None = None
 
     def profile(self) -> DataProfile:
         columns = [
@@ -98,7 +100,12 @@ class SmallCompetition:
         )
 
     def plan(self) -> Plan:
-        validation = {"scheme": self.scheme, "folds": self.folds, "repeats": self.repeats}
+        validation = {
+            "scheme": self.scheme,
+            "folds": self.folds,
+            "repeats": self.repeats,
+            "column": self.time_column,
+        }
         decisions = Decisions(
             decisions=(
                 Decision(key="metric", value=self.metric, by="user", why=""),
@@ -181,13 +188,15 @@ def prepare(
     config: Mapping[str, Any] | None = None,
     family: str = "lightgbm",
     files: Mapping[str, str] | None = None,
+    template: str = "tabular",
 ) -> CandidateFolder:
     """Make a run folder with one candidate that has not run yet."""
     run = RunFolder.create(folder, "orchard-20260801-101500-3f2a")
     competition.write_input(run)
     candidate = run.candidate("c001")
     proposal = Proposal(title="a test", family=family, config={**FAST, **(config or {})}, files=dict(files or {}))
-    write_candidate(proposal, competition.plan(), competition.profile(), candidate)
+    folders = Plugins(found=[]).template_folders(template)
+    write_candidate(proposal, competition.plan(), competition.profile(), candidate, folders)
     return candidate
 
 

@@ -168,5 +168,5 @@ def test_a_proposal_can_name_a_template_of_a_plugin(competition: SmallCompetitio
     folder = RunFolder.create(tmp_path, "orchard-20260801-101500-3f2a").candidate("c001")
     proposal = Proposal(title="theirs", family="theirs")
     plan = msgspec.structs.replace(competition.plan(), template="theirs")
-    write_candidate(proposal, plan, competition.profile(), folder, template)
+    write_candidate(proposal, plan, competition.profile(), folder, [template])
     assert {path.name for path in folder.code.iterdir()} == {"train.py", "config.yaml"}

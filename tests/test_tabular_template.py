@@ -285,7 +285,7 @@ def test_scripts_without_input_say_where_they_looked(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("template", ["tabular", "ensemble"])
+@pytest.mark.parametrize("template", ["tabular", "ensemble", "image", "text", "timeseries"])
 def test_templates_are_typed(template: str, tmp_path: Path) -> None:
     folder = TEMPLATES / template
     command = [sys.executable, "-m", "mypy", "--config-file=", "--strict", "--explicit-package-bases"]

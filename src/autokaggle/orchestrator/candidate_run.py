@@ -96,9 +96,9 @@ def run_candidate(
 
 
 def _write_code(context: RunContext, best: BestSoFar, folder: CandidateFolder, proposal: Proposal) -> tuple[str, ...]:
-    template = context.plugins.template(best.plan.template)
+    templates = context.plugins.template_folders(best.plan.template)
     try:
-        pipeline_generator.write_candidate(proposal, best.plan, context.profile, folder, template.folder)
+        pipeline_generator.write_candidate(proposal, best.plan, context.profile, folder, templates)
     except UsageError as error:  # the proposal's fault, not the user's
         return (str(error),)
     return code_checks.check_code(folder.code)

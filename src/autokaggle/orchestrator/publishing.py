@@ -62,8 +62,8 @@ def submission(context: RunContext) -> str:
 
 def _publish_unexecuted(context: RunContext) -> None:
     folder = context.folder.candidate("c001")
-    template = context.plugins.template(context.plan.template)
-    pipeline_generator.write_candidate(first_proposal(context), context.plan, context.profile, folder, template.folder)
+    templates = context.plugins.template_folders(context.plan.template)
+    pipeline_generator.write_candidate(first_proposal(context), context.plan, context.profile, folder, templates)
     shutil.copytree(folder.code, context.folder.code, dirs_exist_ok=True)
 
 

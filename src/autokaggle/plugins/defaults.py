@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 
 class Portfolio:
-    """The built-in candidates, quickest sane baseline first."""
+    """The built-in candidates for the plan's template, quickest sane baseline first."""
 
     name = "portfolio"
 
     def propose(self, search: Search) -> Proposal | None:
         """Return the first of the portfolio that was not tried yet."""
-        from autokaggle.skills.pipeline import portfolio
+        from autokaggle.skills.pipeline import portfolios
 
-        return portfolio.next_proposal(search)
+        return portfolios.next_proposal(search)
 
     def requirements(self, plan: Plan, profile: DataProfile) -> tuple[str, ...]:
         """Return what all of the portfolio needs for this plan."""
-        from autokaggle.skills.pipeline import portfolio
+        from autokaggle.skills.pipeline import portfolios
 
-        return portfolio.requirements(plan, profile)
+        return portfolios.requirements(plan, profile)
 
 
 class PluggedFamilies:
@@ -75,10 +75,15 @@ def autokaggle_model_families() -> list[ModelFamily]:
 @hookimpl
 def autokaggle_templates() -> list[Template]:
     """Give the templates that ship."""
-    from autokaggle.skills.pipeline.portfolio import BASE_REQUIREMENTS
+    from autokaggle.skills.pipeline import portfolio, portfolio_image, portfolio_text, portfolio_timeseries
 
     folder = Path(str(resources.files("autokaggle.templates")))
-    return [Template("tabular", folder / "tabular", BASE_REQUIREMENTS)]
+    return [
+        Template("tabular", folder / "tabular", portfolio.BASE_REQUIREMENTS),
+        Template("timeseries", folder / "timeseries", portfolio_timeseries.REQUIREMENTS, parent="tabular"),
+        Template("text", folder / "text", portfolio_text.REQUIREMENTS, parent="tabular"),
+        Template("image", folder / "image", portfolio_image.REQUIREMENTS, parent="tabular"),
+    ]
 
 
 @hookimpl

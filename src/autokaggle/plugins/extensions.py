@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Template:
-    """A pipeline program: the files under ``folder`` are copied; ``requirements`` is what its environment needs."""
+    """A pipeline program: the files under ``folder`` are copied; ``requirements`` is what its environment needs.
+
+    With a ``parent``, the files of that template come first and those of ``folder`` are added, or stand in their place.
+    """
 
     name: str
     folder: Path
     requirements: tuple[str, ...]
+    parent: str | None = None
 
 
 @dataclass(frozen=True)

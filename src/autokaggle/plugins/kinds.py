@@ -106,7 +106,7 @@ def _check_folder(folder: Path) -> None:
 
 def _check_template(template: Template) -> None:
     missing = [name for name in ("train.py", "validate.py", "predict.py") if not (template.folder / name).is_file()]
-    if missing:
+    if missing and template.parent is None:
         raise Unusable(f"{template.folder} lacks {', '.join(missing)}")
 
 

@@ -79,6 +79,24 @@ class Plugins:
             raise UsageError(f"There is no template {name!r}.", f"Choose one of: {', '.join(sorted(templates))}.")
         return templates[name]
 
+    def template_folders(self, name: str) -> tuple[Path, ...]:
+        """Return the folders to copy, those of parents first.
+
+        Raises:
+            UsageError: there is no such template, or its parents lead back to it.
+        """
+        folders: list[Path] = []
+        seen: list[str] = []
+        next_name: str | None = name
+        while next_name is not None:
+            if next_name in seen:
+                raise UsageError(f"Template {name!r} descends from itself: {' > '.join(seen)}.", "Mend the plugin.")
+            seen.append(next_name)
+            template = self.template(next_name)
+            folders.insert(0, template.folder)
+            next_name = template.parent
+        return tuple(folders)
+
     def template_names(self) -> list[str]:
         """The names of all templates, in order."""
         return sorted(self.given("templates"))

@@ -11,8 +11,6 @@ from autokaggle.records import Competition, DataProfile, Decision, Decisions, Me
 
 DEFAULT_FOLDS = 5
 
-TEMPLATES = {"tabular": "tabular", "text": "tabular", "image": "tabular", "timeseries": "tabular"}
-
 
 def decide(competition: Competition, profile: DataProfile, options: RunOptions, default_metric: str) -> Decisions:
     """Decide everything that the plan needs.
@@ -88,7 +86,7 @@ def _template(profile: DataProfile, options: RunOptions) -> Decision:
     if options.template != "auto":
         return Decision(key="template", value=options.template, by="flag", why="given with --template")
     why = f"the data look like {profile.modality}"
-    return Decision(key="template", value=TEMPLATES[profile.modality], by="strategist", why=why)
+    return Decision(key="template", value=profile.modality, by="strategist", why=why)
 
 
 def _dropped(profile: DataProfile) -> Decision:

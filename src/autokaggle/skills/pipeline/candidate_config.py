@@ -36,7 +36,10 @@ def candidate_config(proposal: Proposal, plan: Plan, profile: DataProfile) -> di
         "model": {"family": proposal.family, "parameters": {}},
         # Features that were written for this competition may look at targets, so they learn inside each fold.
         "features": {"learn_from": "fold" if "features.py" in proposal.files else "all_rows", "target_encode": "keys"},
-        "validation": {"kind": "forward" if plan.validation.scheme == "time" else "kfold"},
+        "validation": {
+            "kind": "forward" if plan.validation.scheme == "time" else "kfold",
+            "column": plan.validation.column,
+        },
         "seed": plan.seed,
         "columns": _columns(plan, profile),
         "lookups": _lookups(profile),

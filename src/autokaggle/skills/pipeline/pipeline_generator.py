@@ -10,7 +10,7 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -33,19 +33,19 @@ MOST_BYTES_OF_LIMITS = 1 << 20
 
 
 def write_candidate(
-    proposal: Proposal, plan: Plan, profile: DataProfile, folder: CandidateFolder, template: Path | None = None
+    proposal: Proposal, plan: Plan, profile: DataProfile, folder: CandidateFolder, templates: Sequence[Path] = ()
 ) -> None:
     """Write ``code/``: the template's files, those of the proposal over them, and ``config.yaml``.
 
-    ``template`` is the folder of a template, that of the plan's built-in one when None.
+    ``templates`` are folders whose files are laid over each other in this order; none stand for the plan's built-in
+    template.
 
     Raises:
         UsageError: no such template ships, or the proposal names a file outside ``code/``.
     """
     config = candidate_config(proposal, plan, profile)
-    source = template or template_folder(plan.template)
     make_private_folder(folder.code)
-    for path in _template_files(source, str(config["model"]["family"])):
+    for path in _template_files(templates or [template_folder(plan.template)], str(config["model"]["family"])):
         write_atomically(folder.code / path.name, path.read_bytes())
     for name, text in proposal.files.items():
         if not name or Path(name).name != name or name.startswith("."):
@@ -72,7 +72,7 @@ def publish(ensemble: Ensemble, plan: Plan, run: RunFolder) -> None:
     else:
         for name in SHARED_WITH_ENSEMBLE:
             write_atomically(code / name, (template_folder("tabular") / name).read_bytes())
-        for path in _template_files(template_folder("ensemble")):
+        for path in _template_files([template_folder("ensemble")]):
             write_atomically(code / path.name, path.read_bytes())
         for candidate in candidates:
             _copy_code(candidate, make_private_folder(code / "members" / candidate.id))
@@ -107,13 +107,19 @@ def template_folder(name: str) -> Path:
     return folders[name]
 
 
-def _template_files(folder: Path, family: str | None = None) -> Iterator[Path]:
-    """Yield the files to copy; of the files ``model_*.py`` only that of the family in use."""
-    for path in sorted(folder.iterdir()):
-        if path.suffix not in (".py", ".md") or path.name == "__init__.py":
-            continue
-        if family is None or not path.name.startswith(FAMILY_FILE) or path.stem == f"{FAMILY_FILE}{family}":
-            yield path
+def _template_files(folders: Sequence[Path], family: str | None = None) -> list[Path]:
+    """Return the files to copy, each name from the last folder that has it.
+
+    Of the files ``model_*.py`` only that of the family in use is copied.
+    """
+    files = {path.name: path for folder in folders for path in sorted(folder.iterdir())}
+    return [
+        path
+        for name, path in files.items()
+        if path.suffix in (".py", ".md")
+        and name != "__init__.py"
+        and (family is None or not name.startswith(FAMILY_FILE) or path.stem == f"{FAMILY_FILE}{family}")
+    ]
 
 
 def _config(candidate: CandidateFolder) -> dict[str, Any]:

@@ -14,18 +14,25 @@ import numpy.typing as npt
 import pandas as pd
 
 Matrix = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int32]
 
+# A feature of this name and a target's is no feature but the value from which the model learns to depart.
+BASELINE = "baseline: "
 # From here on float32 cannot tell neighbouring whole numbers apart.
 LONG_NUMBER = 2.0**24
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """The rows of one table: ``values`` (n, features), and ``keys`` (n, key columns), -1 where missing or unknown."""
+    """The rows of one table: ``values`` (n, features), and ``keys`` (n, key columns), -1 where missing or unknown.
+
+    ``baselines`` (n, targets or none) is on the scale on which the model learns; a row without one does not train.
+    """
 
     values: Matrix
     keys: Codes
+    baselines: Floats
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ class Encoding:
     categories: tuple[str, ...]
     keys: tuple[str, ...]
     levels: dict[str, pd.Index]
+    baselines: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,8 +70,9 @@ def fit(tables: Sequence[pd.DataFrame], target_encode: str) -> Encoding:
     offsets: list[float] = []
     categories: list[str] = []
     keys: list[str] = []
+    baselines = tuple(str(name) for name in tables[0] if str(name).startswith(BASELINE))
     levels: dict[str, pd.Index] = {}
-    for name, column in tables[0].items():
+    for name, column in tables[0].drop(columns=list(baselines)).items():
         columns = [table[name] for table in tables]
         if pd.api.types.is_numeric_dtype(column):
             values = pd.concat(columns)
@@ -74,7 +83,7 @@ def fit(tables: Sequence[pd.DataFrame], target_encode: str) -> Encoding:
         levels[str(name)] = pd.Index(pd.concat([part.astype("str") for part in columns]).value_counts().index)
         (categories if isinstance(column.dtype, pd.CategoricalDtype) else keys).append(str(name))
     encoded = {"none": [], "keys": keys, "all": [*keys, *categories]}[target_encode]
-    return Encoding(tuple(numbers), tuple(offsets), tuple(categories), tuple(encoded), levels)
+    return Encoding(tuple(numbers), tuple(offsets), tuple(categories), tuple(encoded), levels, baselines)
 
 
 def encode(table: pd.DataFrame, encoding: Encoding) -> Encoded:
@@ -88,7 +97,8 @@ def encode(table: pd.DataFrame, encoding: Encoding) -> Encoded:
         codes = _codes(table[name], encoding.levels[name])
         values[:, position] = np.where(codes < 0, np.nan, codes)
     keys = [_codes(table[name], encoding.levels[name]) for name in encoding.keys]
-    return Encoded(values, np.stack(keys, axis=1) if keys else np.empty((len(table), 0), dtype=np.int32))
+    codes_of_keys = np.stack(keys, axis=1) if keys else np.empty((len(table), 0), dtype=np.int32)
+    return Encoded(values, codes_of_keys, table[list(encoding.baselines)].to_numpy(np.float64))
 
 
 def _codes(column: pd.Series, levels: pd.Index) -> Codes:

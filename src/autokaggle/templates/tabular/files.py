@@ -93,9 +93,25 @@ def read_limits() -> dict[str, dict[str, Any]] | None:
     return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
+# What limits.json calls decisions that hold for all fits, and those of this process.
+FOR_ALL_FITS = "all fits"
+_noted: dict[str, Any] = {}
+
+
+def known_limit(name: str) -> Any:
+    """Return what ``note_limit`` remembered when this pipeline first ran, None when it did not."""
+    return (read_limits() or {}).get(FOR_ALL_FITS, {}).get(name)
+
+
+def note_limit(name: str, value: int) -> int:
+    """Remember what the clock decided for all fits, for ``write_limits``; return it."""
+    _noted[name] = value
+    return value
+
+
 def write_limits(limits: dict[str, dict[str, Any]]) -> None:
     """Write what the clock decided of each fit: beside the code, the file makes the next run do the same."""
-    limits = {name: decided for name, decided in limits.items() if decided}
+    limits = {name: decided for name, decided in {FOR_ALL_FITS: _noted, **limits}.items() if decided}
     (output_folder() / "limits.json").write_text(json.dumps(limits, ensure_ascii=False, indent=1), "utf-8")
 
 

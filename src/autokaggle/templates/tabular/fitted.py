@@ -39,8 +39,11 @@ class FoldModel:
         """
         if (id(self), role) not in _predicted:
             rows = self.split.scored_rows if role == "train" and self.split else None
-            seen = matrix(encoded_table(self.preparation, role), self.target_encoder, rows)
-            _predicted[id(self), role] = self.model.predict(seen)
+            encoded = encoded_table(self.preparation, role)
+            scores = self.model.predict(matrix(role, encoded, self.target_encoder, rows))
+            if encoded.baselines.shape[1]:
+                scores += encoded.baselines[slice(None) if rows is None else rows, self.target, None]
+            _predicted[id(self), role] = scores
         return _predicted[id(self), role]
 
 

@@ -21,7 +21,7 @@ import features
 import files
 import fitted
 from fitted import FoldModel
-from preparation import matrix
+from matrices import joined
 from targets import Floats, read_targets, to_predictions
 
 MOST_ROWS = 2_000
@@ -101,8 +101,10 @@ def _predicted(group: int, train: pd.DataFrame, models: list[FoldModel], chosen:
 def _scores(model: FoldModel, train: pd.DataFrame, rows: Rows) -> Floats:
     table = train.iloc[rows].drop(columns=files.config()["target_columns"], errors="ignore")
     made = features.transform(table, model.preparation.state)
-    scores = model.model.predict(matrix(encoding.encode(made, model.preparation.encoding), model.target_encoder))
-    return scores.reshape(len(rows), -1)
+    encoded = encoding.encode(made, model.preparation.encoding)
+    told = model.target_encoder.encode(encoded.keys)
+    scores = model.model.predict(joined("train", encoded.values, rows, told)).reshape(len(rows), -1)
+    return scores + encoded.baselines[:, model.target, None] if encoded.baselines.shape[1] else scores
 
 
 if __name__ == "__main__":

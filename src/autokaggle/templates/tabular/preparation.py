@@ -13,9 +13,13 @@ import encoding
 import features
 import files
 from encoding import Encoded
+from matrices import joined
 from target_encoding import TargetEncoder
 
 Rows = npt.NDArray[np.int64]
+
+# One fold's own tables are kept up to this size: several scripts and steps ask for them.
+MOST_KEPT_BYTES = 100_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,15 +58,15 @@ def encoded_table(preparation: Preparation, role: str) -> Encoded:
         return kept
     made = features.transform(_unlabelled(files.load_table(role)), preparation.state)
     encoded = encoding.encode(made, preparation.encoding)
-    if preparation.is_shared:
+    if preparation.is_shared or encoded.values.nbytes <= MOST_KEPT_BYTES:
         _encoded[id(preparation), role] = encoded
     return encoded
 
 
-def matrix(encoded: Encoded, encoder: TargetEncoder, rows: Rows | None = None) -> encoding.Matrix:
-    """Return the rows (all when None) with their encoded keys behind."""
-    values, keys = (encoded.values, encoded.keys) if rows is None else (encoded.values[rows], encoded.keys[rows])
-    return np.concatenate([values, encoder.encode(keys)], axis=1)
+def matrix(role: str, encoded: Encoded, encoder: TargetEncoder, rows: Rows | None = None) -> encoding.Matrix:
+    """Return the rows (all when None) of train or test with their encoded keys behind."""
+    chosen = np.arange(len(encoded.values)) if rows is None else rows
+    return joined(role, encoded.values[chosen], chosen, encoder.encode(encoded.keys[chosen]))
 
 
 def _unlabelled(table: pd.DataFrame) -> pd.DataFrame:

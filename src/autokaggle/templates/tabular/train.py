@@ -14,6 +14,7 @@ import target_encoding
 from clock import FitClock
 from fitted import FoldModel
 from folds import Rows, Split
+from matrices import joined
 from preparation import encoded_table, matrix, prepare_all_rows, prepare_fold
 from targets import Floats, Target, read_targets, row_weights, to_numbers
 
@@ -80,22 +81,26 @@ class Training:
     def _fit(
         self, position: int, split: Split | None, fit_rows: Rows, watched_rows: Rows, parameters: dict[str, object]
     ) -> FoldModel:
-        target, y = self.targets[position], self.labels[position]
+        target, labels = self.targets[position], self.labels[position]
+        y = labels
         preparation = self.shared or prepare_fold(fit_rows)
         encoded = encoded_table(preparation, "train")
+        if encoded.baselines.shape[1]:
+            y = labels - encoded.baselines[:, position]
+            fit_rows, watched_rows = _labelled(fit_rows, y), _labelled(watched_rows, y)
         encoder, crosswise = target_encoding.fit(encoded.keys[fit_rows], _outcomes(target, y[fit_rows]), self.seed)
         watched = None
         if len(watched_rows):
-            seen = matrix(encoded, encoder, watched_rows)
-            watched = models.Rows(seen, y[watched_rows], row_weights(target, y[watched_rows]))
+            seen = matrix("train", encoded, encoder, watched_rows)
+            watched = models.Rows(seen, y[watched_rows], row_weights(target, labels[watched_rows]))
         name = self.name_of(position, split)
         if self.limits and name in self.limits:
             parameters = {**parameters, **self.limits[name]}
         task = models.Task(
             rows=models.Rows(
-                np.concatenate([encoded.values[fit_rows], crosswise], axis=1),
+                joined("train", encoded.values[fit_rows], fit_rows, crosswise),
                 y[fit_rows],
-                row_weights(target, y[fit_rows]),
+                row_weights(target, labels[fit_rows]),
             ),
             watched=watched,
             objective=target.objective,

@@ -1,0 +1,34 @@
+"""Which built-in proposals serve a plan; this file asks the portfolio of the plan's template.
+
+A template that has none of its own gets that for tables: what descends from the pipeline for tables can do what it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from autokaggle.records import DataProfile, Plan, Proposal, Search
+from autokaggle.skills.pipeline import portfolio, portfolio_image, portfolio_text, portfolio_timeseries
+from autokaggle.skills.pipeline.proposals import untried
+
+OF_TEMPLATE: dict[str, Callable[[Plan, DataProfile], Iterator[Proposal]]] = {
+    "image": portfolio_image.propose,
+    "text": portfolio_text.propose,
+    "timeseries": portfolio_timeseries.propose,
+}
+
+
+def next_proposal(search: Search) -> Proposal | None:
+    """Return what should be tried next, None when all was."""
+    if propose := OF_TEMPLATE.get(search.plan.template):
+        missing = set(search.missing)
+        ready = (each for each in propose(search.plan, search.profile) if not missing & set(each.requirements))
+        return next(untried(ready, search), None)
+    return portfolio.next_proposal(search)
+
+
+def requirements(plan: Plan, profile: DataProfile) -> tuple[str, ...]:
+    """Return what all proposals for this plan need, each once."""
+    if propose := OF_TEMPLATE.get(plan.template):
+        return tuple(dict.fromkeys(line for proposal in propose(plan, profile) for line in proposal.requirements))
+    return portfolio.requirements(plan, profile)

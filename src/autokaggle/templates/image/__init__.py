@@ -1,0 +1,1 @@
+"""Pipelines for images: what is added to the pipeline for tables."""

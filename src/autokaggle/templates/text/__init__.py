@@ -1,0 +1,1 @@
+"""Pipelines for text: what is added to the pipeline for tables."""

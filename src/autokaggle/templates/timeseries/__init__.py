@@ -1,0 +1,1 @@
+"""Pipelines for forecasts: what is added to the pipeline for tables."""

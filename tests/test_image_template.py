@@ -1,0 +1,66 @@
+"""The pipeline for images finds each row's file, sees what is in it, and lives with files that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from autokaggle.storage.artifacts import CandidateFolder
+from tests.small_competition import SmallCompetition, prepare, run_all
+
+Image = pytest.importorskip("PIL.Image", reason="Pillow is installed into a run's environment only")
+TRAIN_ROWS, TEST_ROWS, SIDE = 120, 30, 24
+
+
+def stripes() -> SmallCompetition:
+    """Return rows that name images of upright or lying stripes."""
+    label = np.random.default_rng(0).integers(0, 2, TRAIN_ROWS)
+    train = pd.DataFrame({"id": [f"{row:03d}" for row in range(TRAIN_ROWS)], "way": np.array(["down", "up"])[label]})
+    test = pd.DataFrame({"id": [f"{row:03d}" for row in range(TEST_ROWS)]})
+    classes = {"way": ("down", "up")}
+    return SmallCompetition(train, test, {"id": "id"}, ("way",), "binary_classification", "accuracy", "label", classes)
+
+
+def write_images(competition: SmallCompetition, candidate: CandidateFolder, suffix: str, deeper: str) -> None:
+    """Write one file per row: train and test use the same names, in folders of their own."""
+    random = np.random.default_rng(1)
+    data = candidate.path.parents[1] / "input" / "data"
+    for role, table in (("train", competition.train), ("test", competition.test)):
+        folder = data / f"{role}_images" / deeper
+        folder.mkdir(parents=True, exist_ok=True)
+        for row, name in enumerate(table["id"]):
+            upright = table["way"].iloc[row] == "up" if role == "train" else row % 2 == 0
+            wave = 127 + 100 * np.sign(np.sin(np.arange(SIDE) * 1.5 + random.uniform(0, 6)))
+            pixels = np.tile(wave, (SIDE, 1)) + random.normal(0, 20, (SIDE, SIDE))
+            picture = np.clip(pixels if upright else pixels.T, 0, 255).astype(np.uint8)
+            Image.fromarray(picture).save(folder / f"{name}{suffix}")
+
+
+def run(folder: Path, family: str, config: dict[str, Any], suffix: str = ".png", deeper: str = "") -> CandidateFolder:
+    competition = stripes()
+    candidate = prepare(competition, folder, config, family, template="image")
+    write_images(competition, candidate, suffix, deeper)
+    images = candidate.path.parents[1] / "input" / "data" / "train_images" / deeper
+    (images / f"000{suffix}").write_bytes(b"no image at all")
+    (images / f"001{suffix}").unlink()
+    run_all(candidate)
+    return candidate
+
+
+@pytest.mark.parametrize(("family", "suffix", "deeper"), [("lightgbm", ".png", ""), ("linear", ".jpg", "part/one")])
+def test_edges_tell_the_way_of_stripes(tmp_path: Path, family: str, suffix: str, deeper: str) -> None:
+    config = {"features": {"pictures": "looks"}, "model": {"parameters": {"rounds": 60}}}
+    output = run(tmp_path, family, config, suffix, deeper).output
+    oof, test = pd.read_parquet(output / "oof.parquet"), pd.read_parquet(output / "test_predictions.parquet")
+    assert ((oof["way"] > 0.5) == (stripes().train["way"] == "up")).mean() > 0.95
+    assert ((test["way"] > 0.5) == (np.arange(TEST_ROWS) % 2 == 0)).mean() > 0.95
+
+
+def test_without_weights_the_network_is_left_out(tmp_path: Path) -> None:
+    config = {"features": {"pictures": "network"}, "model": {"parameters": {}}}
+    oof = pd.read_parquet(run(tmp_path, "lightgbm", config).output / "oof.parquet")
+    assert ((oof["way"] > 0.5) == (stripes().train["way"] == "up")).mean() > 0.95

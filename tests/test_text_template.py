@@ -1,0 +1,102 @@
+"""The pipeline for text learns from words, whatever the language, the markup and the columns beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from autokaggle.records import ColumnKind
+from autokaggle.storage.artifacts import CandidateFolder
+from tests.small_competition import SmallCompetition, prepare, run_all
+
+RED, BLUE = ["cherry", "brick", "rust", "ruby"], ["sky", "ocean", "steel", "denim"]
+COMMON = ["the", "colour", "of", "a", "thing", "seen", "from", "my", "window", "today"]
+
+
+def reviews(words: tuple[list[str], list[str], list[str]] = (RED, BLUE, COMMON), gap: str = " ") -> SmallCompetition:
+    """Return texts with a telling word or two, a second text column, numbers, and some empty texts."""
+    random = np.random.default_rng(0)
+    rows, (red, blue, common) = 360, words
+    label = random.integers(0, 2, rows)
+    texts = []
+    for value in label:
+        chosen = [*random.choice(common, 8), *random.choice(red if value else blue, 2)]
+        texts.append(gap.join(map(str, random.permutation(chosen))))
+    table = pd.DataFrame({"id": [str(row) for row in range(rows)], "body": texts, "length": random.normal(size=rows)})
+    table["title"] = [f"<b>{text[:30]}</b> &amp; https://x.example/{row}" for row, text in enumerate(texts)]
+    table.loc[::40, "body"] = ""
+    table.loc[1::60, "title"] = None
+    train, test = table.iloc[:300].copy(), table.iloc[300:].reset_index(drop=True)
+    train["red"] = np.array(["no", "yes"])[label[:300]]
+    kinds: dict[str, ColumnKind] = {"id": "id", "body": "text", "title": "text", "length": "number"}
+    classes = {"red": ("no", "yes")}
+    return SmallCompetition(
+        train,
+        test,
+        kinds,
+        ("red",),
+        "binary_classification",
+        "accuracy",
+        "label",
+        classes,
+    )
+
+
+def run(competition: SmallCompetition, folder: Path, family: str, config: dict[str, Any]) -> CandidateFolder:
+    candidate = prepare(competition, folder, config, family, template="text")
+    run_all(candidate)
+    return candidate
+
+
+def accuracy(candidate: CandidateFolder, competition: SmallCompetition) -> float:
+    oof = pd.read_parquet(candidate.output / "oof.parquet")
+    return float(((oof["red"] > 0.5) == (competition.train["red"] == "yes")).mean())
+
+
+@pytest.mark.parametrize(
+    ("family", "documents", "parameters"),
+    [
+        ("linear", "words", {}),
+        ("linear", "words", {"naive_bayes": True}),
+        ("lightgbm", "topics", {"rounds": 60, "learning_rate": 0.2}),
+        ("extra_trees", "topics", {"rounds": 60}),
+    ],
+)
+def test_words_tell_classes_apart(tmp_path: Path, family: str, documents: str, parameters: dict[str, Any]) -> None:
+    competition = reviews()
+    config = {"features": {"documents": documents}, "model": {"parameters": parameters}}
+    assert accuracy(run(competition, tmp_path, family, config), competition) > 0.9
+
+
+def test_columns_alone_know_nothing_of_the_words(tmp_path: Path) -> None:
+    competition = reviews()
+    config = {"features": {"documents": "none", "target_encode": "none"}}
+    assert accuracy(run(competition, tmp_path, "lightgbm", config), competition) < 0.7
+
+
+def test_a_language_without_spaces_is_read(tmp_path: Path) -> None:
+    japanese = (["赤い", "紅の", "朱色"], ["青い", "空色", "紺の"], ["今日は", "窓から", "見た", "物の", "色です"])
+    competition = reviews(japanese, gap="")
+    config = {"features": {"documents": "words"}, "model": {"parameters": {}}}
+    assert accuracy(run(competition, tmp_path, "linear", config), competition) > 0.9
+
+
+@pytest.mark.parametrize("task", ["values", "classes"])
+def test_values_and_several_classes_are_learned(tmp_path: Path, task: str) -> None:
+    competition = reviews()
+    train, made = competition.train.copy(), dict(vars(competition))
+    number = (train.pop("red") == "yes").to_numpy() * 2.0 + (train["length"] > 0)
+    train["red"] = number if task == "values" else [f"c{int(value)}" for value in number]
+    made |= {"train": train, "task": "regression", "metric": "rmse", "metric_input": "value", "classes": {}}
+    if task == "classes":
+        made |= {"task": "multiclass_classification", "metric": "accuracy", "metric_input": "label"}
+        made |= {"classes": {"red": ("c0", "c1", "c2", "c3")}}
+    for name, parameters in (("plain", {}), ("bayes", {"naive_bayes": True})):
+        config = {"features": {"documents": "words"}, "model": {"parameters": parameters}}
+        oof = pd.read_parquet(run(SmallCompetition(**made), tmp_path / name, "linear", config).output / "oof.parquet")
+        guess = oof["red"].to_numpy() if task == "values" else oof.iloc[:, 1:].to_numpy().argmax(axis=1)
+        assert np.corrcoef(guess, number)[0, 1] > 0.7
