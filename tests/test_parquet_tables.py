@@ -22,3 +22,8 @@ def test_chosen_rows_are_copied_in_their_order_with_every_type(tmp_path: Path) -
     found = read_columns(target, {"place": '"a b"', "word": "word"})
     assert found["place"].tolist() == rows.tolist()
     assert [word is np.ma.masked for word in found["word"]] == [bool(row % 2) for row in rows]
+
+
+def test_no_columns_are_asked_for_and_none_given(tmp_path: Path) -> None:
+    duckdb.sql(f"COPY (SELECT 1 AS id) TO '{tmp_path / 'ids.parquet'}' (FORMAT parquet)")
+    assert read_columns(tmp_path / "ids.parquet", {}) == {}

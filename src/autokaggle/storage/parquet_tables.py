@@ -51,6 +51,8 @@ def read_columns(path: Path, expressions: Mapping[str, str]) -> dict[str, Column
     Raises:
         duckdb.Error: the file is no parquet, or an expression does not fit it.
     """
+    if not expressions:
+        return {}
     chosen = ", ".join(f"{expression} AS c{number}" for number, expression in enumerate(expressions.values()))
     with open_reader() as connection:
         query = f"SELECT {chosen} FROM read_parquet({quote_text(str(path))})"
