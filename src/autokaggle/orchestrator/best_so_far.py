@@ -95,16 +95,6 @@ class BestSoFar:
             if self._take_better(build_ensemble(self.plan, self.truth, self.folds, self.evaluations)):
                 self.hand_in()
 
-    def drop(self, candidate_id: str) -> None:
-        """Take a candidate out that must not win, and hand in what is best without it."""
-        with self._changing:
-            if self.evaluations.pop(candidate_id, None) is None:
-                return
-            self.blend = None
-            if self.evaluations:
-                self._take_better(build_ensemble(self.plan, self.truth, self.folds, self.evaluations))
-            self.hand_in()
-
     def gains(self, parent: str | None, evaluation: Evaluation) -> tuple[Gain, ...]:
         """Compare a new evaluation with that of its parent, and with the best single one, on the same rows."""
         with self._changing:

@@ -1,8 +1,7 @@
 """Many candidates as one; this file finds the combination that should do best on rows that nobody has seen.
 
 Four methods compete: the best single candidate, the mean of the best five, bagged greedy selection, and a linear stack.
-Each is fitted on all folds but one and judged on that one, by the smooth loss behind the metric. A single candidate
-wins when no combination is better by more than the noise.
+Each is fitted on all folds but one and judged on that one, by the smooth loss behind the metric.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from autokaggle.records import Ensemble, Member, Plan
 from autokaggle.skills.scoring.decision_rules import fit_rule
 from autokaggle.skills.scoring.evaluator import Evaluation, judge
 from autokaggle.skills.scoring.folds import Folds
-from autokaggle.skills.scoring.model_weights import bagged_greedy, best_single, is_as_good, linear_stack, mean_of_best
+from autokaggle.skills.scoring.model_weights import bagged_greedy, best_single, linear_stack, mean_of_best
 from autokaggle.skills.scoring.surrogate import Surrogate, make_surrogate
 from autokaggle.skills.scoring.truth import Truth
 from autokaggle.templates.ensemble.blend import blend
@@ -82,9 +81,6 @@ def build_ensemble(plan: Plan, truth: Truth, folds: Folds, evaluations: Mapping[
     fold_of_row = folds.by_repeat[0, rows]
     entries = list(_compete(make_surrogate(plan, truth.values[rows]), members, fold_of_row))
     best = min(entries, key=lambda entry: entry.loss)
-    single = next(entry for entry in entries if entry.method == "single")
-    if is_as_good(single.losses, best.losses):
-        best = single
     chosen: list[int] = np.flatnonzero(best.weights).tolist()
     used, shares, scale = [members[place] for place in chosen], best.weights[chosen].tolist(), best.surrogate.blend
     oof, test = (blend([getattr(each, part) for each in used], shares, scale) for part in ("oof", "test"))
