@@ -138,7 +138,8 @@ def test_bad_code_is_a_failed_candidate_with_a_reason(run: JudgedRun, number: in
     name = f"c{number + 1:03d}"
     candidate, evaluation = run.candidate(pipeline(bad.body, writes=bad.writes), name=name, seconds=seconds)
     assert evaluation is None
-    assert candidate.status == "failed"
+    # A file that is not there under seal is there on a blind split: then it is the audit that puts the code out.
+    assert candidate.status in ("failed", "leaking")
     assert bad.told in candidate.reason
     assert row_count(run.context.folder.folds) == before
 

@@ -50,12 +50,13 @@ BREACHES: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.mark.parametrize("limit", BREACHES)
 def test_a_limit_ends_the_step_and_is_named(tmp_path: Path, isolation: Isolation, limit: str) -> None:
     text, bounds = BREACHES[limit]
+    others = psutil.Process().children(recursive=True)
     began = time.monotonic()
     result, log = run(make_job(tmp_path, text, bounds=bounds), isolation)
     assert (result.limit, result.exit_code) == (limit, None)
     assert time.monotonic() - began < 8
     assert log.endswith(f"[stopped: limit {limit}]\n")
-    assert psutil.Process().children(recursive=True) == []
+    assert set(psutil.Process().children(recursive=True)) <= set(others)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def discuss(context: RunContext) -> str:
     """Leave chat_decisions.json and chat_transcript.md."""
     from autokaggle.orchestrator import talking
 
-    if context.is_executed:
+    if context.is_executed and context.run.options.chat and context.person is not None:
         build_ahead(context)
     decisions = talking.discuss(context)
     metric = next(decision for decision in decisions.decisions if decision.key == "metric")

@@ -176,7 +176,9 @@ def _aggregates(table: Table, numbers: list[str], categories: list[str]) -> Foun
         groups = table[category].astype("str")
         for number in _busiest(table, numbers)[:MOST_NUMBERS]:
             grouped = pd.Series(_numbers(table[number])).groupby(groups.to_numpy())
-            means, deviations = grouped.mean().to_dict(), grouped.std().to_dict()
+            means, deviations = (
+                {str(level): float(value) for level, value in each.items()} for each in (grouped.mean(), grouped.std())
+            )
             found.append(((number, category), Aggregate(number, category, means, deviations)))
     return found
 

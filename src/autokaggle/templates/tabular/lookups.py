@@ -25,6 +25,7 @@ Found = list[tuple[tuple[str, ...], Callable[..., dict[str, pd.Series]]]]
 SURELY_FOUND = 0.8
 FEWEST_VALUES = 3
 SAME_DAYS = 0.5
+HOW = ("mean", "min", "max")
 MOST_COLUMNS = 40
 SEPARATOR = "\x1f"
 
@@ -38,7 +39,7 @@ class Lookup:
     is_by_day: bool
 
     def __call__(self, *columns: pd.Series) -> dict[str, pd.Series]:
-        places = self.known.index.get_indexer(_keys(columns, self.is_by_day))
+        places = self.known.index.get_indexer(pd.Index(_keys(columns, self.is_by_day)))
         joined = self.known.take(np.maximum(places, 0)).reset_index(drop=True)
         made = {}
         for name, column in joined.items():
@@ -65,7 +66,7 @@ def _one_row_each(
     each: Mapping[str, Any], other: Table, joins: dict[str, str], table: Table, kinds: Mapping[str, str], levels: int
 ) -> Found:
     keys = list(joins)
-    columns = {}
+    columns: dict[str, pd.Series] = {}
     for name in other.columns:
         if name not in keys and len(columns) < MOST_COLUMNS:
             columns |= _useful(name, other[name], levels)
@@ -89,8 +90,8 @@ def _several_rows_each(
     keys = [other[key] for key in joins] + ([other[days[0]]] if days else [])
     index = pd.Index(_keys(keys, is_by_day=bool(days)))
     grouped = other[numbers[:MOST_COLUMNS]].astype("float64").groupby(index.to_numpy())
-    known = grouped.agg(["mean", "min", "max"]) if numbers else pd.DataFrame(index=index.unique())
-    known.columns = [f"{how} of {name}" for name, how in known.columns] if numbers else []
+    known = grouped.agg(list(HOW)) if numbers else pd.DataFrame(index=index.unique())
+    known.columns = [f"{how} of {name}" for name in numbers[:MOST_COLUMNS] for how in HOW]
     known["rows"] = pd.Series(1.0, index=index).groupby(level=0).sum()
     names = (*joins.values(), days[1]) if days else tuple(joins.values())
     label = str(each["table"]).removesuffix(".parquet")

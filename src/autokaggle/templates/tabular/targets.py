@@ -110,7 +110,8 @@ def _inverse(values: Floats, power: int) -> Floats:
         return np.ones_like(sizes)
     least = np.quantile(sizes[sizes > 0], SMALLEST_SHARE)
     weights: Floats = np.where(sizes > 0, np.maximum(sizes, least) ** -power, 0.0)
-    return weights / weights.mean()
+    scaled: Floats = weights / weights.mean()
+    return scaled
 
 
 def label_scale(classes: tuple[str, ...]) -> Floats:
