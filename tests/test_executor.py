@@ -149,13 +149,14 @@ def test_cancelling_ends_the_whole_tree_at_once(tmp_path: Path, isolation: Isola
         tmp_path, "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
     )
     stop = threading.Event()
+    others = psutil.Process().children(recursive=True)
     timer = threading.Timer(0.6, stop.set)
     timer.start()
     began = time.monotonic()
     result = run_job(job, isolation, stop)
     assert time.monotonic() - began < 2
     assert (result.limit, result.exit_code) == ("cancelled", None)
-    assert psutil.Process().children(recursive=True) == []
+    assert set(psutil.Process().children(recursive=True)) <= set(others)
 
 
 @every_level

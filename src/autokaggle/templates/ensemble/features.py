@@ -37,7 +37,7 @@ def _mean_of_folds(member: Member, name: str) -> tuple[Rows, Floats]:
     fold_of_row = table[table["repeat"] == 0].set_index("row")["fold"]
     parts = [(fold, *_read(member.fold_output(fold) / name)) for fold in member.folds]
     if name.startswith("oof"):
-        kept = [(row, values, fold_of_row.loc[row].to_numpy() == fold) for fold, row, values in parts]
+        kept = [(row, values, fold_of_row.reindex(row).to_numpy() == fold) for fold, row, values in parts]
         rows = np.concatenate([row[inside] for row, _, inside in kept])
         order = np.argsort(rows)
         return rows[order], np.concatenate([values[inside] for _, values, inside in kept])[order]
