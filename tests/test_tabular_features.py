@@ -26,7 +26,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Load]:
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def load_module(module: str, /, **columns: str) -> ModuleType:
-        config = {"columns": columns, "target_columns": ["target"], "seed": 0}
+        config = {"columns": columns, "target_columns": ["target"], "seed": 0, "features": {}}
         (tmp_path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
         return importlib.import_module(module)
 
