@@ -43,7 +43,7 @@ class HereAtOnce:
 
 @contextmanager
 def searching(tmp_path: Path, server: Coder, **options: Any) -> Iterator[tuple[JudgedRun, CandidateSearch]]:
-    given = {"max_candidates": 14, "model": MODEL, "time_budget_seconds": 600.0, **options}
+    given = {"max_candidates": 14, "model": MODEL, "time_budget_seconds": 1800.0, **options}
     with judged_run(orchard(tmp_path / "orchard"), tmp_path, **given) as judged:
         judged.context.settings = replace(judged.context.settings, environment=server.environment)
         yield judged, CandidateSearch(judged.context, judged.best, HereAtOnce())  # type: ignore[arg-type]
