@@ -16,6 +16,8 @@ from pathlib import Path
 
 import yaml
 
+from autokaggle.python_code import parse_python
+
 REQUIRED_FILES = ("features.py", "train.py", "validate.py", "predict.py", "config.yaml")
 # The functions of features.py, with the number of arguments that they are called with.
 REQUIRED_FUNCTIONS = {"fit": 1, "transform": 2}
@@ -128,7 +130,7 @@ def _parse(path: Path) -> Module:
     if path.stat().st_size > LARGEST_FILE_BYTES:
         raise ValueError(f"longer than {LARGEST_FILE_BYTES:,} bytes")
     text = path.read_text("utf-8")
-    tree = ast.parse(text, path.name)
+    tree = parse_python(text, path.name)
     compile(tree, path.name, "exec", dont_inherit=True)  # finds what parsing does not: a return outside a function
     scopes = [symtable.symtable(text, path.name, "exec")]
     for scope in scopes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from autokaggle.python_code import parse_python
 from autokaggle.records import DataProfile
 
 READ_BY_TEMPLATES = ("train", "test", "sample_submission")
@@ -18,5 +19,5 @@ def unread_files(code: Path, profile: DataProfile) -> list[str]:
 
 
 def _texts(path: Path) -> list[str]:
-    tree = ast.parse(path.read_text("utf-8"), path.name)
+    tree = parse_python(path.read_text("utf-8"), path.name)
     return [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from autokaggle.python_code import parse_python
 from autokaggle.records import DataProfile, Plan, Proposal, Search
 from autokaggle.skills.pipeline import portfolio
 from autokaggle.skills.pipeline.configurations import Entry
@@ -69,7 +70,7 @@ def trouble_of(family: ModelFamily) -> str:
     if family.file.name != f"{FILE_PREFIX}{family.name}.py":
         return f"its file is {family.file.name}, and {FILE_PREFIX}{family.name}.py is wanted"
     try:
-        tree = ast.parse(family.file.read_text("utf-8"))
+        tree = parse_python(family.file.read_text("utf-8"), family.file.name)
     except (OSError, UnicodeDecodeError, SyntaxError) as error:
         return f"{family.file} cannot be read: {error}"
     if not any(isinstance(node, ast.FunctionDef) and node.name == "fit" for node in tree.body):

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from autokaggle.python_code import parse_python
 from autokaggle.records import DataProfile, Operator, Plan, Proposal
 from autokaggle.skills.pipeline import code_checks
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
@@ -113,7 +114,7 @@ def text_problems(name: str, text: str, columns: Sequence[str]) -> list[str]:
     if any(len(line) > LONGEST_LINE for line in lines):
         return [f"{name} has a line longer than {LONGEST_LINE} characters."]
     try:
-        tree = ast.parse(text)
+        tree = parse_python(text)
     except (SyntaxError, ValueError, RecursionError) as error:
         return [f"{name}:{getattr(error, 'lineno', 1)}: syntax error: {getattr(error, 'msg', error)}."]
     return [*_hosts_work(name, tree), *(_unknown_columns(name, tree, columns) if name == FEATURES else [])]

@@ -25,6 +25,7 @@ from typing import Any, get_args
 import numpy as np
 
 from autokaggle.errors import UsageError
+from autokaggle.python_code import parse_python
 from autokaggle.skills.scoring.metric import Loss, Metric, MetricInput, Pairs
 
 # What runs in the sandbox: this script of ours, beside a copy of the user's file. It reads PAIRS and writes SCORES.
@@ -99,7 +100,7 @@ def metric_id(path: Path, function: str) -> str:
 def _read_constants(path: Path, function: str) -> dict[str, Any]:
     """Return the constants that are assigned at the top level, without running the file."""
     try:
-        tree = ast.parse(path.read_text("utf-8"), filename=str(path))
+        tree = parse_python(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"The metric file {path} cannot be read: {error}.", "Use --metric FILE.py:function."
