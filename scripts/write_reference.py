@@ -111,13 +111,15 @@ def dependencies(distribution: str, extra: str = "") -> set[str]:
 def licence_of(distribution: str) -> str:
     """Return the licence as the distribution's metadata say it, shortened to its name."""
     about = metadata.metadata(distribution)
-    if expression := about["License-Expression"]:
-        return str(expression)
+    # Asked before taken: what stands for a missing line depends on which packages were imported.
+    if "License-Expression" in about:
+        return str(about["License-Expression"])
     classifiers = [line.split(" :: ")[-1] for line in about.get_all("Classifier") or [] if line.startswith("License")]
     classifiers = [name for name in classifiers if name != "OSI Approved"]
     if classifiers:
         return ", ".join(classifiers)
-    return str(about["License"] or "not stated").strip().split("\n")[0][:60]
+    stated = about["License"] if "License" in about else ""
+    return (stated or "not stated").strip().split("\n")[0][:60]
 
 
 def _command(command: click.Command, path: str, level: int) -> Iterator[str]:

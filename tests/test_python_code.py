@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -33,6 +35,7 @@ def busy_interpreter() -> Iterator[None]:
 
 def test_threads_parse_at_once(busy_interpreter: None) -> None:
     problems: list[BaseException] = []
+    done = threading.Event()
 
     def parse() -> None:
         try:
@@ -41,11 +44,19 @@ def test_threads_parse_at_once(busy_interpreter: None) -> None:
         except SystemError as error:
             problems.append(error)
 
+    def parse_elsewhere() -> None:  # as a library does that knows nothing of ours
+        while not done.is_set():
+            with suppress(SystemError):
+                ast.parse("{'a': (1, 2)}")
+
     threads = [threading.Thread(target=parse) for _ in range(4)]
-    for thread in threads:
+    other = threading.Thread(target=parse_elsewhere)
+    for thread in [other, *threads]:
         thread.start()
     for thread in threads:
         thread.join()
+    done.set()
+    other.join()
     assert problems == []
 
 

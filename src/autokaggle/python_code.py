@@ -1,8 +1,9 @@
-"""Python source as a tree; this file parses it for everybody who looks at code, one text at a time."""
+"""Python source as a tree; this file parses it for everybody who looks at code, undisturbed by other threads."""
 
 from __future__ import annotations
 
 import ast
+import gc
 import threading
 
 _parsing = threading.Lock()
@@ -15,6 +16,13 @@ def parse_python(text: str, name: str = "<code>") -> ast.Module:
         SyntaxError: it is no Python.
         ValueError: it holds a null character.
     """
-    # CPython 3.11 counts the depth of a tree for all threads together: two at once may end in a SystemError.
+    # CPython 3.11 counts the depth of a tree for all threads together: when a collection of garbage lets another thread
+    # parse something in the middle of it, this ends in a SystemError.
     with _parsing:
-        return ast.parse(text, name)
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return ast.parse(text, name)
+        finally:
+            if collects:
+                gc.enable()
