@@ -118,7 +118,7 @@ def licence_of(distribution: str) -> str:
     classifiers = [name for name in classifiers if name != "OSI Approved"]
     if classifiers:
         return ", ".join(classifiers)
-    stated = about["License"] if "License" in about else ""
+    stated = " ".join(about.get_all("License") or [])
     return (stated or "not stated").strip().split("\n")[0][:60]
 
 
