@@ -19,7 +19,7 @@ import msgspec
 from packaging.requirements import Requirement
 
 from autokaggle import records
-from autokaggle.cli.application import application
+from autokaggle.cli.application import COMMANDS, application
 from autokaggle.records import Record
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -53,7 +53,9 @@ def commands_page() -> str:
     """Describe every command, argument and flag as Click knows them."""
     lines = [WRITTEN, "# Commands", "", _help(application), "", *_flags(application), ""]
     lines += ["`RUN` is a run id, an unambiguous prefix of one, `latest` (where none is given), or a run folder.", ""]
-    for command in application.commands.values():
+    for name in COMMANDS:
+        command = application.get_command(click.Context(application), name)
+        assert command is not None
         lines += _command(command, f"autokaggle {command.name}", 2)
     return "\n".join(lines).rstrip() + "\n"
 

@@ -1,74 +1,71 @@
-"""The commands and their names; this file registers them and runs one command line.
+"""The commands and their names; this file finds the one that is asked for and runs one command line.
 
-Modules of commands import nothing heavy at their top: ``--help`` must not pay for what it does not use.
+A command's module is imported when it is used or its help is shown, and imports nothing heavy at its top.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 
 import click
 
 from autokaggle import __version__
-from autokaggle.cli.auth import auth
-from autokaggle.cli.cache import cache
-from autokaggle.cli.cancel import cancel
-from autokaggle.cli.chat import chat, prompt
-from autokaggle.cli.completion import completion
-from autokaggle.cli.demo import demo
-from autokaggle.cli.doctor import doctor
-from autokaggle.cli.export import export
-from autokaggle.cli.following import logs, status
-from autokaggle.cli.handing_in import submissions, submit
-from autokaggle.cli.listing import runs
-from autokaggle.cli.plugins import plugins
-from autokaggle.cli.profile import profile
 from autokaggle.cli.program import COMPLETION_VARIABLE, NAME, Program
-from autokaggle.cli.queueing import queue, worker
-from autokaggle.cli.report import report
-from autokaggle.cli.reproduce import reproduce
-from autokaggle.cli.run import resume, run
-from autokaggle.cli.sandbox import sandbox
 
-# In the order of their use, which the help keeps.
-COMMANDS: tuple[click.Command, ...] = (
-    run,
-    demo,
-    doctor,
-    status,
-    logs,
-    runs,
-    resume,
-    cancel,
-    queue,
-    worker,
-    chat,
-    prompt,
-    report,
-    reproduce,
-    export,
-    submit,
-    submissions,
-    profile,
-    sandbox,
-    auth,
-    cache,
-    plugins,
-    completion,
-)
+# Each command with the module that holds it, in the order of their use, which the help keeps.
+COMMANDS = {
+    "run": "run",
+    "demo": "demo",
+    "doctor": "doctor",
+    "status": "following",
+    "logs": "following",
+    "runs": "listing",
+    "resume": "run",
+    "cancel": "cancel",
+    "queue": "queueing",
+    "worker": "queueing",
+    "chat": "chat",
+    "prompt": "chat",
+    "report": "report",
+    "reproduce": "reproduce",
+    "export": "export",
+    "submit": "handing_in",
+    "submissions": "handing_in",
+    "profile": "profile",
+    "sandbox": "sandbox",
+    "auth": "auth",
+    "cache": "cache",
+    "plugins": "plugins",
+    "completion": "completion",
+}
 
 
-class InOrder(click.Group):
-    """A group whose help lists the commands as they were registered, not by the alphabet."""
+class Commands(click.Group):
+    """The commands of the table; importing all of them takes longer than most of them take."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"autokaggle.cli.{COMMANDS[cmd_name]}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest names of the table for one that is not in it: Click would only know what is imported."""
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            raise click.exceptions.NoSuchCommand(args[0], possibilities=list(COMMANDS), ctx=ctx)
+        return super().resolve_command(ctx, args)
 
 
 @click.group(
     NAME,
-    cls=InOrder,
-    commands={command.name or "": command for command in COMMANDS},
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="New here? `autokaggle demo` shows everything without an account, `autokaggle doctor` says what is missing, "
     "and `autokaggle run URL` makes a submission. RUN is a run id, an unambiguous prefix of one, `latest`, or a run "

@@ -5,14 +5,17 @@ Every text that came from outside was made harmless before it came here, and non
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console, ConsoleOptions, Group, RenderResult
-from rich.progress_bar import ProgressBar
-from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from autokaggle.cli import text
 from autokaggle.cli.run_view import CandidateView, RunView, StageView
+
+if TYPE_CHECKING:
+    from rich.spinner import Spinner
 
 CANDIDATES_SHOWN = 8
 NARROW = 60
@@ -86,6 +89,8 @@ class RunDrawing:
         total = progress.get("total")
         if not total or is_narrow:
             return said
+        from rich.progress_bar import ProgressBar
+
         row = Table.grid(padding=(0, 1))
         row.add_row(ProgressBar(total=total, completed=progress.get("done", 0.0), width=16), said)
         return row
