@@ -125,7 +125,10 @@ def prepare_environment(context: RunContext, requirements: Iterable[str]) -> Env
     except OutsideWorldError as error:
         if context.run.options.offline:
             raise
-        environment = _build(context, wanted, offline=True)
+        try:
+            environment = _build(context, wanted, offline=True)
+        except AutoKaggleError:
+            raise error from None  # what the store lacks is no news: why it could not be filled is
         context.journal.tell("warning", f"{error.message} An environment that was built earlier is used.")
     return _adopt(context, environment)
 

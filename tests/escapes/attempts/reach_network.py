@@ -10,6 +10,8 @@ from typing import Any
 from tests.escapes.attempts.arena import attempt, system_call
 
 PATIENCE_SECONDS = 1.0
+INTERNET = (socket.AF_INET, socket.AF_INET6)
+KINDS = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
 
 
 @attempt
@@ -70,6 +72,11 @@ def packet_socket(targets: dict[str, Any]) -> object:
 @attempt
 def crypto_socket(targets: dict[str, Any]) -> object:
     return socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET, 0).fileno()
+
+
+@attempt
+def internet_socket_at_all(targets: dict[str, Any]) -> object:
+    return [socket.socket(family, kind).fileno() for family in INTERNET for kind in KINDS]
 
 
 @attempt

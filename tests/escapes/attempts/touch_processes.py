@@ -140,6 +140,21 @@ def page_faults_in_user_space(targets: dict[str, Any]) -> object:
 
 
 @attempt
+def list_of_mounts(targets: dict[str, Any]) -> object:
+    return reaches_the_kernel(458, 0, 0, 0, 0)
+
+
+@attempt
+def facts_of_a_mount(targets: dict[str, Any]) -> object:
+    return reaches_the_kernel(457, 0, 0, 0, 0)
+
+
+@attempt
+def pages_of_another_process(targets: dict[str, Any]) -> object:
+    return reaches_the_kernel(279, targets["prey"], 0, 0, 0, 0, 0xFFFF)
+
+
+@attempt
 def key_ring(targets: dict[str, Any]) -> object:
     return reaches_the_kernel(250, 9999, 0, 0, 0, 0)
 

@@ -20,6 +20,9 @@ REFUSED_CALLS: dict[str, tuple[int | None, int | None]] = {
     "kcmp": (312, 272),
     "pidfd_getfd": (438, 438),
     "process_madvise": (440, 440),
+    "process_mrelease": (448, 448),
+    "move_pages": (279, 239),
+    "migrate_pages": (256, 238),
     # namespaces, mounts, root folders: a new user namespace opens most of the kernel
     "unshare": (272, 97),
     "setns": (308, 268),
@@ -35,6 +38,9 @@ REFUSED_CALLS: dict[str, tuple[int | None, int | None]] = {
     "fspick": (433, 433),
     "mount_setattr": (442, 442),
     "open_tree_attr": (467, 467),
+    "statmount": (457, 457),
+    "listmount": (458, 458),
+    "listns": (470, 470),
     "name_to_handle_at": (303, 264),
     "open_by_handle_at": (304, 265),
     # work done by the kernel on one's behalf, out of a filter's sight
@@ -114,12 +120,17 @@ METADATA = {
     "removexattr": (197, 14),
     "lremovexattr": (198, 15),
     "fremovexattr": (199, 16),
+    "setxattrat": (463, 463),
+    "removexattrat": (466, 466),
+    "file_setattr": (469, 469),
 }
 
 TERMINAL_REQUESTS = (0x5412, 0x541C)  # TIOCSTI pushes keystrokes, TIOCLINUX pastes the console's selection
 NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW* flag that clone(2) takes
 SET_ID_BITS = 0o6000
-LOCAL_FAMILIES = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6)
+# joblib and multiprocessing talk over unix sockets. IPv4 and IPv6 would reach nobody in a network of one's own, but
+# their code in the kernel is large.
+LOCAL_FAMILIES = (socket.AF_UNIX,)
 
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7), "arm64": (1, 0xC00000B7)}
 _X32_BIT = 0x40000000
@@ -140,9 +151,9 @@ def is_supported(machine: str | None = None) -> bool:
 def assemble(*, has_namespaces: bool, machine: str | None = None) -> bytes:
     """Return the filter as an array of ``struct sock_filter``.
 
-    ``has_namespaces`` says that the code sees mounts and a network of its own: unix, IPv4 and IPv6 sockets are harmless
-    there. Without, only ``socketpair`` is left, and changes of mode, owner and attributes do nothing: they would reach
-    every file of the user. Other families (vsock, netlink, packet, ...) are refused always.
+    ``has_namespaces`` says that the code sees mounts and a network of its own: unix sockets are harmless there.
+    Without, only ``socketpair`` is left, and changes of mode, owner and attributes do nothing: they would reach every
+    file of the user. Other families (internet, vsock, netlink, packet, ...) are refused always.
 
     Source: Documentation/userspace-api/seccomp_filter.rst of the Linux kernel.
     """
