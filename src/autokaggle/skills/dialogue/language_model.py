@@ -113,7 +113,7 @@ def silently(text: str) -> None:
 def open_model(name: str, environment: Mapping[str, str]) -> LanguageModel:
     """Open a model by the name that a person gives; its key and address come from ``environment``.
 
-    ``replay:`` is not opened here, since it needs a run: see ``replayed_model.py``.
+    ``replay:`` is not opened here, since it needs a run: see ``scripted_model.py``.
 
     Raises:
         UsageError: the name makes no sense.
