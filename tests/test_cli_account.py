@@ -322,6 +322,7 @@ def test_doctor_checks_a_competition(
 ) -> None:
     _, found = findings(capsys, SLUG)
     assert [found[name]["status"] for name in ("competition", "rules", "deadline", "submissions", "data")] == ["ok"] * 5
+    assert found["signed in"] == {"name": "signed in", "status": "ok", "detail": f"as {DEMO_USERNAME}", "next_step": ""}
     assert found["submissions"]["detail"] == "5 of 5 left today"
     assert "5 files" in found["data"]["detail"]
     assert "Use of external data is not permitted." in found["external data"]["detail"]

@@ -66,6 +66,7 @@ def _check_on_kaggle(client: KaggleClient, slug: str, settings: Settings) -> Ite
         yield Finding("competition", "fail", error.message, error.next_step)
         return
     yield Finding("competition", "ok", f"{competition.title} ({competition.url})")
+    yield guarded("signed in", partial(_signed_in, client))
     known = {notice.topic: notice for notice in obstacles(competition, dt.datetime.now(dt.UTC))}
     yield _entered(known.get("rules"))
     yield _deadline(competition, known.get("deadline"))
@@ -73,6 +74,13 @@ def _check_on_kaggle(client: KaggleClient, slug: str, settings: Settings) -> Ite
     yield from _rules(client, competition)
     yield guarded("data", partial(_data, client, slug, settings))
     yield guarded("memory", partial(_memory_for, client, slug))
+
+
+def _signed_in(client: KaggleClient) -> Finding:
+    from autokaggle.cli.text import harmless
+
+    account = client.account()
+    return Finding("signed in", "ok", f"as {harmless(account)}" if account else "Kaggle does not say as whom")
 
 
 def _entered(obstacle: Notice | None) -> Finding:
