@@ -130,6 +130,11 @@ def test_a_misspelt_slug_is_named(client: KaggleClient) -> None:
         client.competition("titanik")
 
 
+def test_submissions_to_a_misspelt_slug_are_no_matter_of_rules(client: KaggleClient) -> None:
+    with pytest.raises(CompetitionUnusable, match=r"'titanik'.*private.*misspelt"):
+        client.submissions("titanik")
+
+
 def test_refused_credentials_are_named_by_their_source_only(server: KaggleServer) -> None:
     wrong = Credentials("KAGGLE_API_TOKEN", "access token", "KGAT_wrongtoken")
     with open_client(server, wrong) as client, pytest.raises(ActionNeeded) as raised:

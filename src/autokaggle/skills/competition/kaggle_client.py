@@ -266,7 +266,11 @@ class KaggleClient:
 
         request = ApiListSubmissionsRequest()
         request.competition_name = slug
-        answers = _answers(self._api.list_submissions, request)
+        try:
+            answers = list(_answers(self._api.list_submissions, request))
+        except ActionNeeded:
+            self.competition(slug)  # Kaggle refuses with the same words when there is no such competition
+            raise
         return tuple(_sent(row) for answer in answers for row in answer.submissions or [])
 
     def find_submission(self, slug: str, description: str) -> SentSubmission | None:
