@@ -79,10 +79,18 @@ def test_decisions_come_from_profile_and_pages(profile: DataProfile, folder: Run
         "scheme": "stratified",
         "column": None,
         "folds": 5,
-        "repeats": 1,
+        "repeats": 5,
     }
     assert decided(decisions, "drop_columns").value == ["always 1"]
     assert {decision.by for decision in decisions.decisions} == {"strategist"}
+
+
+def test_many_rows_are_shared_out_once_and_few_rows_again(profile: DataProfile, folder: RunFolder) -> None:
+    repeats = {}
+    for rows in (150, 400, 600, 20_000):
+        decisions = hold_dialogue(brief(msgspec.structs.replace(profile, train_rows=rows)), folder)
+        repeats[rows] = decided(decisions, "validation").value["repeats"]
+    assert repeats == {150: 5, 400: 2, 600: 1, 20_000: 1}
 
 
 def test_flags_overrule_and_are_named_as_such(profile: DataProfile, folder: RunFolder) -> None:

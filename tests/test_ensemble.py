@@ -13,6 +13,8 @@ from autokaggle.records import Ensemble
 from autokaggle.skills.scoring.ensemble import build_ensemble
 from autokaggle.skills.scoring.evaluator import Evaluation, judge, read_truth
 from autokaggle.skills.scoring.folds import Folds, make_folds
+from autokaggle.skills.scoring.model_weights import mean_of_families
+from autokaggle.skills.scoring.surrogate import make_surrogate
 from autokaggle.skills.scoring.truth import Truth
 from autokaggle.templates.ensemble.blend import blend
 from tests.small_plans import Floats, SmallPlan, ids, make_plan, text_column, write_tables
@@ -115,6 +117,26 @@ def test_a_choice_among_useless_models_is_not_scored_on_the_rows_that_it_was_mad
     on_its_own_rows = float(np.sqrt(np.mean((found.evaluation.oof - truth) ** 2)))
     assert found.ensemble.score.mean > on_its_own_rows
     assert found.ensemble.score.mean >= 0.99 * float(np.std(truth))
+
+
+def test_of_few_rows_a_mean_is_taken_unless_something_else_is_better_beyond_noise(tmp_path: Path) -> None:
+    library = numbers(tmp_path, rows=200)
+    for _ in range(8):
+        library.add(library.latent + 0.6 * RANDOM.normal(size=library.latent.shape))
+    found = build_ensemble(library.small.plan, library.truth, library.folds, library.evaluations)
+    assert found.ensemble.method == "mean"
+    assert all(member.weight > 0 for member in found.ensemble.members)
+    assert found.loss == min(found.losses.values())
+
+
+def test_each_kind_of_model_gets_the_same_weight_unless_it_is_worse_beyond_noise(tmp_path: Path) -> None:
+    library = numbers(tmp_path, rows=300)
+    surrogate = make_surrogate(library.small.plan, library.truth.values)
+    noises = (0.31, 0.30, 0.30, 3.0)
+    evidence = np.stack([library.latent + noise * RANDOM.normal(size=library.latent.shape) for noise in noises])
+    weights = mean_of_families(surrogate, evidence, ["lightgbm", "lightgbm", "linear", "nearest"])
+    assert sorted(weights[:2]) == [0, 0.5]
+    assert weights[2:].tolist() == [0.5, 0]
 
 
 def test_errors_of_logarithms_are_blended_as_logarithms(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from autokaggle.records import TaskType
 from autokaggle.storage.artifacts import CandidateFolder
 from tests.small_competition import (
     STRANGE_NAMES,
@@ -155,6 +156,33 @@ def test_heavy_families_serve_every_task(tmp_path: Path, family: str, make: obje
     candidate = prepare(competition, tmp_path, {"model": {"parameters": parameters}}, family)
     run_all(candidate)
     assert np.isfinite(output(candidate, "oof.parquet").to_numpy()).all()
+
+
+@pytest.mark.parametrize("task", ["regression", "binary_classification"])
+def test_more_columns_than_rows_are_not_learned_by_heart(tmp_path: Path, task: TaskType) -> None:
+    random = np.random.default_rng(1)
+    x = random.normal(size=(210, 300))
+    y = x[:, :4].sum(axis=1) + random.normal(size=210)
+    labels = y if task == "regression" else np.where(y > 0, "yes", "no")
+    table = pd.DataFrame({"id": np.arange(210), **{f"x{place}": x[:, place] for place in range(300)}, "y": labels})
+    small = SmallCompetition(
+        table[:150],
+        table[150:].drop(columns="y").reset_index(drop=True),
+        {},
+        ("y",),
+        task,
+        "rmse" if task == "regression" else "log_loss",
+        "value" if task == "regression" else "probability",
+        {} if task == "regression" else {"y": ("no", "yes")},
+    )
+    candidate = prepare(small, tmp_path, {}, "linear")
+    run_all(candidate)
+    told = output(candidate, "oof.parquet")["y"].to_numpy()
+    if task == "regression":
+        assert np.sqrt(np.mean((told - y[:150]) ** 2)) < 0.97 * y[:150].std()
+    else:
+        chances = np.where(y[:150] > 0, told, 1 - told)
+        assert -np.log(chances).mean() < np.log(2)
 
 
 def test_forward_folds_never_predict_the_first_and_train_a_last_model_on_all_rows(tmp_path: Path) -> None:

@@ -33,13 +33,14 @@ class BestSoFar:
         self.folds = folds.read_folds(context.folder.folds)
         self.constant = evaluator.constant_evaluation(self.plan, self.truth, self.folds, self.test_rows)
         self.evaluations: dict[str, Evaluation] = {}
+        self._families: dict[str, str] = {}
         self.blend: Blend | None = None
         self._changing = threading.RLock()
         for candidate in context.candidates():
             if candidate.status == "scored":
                 self._take_again(candidate)
         if self.evaluations:
-            self._take_better(build_ensemble(self.plan, self.truth, self.folds, self.evaluations))
+            self._take_better(self._combined())
 
     @property
     def score(self) -> Score:
@@ -92,7 +93,8 @@ class BestSoFar:
         """Take a scored candidate; when the ensemble is better for it, hand that in."""
         with self._changing:
             self.evaluations[candidate.id] = evaluation
-            if self._take_better(build_ensemble(self.plan, self.truth, self.folds, self.evaluations)):
+            self._families[candidate.id] = candidate.proposal.family
+            if self._take_better(self._combined()):
                 self.hand_in()
 
     def gains(self, parent: str | None, evaluation: Evaluation) -> tuple[Gain, ...]:
@@ -123,9 +125,13 @@ class BestSoFar:
             self.blend = blend
         return is_better
 
+    def _combined(self) -> Blend:
+        return build_ensemble(self.plan, self.truth, self.folds, self.evaluations, self._families)
+
     def _take_again(self, candidate: Candidate) -> None:
         try:
             self.evaluations[candidate.id] = self.evaluate(self.context.folder.candidate(candidate.id))
+            self._families[candidate.id] = candidate.proposal.family
         except InvalidPredictions as error:
             self.context.journal.tell("warning", f"{candidate.id} was scored, but its files are damaged now: {error}")
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 from autokaggle.records import Competition, DataProfile, Decision, Decisions, MetricFinding, RunOptions
 
 DEFAULT_FOLDS = 5
+# So many predictions of rows tell models apart; fewer rows are predicted again under other folds.
+ENOUGH_ROWS = 1000
+MOST_REPEATS = 5
 
 
 def decide(competition: Competition, profile: DataProfile, options: RunOptions, default_metric: str) -> Decisions:
@@ -65,13 +68,19 @@ def _validation(profile: DataProfile, options: RunOptions) -> Decision:
         value = {"scheme": scheme, "column": column or None, "folds": folds, "repeats": 1}
         return Decision(key="validation", value=value, by="flag", why="given with --validation")
     hint = profile.split
-    value = {"scheme": hint.scheme, "column": hint.column, "folds": folds, "repeats": 1}
+    repeats = 1 if hint.scheme == "time" else _repeats(profile.train_rows)
+    value = {"scheme": hint.scheme, "column": hint.column, "folds": folds, "repeats": repeats}
     return Decision(
         key="validation",
         value=value,
         by="flag" if options.folds else "strategist",
         why=hint.reason or "nothing speaks against random folds",
     )
+
+
+def _repeats(rows: int) -> int:
+    """Return how often to share out so many rows: one split of few rows says more of the split than of the models."""
+    return max(1, min(MOST_REPEATS, ENOUGH_ROWS // max(1, rows)))
 
 
 def _families(options: RunOptions) -> Decision:

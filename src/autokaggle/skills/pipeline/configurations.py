@@ -35,6 +35,7 @@ class Entry:
     most_rows: float = math.inf
 
 
+QUICK = "LightGBM, quick"
 SLOW = "LightGBM, slow and narrow"
 EXTRA_TREES = {
     "extra_trees": True,
@@ -88,10 +89,11 @@ TUNED_CATBOOST = {
     "leaf_estimation_iterations": 1,
     "border_count": 254,
 }
+DEEPER_CATBOOST = {"learning_rate": 0.05, "depth": 6, "rsm": 1.0, "border_count": 254}
 
 ENTRIES = (
     Entry(
-        "LightGBM, quick",
+        QUICK,
         "lightgbm",
         0.2,
         "A few quick trees show that the whole path works and give a first score.",
@@ -150,11 +152,11 @@ ENTRIES = (
         STUMPY,
     ),
     Entry(
-        "Neural networks",
-        "mlp",
-        2.0,
-        "Three small networks, averaged: smooth where trees have steps.",
-        most_rows=200_000,
+        "LightGBM, plain",
+        "lightgbm",
+        0.6,
+        "All rows and all columns for each tree, larger steps: good where there are many rows.",
+        PLAIN,
     ),
     Entry(
         "XGBoost, shallow",
@@ -165,11 +167,11 @@ ENTRIES = (
         requirements=(XGBOOST,),
     ),
     Entry(
-        "LightGBM, plain",
-        "lightgbm",
-        0.6,
-        "All rows and all columns for each tree, larger steps: good where there are many rows.",
-        PLAIN,
+        "Neural networks",
+        "mlp",
+        2.0,
+        "Three small networks, averaged: smooth where trees have steps.",
+        most_rows=200_000,
     ),
     Entry(
         "LightGBM, random cuts",
@@ -191,6 +193,15 @@ ENTRIES = (
         "Trees that are grown alone and averaged err otherwise than trees that correct each other.",
         {"rounds": 150},
         encode_all=True,
+    ),
+    Entry(
+        "CatBoost, deeper",
+        "catboost",
+        6.0,
+        "Six levels, finer bins and all columns for each level: good where values follow few columns closely.",
+        DEEPER_CATBOOST,
+        goal="values",
+        requirements=(CATBOOST,),
     ),
     Entry(
         "CatBoost",

@@ -6,7 +6,7 @@ rows is better by more than its noise. The runs that are refused stay candidates
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -27,6 +27,17 @@ KEPT_ERRORS = 0.7
 # All trials together may take so much of the budget, and one so much.
 SHARE = 0.25
 SHARE_OF_ONE = 0.06
+
+
+def base(search: Search, titles: Sequence[str]) -> Candidate | None:
+    """Return the candidate that blocks are tried on: the first of ``titles`` that is quick enough.
+
+    None as long as there is none; when all are too slow, the last of them, on which nothing is tried.
+    """
+    scored = {each.proposal.title: each for each in reversed(search.candidates) if each.status == "scored"}
+    found = [scored[title] for title in titles if title in scored]
+    most = SHARE_OF_ONE * search.plan.time_budget_seconds
+    return next((each for each in found if each.seconds <= most), found[-1] if found else None)
 
 
 def trials(search: Search, base: Candidate) -> Iterator[Proposal]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from autokaggle.records import DataProfile, Plan, Proposal, Search
 from autokaggle.skills.pipeline import feature_gate
-from autokaggle.skills.pipeline.configurations import ENTRIES, FAMILIES, SLOW, Entry
+from autokaggle.skills.pipeline.configurations import ENTRIES, FAMILIES, QUICK, SLOW, Entry
 from autokaggle.skills.pipeline.objective import CLASSIFICATION, QUANTILE_METRIC
 from autokaggle.skills.pipeline.proposals import untried
 
@@ -36,10 +36,10 @@ SECONDS_PER_CELL = 5e-6
 # No candidate may take more than its share of the budget, the first one less: something must come after it.
 FIRST_SHARE = 0.2
 LARGEST_SHARE = 0.25
-# These come first; then further features are tried on the slow LightGBM.
+# These come first; then further features are tried on the slow LightGBM, on the quick one where time is short.
 TOLD = ", categories told by the target"
 GATE_TITLES = (SLOW, f"{SLOW}{TOLD}")
-FIRST = ("LightGBM, quick", "LightGBM, many leaves", SLOW, "Linear", "XGBoost, slow", "CatBoost")
+FIRST = (QUICK, "LightGBM, many leaves", SLOW, "Linear", "XGBoost, slow", "CatBoost")
 # The others learn the mean, whatever they are asked for.
 QUANTILE_FAMILIES = ("lightgbm", "xgboost", "catboost")
 # Fits run side by side, one thread each.
@@ -64,9 +64,7 @@ def _in_order(search: Search) -> Iterator[Proposal]:
     )
     first = drafts[: last_first + 1]
     yield from first
-    base = next(
-        (each for each in search.candidates if each.status == "scored" and each.proposal.title in GATE_TITLES), None
-    )
+    base = feature_gate.base(search, (*GATE_TITLES, QUICK))
     if base is None:
         yield from drafts
         return

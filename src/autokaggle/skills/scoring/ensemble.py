@@ -1,13 +1,15 @@
 """Many candidates as one; this file finds the combination that should do best on rows that nobody has seen.
 
-Four methods compete: the best single candidate, the mean of the best five, bagged greedy selection, and a linear stack.
-Each is fitted on all folds but one and judged on that one, by the smooth loss behind the metric.
+Four methods compete: a mean (of the best five, of the best of each family, and of bagged greedy selection), greedy
+selection alone, a linear stack, and the best single candidate. Each is fitted on all folds but one and judged on that
+one, by the smooth loss behind the metric; of those that are as good as the best but for noise the steadiest is taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -17,7 +19,14 @@ from autokaggle.records import Ensemble, Member, Plan
 from autokaggle.skills.scoring.decision_rules import fit_rule
 from autokaggle.skills.scoring.evaluator import Evaluation, judge
 from autokaggle.skills.scoring.folds import Folds
-from autokaggle.skills.scoring.model_weights import bagged_greedy, best_single, linear_stack, mean_of_best
+from autokaggle.skills.scoring.model_weights import (
+    bagged_greedy,
+    best_single,
+    is_as_good,
+    linear_stack,
+    mean_of_best,
+    mean_of_families,
+)
 from autokaggle.skills.scoring.surrogate import Surrogate, make_surrogate
 from autokaggle.skills.scoring.truth import Truth
 from autokaggle.templates.ensemble.blend import blend
@@ -26,6 +35,8 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Method = Literal["single", "mean", "greedy", "stacker"]
 FitWeights = Callable[[Surrogate, Floats], Floats]
+# Of all rows, and of all but those of each fold.
+Fitted = dict[int | None, Floats]
 
 # A smaller weight changes next to nothing and costs a whole model when the pipeline is run again.
 LEAST_WEIGHT = 0.01
@@ -65,22 +76,27 @@ class _Entry:
     weights: Floats
     losses: Floats
 
-    @property
-    def loss(self) -> float:
-        return float(self.losses.mean())
 
+def build_ensemble(
+    plan: Plan,
+    truth: Truth,
+    folds: Folds,
+    evaluations: Mapping[str, Evaluation],
+    families: Mapping[str, str] | None = None,
+) -> Blend:
+    """Combine the evaluated candidates, at least one; ``evaluations`` and ``families`` are by candidate id.
 
-def build_ensemble(plan: Plan, truth: Truth, folds: Folds, evaluations: Mapping[str, Evaluation]) -> Blend:
-    """Combine the evaluated candidates, at least one; ``evaluations`` are by candidate id.
-
-    The same candidates give the same ensemble, whatever their order.
+    Without ``families`` each candidate is one of its own. The same candidates give the same ensemble, whatever their
+    order.
     """
     names = sorted(evaluations, key=lambda name: (len(name), name))
     members = [evaluations[name] for name in names]
     rows = members[0].rows
     fold_of_row = folds.by_repeat[0, rows]
-    entries = list(_compete(make_surrogate(plan, truth.values[rows]), members, fold_of_row))
-    best = min(entries, key=lambda entry: entry.loss)
+    kinds = [(families or {}).get(name, name) for name in names]
+    entries = list(_compete(make_surrogate(plan, truth.values[rows]), members, kinds, fold_of_row))
+    least = min((entry.losses for entry in entries), key=lambda losses: float(losses.mean()))
+    best = next(entry for entry in entries if is_as_good(entry.losses, least))
     chosen: list[int] = np.flatnonzero(best.weights).tolist()
     used, shares, scale = [members[place] for place in chosen], best.weights[chosen].tolist(), best.surrogate.blend
     oof, test = (blend([getattr(each, part) for each in used], shares, scale) for part in ("oof", "test"))
@@ -94,38 +110,55 @@ def build_ensemble(plan: Plan, truth: Truth, folds: Folds, evaluations: Mapping[
         rule=rule,
         correlation=_correlation([each.oof for each in used]),
     )
+    losses = {entry.method: float(entry.losses.mean()) for entry in entries}
     evaluation = Evaluation(score=judged.score, rule=rule, rows=rows, oof=oof, test=test, answers=judged.answers)
-    return Blend(ensemble=ensemble, evaluation=evaluation, losses={entry.method: entry.loss for entry in entries})
+    return Blend(ensemble=ensemble, evaluation=evaluation, losses=losses)
 
 
-def _compete(surrogate: Surrogate, members: Sequence[Evaluation], fold_of_row: Integers) -> Iterator[_Entry]:
-    """Fit each method that suits the loss, on all rows or, of very many, on a fixed choice of them."""
+def _compete(
+    surrogate: Surrogate, members: Sequence[Evaluation], families: Sequence[str], fold_of_row: Integers
+) -> Iterator[_Entry]:
+    """Fit each method that suits the loss, on all rows or, of very many, on a fixed choice of them; steadiest first."""
     rows = len(fold_of_row)
     sample = np.arange(rows, dtype=np.int64)
     if rows > MOST_ROWS:
         sample = np.sort(np.random.default_rng(rows).choice(sample, MOST_ROWS, replace=False))
     surrogate, fold_of_row = surrogate.on(sample), fold_of_row[sample]
     predictions = [member.oof[sample] for member in members]
-    methods: dict[Method, FitWeights] = {"single": best_single, "mean": mean_of_best, "greedy": bagged_greedy}
     evidence = np.stack([surrogate.evidence(each) for each in predictions])
-    for method, fit in methods.items():
-        yield _enter(method, fit, surrogate, evidence, fold_of_row)
+    greedy, best_five, heads, single = (
+        _fit(fit, surrogate, evidence, fold_of_row)
+        for fit in (bagged_greedy, mean_of_best, partial(mean_of_families, families=families), best_single)
+    )
+    mean: Fitted = {fold: np.mean([each[fold] for each in (greedy, best_five, heads)], axis=0) for fold in greedy}
+    yield _enter("mean", mean, surrogate, evidence, fold_of_row)
+    yield _enter("greedy", greedy, surrogate, evidence, fold_of_row)
     smooth = surrogate.in_logits()
     if smooth.is_smooth:
-        evidence = np.stack([smooth.evidence(each) for each in predictions])
-        yield _enter("stacker", linear_stack, smooth, evidence, fold_of_row)
+        logits = np.stack([smooth.evidence(each) for each in predictions])
+        yield _enter("stacker", _fit(linear_stack, smooth, logits, fold_of_row), smooth, logits, fold_of_row)
+    yield _enter("single", single, surrogate, evidence, fold_of_row)
 
 
-def _enter(method: Method, fit: FitWeights, surrogate: Surrogate, evidence: Floats, fold_of_row: Integers) -> _Entry:
-    by_fold, blended = {}, np.empty(evidence.shape[1:])
+def _fit(fit: FitWeights, surrogate: Surrogate, evidence: Floats, fold_of_row: Integers) -> Fitted:
+    """Return the weights from all rows, and for each fold those from the rows of the others."""
+    weights: Fitted = {None: fit(surrogate, evidence)}
     numbers = [int(fold) for fold in np.unique(fold_of_row)]
     for fold in numbers:
-        inside = fold_of_row == fold
-        others = np.flatnonzero(~inside if len(numbers) > 1 else inside)
-        by_fold[fold] = _without_crumbs(fit(surrogate.on(others), evidence[:, others]))
-        blended[inside] = np.tensordot(by_fold[fold], evidence[:, inside], axes=1)
-    losses = surrogate.losses(blended)
-    return _Entry(method, surrogate, by_fold, _without_crumbs(fit(surrogate, evidence)), losses)
+        others = np.flatnonzero(fold_of_row != fold if len(numbers) > 1 else fold_of_row == fold)
+        weights[fold] = fit(surrogate.on(others), evidence[:, others])
+    return weights
+
+
+def _enter(method: Method, fitted: Fitted, surrogate: Surrogate, evidence: Floats, fold_of_row: Integers) -> _Entry:
+    kept = {fold: _without_crumbs(weights) for fold, weights in fitted.items()}
+    by_fold, blended = {}, np.empty(evidence.shape[1:])
+    for fold, weights in kept.items():
+        if fold is not None:
+            inside = fold_of_row == fold
+            blended[inside] = np.tensordot(weights, evidence[:, inside], axes=1)
+            by_fold[fold] = weights
+    return _Entry(method, surrogate, by_fold, kept[None], surrogate.losses(blended))
 
 
 def _blend_by_fold(entry: _Entry, members: Sequence[Evaluation], fold_of_row: Integers) -> Floats:

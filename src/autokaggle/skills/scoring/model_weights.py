@@ -1,10 +1,12 @@
-"""Weights of models; this file holds the four ways to choose them, on evidence and the smooth loss alone.
+"""Weights of models; this file holds the ways to choose them, on evidence and the smooth loss alone.
 
 Evidence is (models, n_rows, targets) as ``Surrogate.evidence`` gives it. Weights are (models,) and add up to 1; only
 those of the linear stack may be negative.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,7 @@ ROWS_IN_BAG = 0.6
 MOST_ROWS_IN_BAG = 6_000
 MOST_MODELS = 25
 MEAN_OF = 5
+CLEARLY = 2.0
 RIDGE = 0.003
 MOST_STEPS = 15
 SMALLEST_STEP = 1e-7
@@ -35,18 +38,28 @@ def best_single(surrogate: Surrogate, evidence: Floats) -> Floats:
     return _equal(np.array([first], dtype=np.int64), len(evidence))
 
 
-def is_as_good(losses: Floats, best: Floats) -> bool:
-    """Say whether losses of the same rows exceed those of the best by less than one standard error.
+def is_as_good(losses: Floats, best: Floats, errors: float = 1.0) -> bool:
+    """Say whether losses of the same rows exceed those of the best by less than so many standard errors.
 
     Source: Breiman, Friedman, Olshen, Stone 1984, "Classification and Regression Trees", the 1 SE rule; here paired.
     """
     excess = losses - best
-    return bool(excess.mean() <= excess.std() / np.sqrt(len(excess)))
+    return bool(excess.mean() <= errors * excess.std() / np.sqrt(len(excess)))
 
 
 def mean_of_best(surrogate: Surrogate, evidence: Floats) -> Floats:
-    """Give the best five models the same weight."""
-    return _equal(_by_loss(surrogate, evidence)[:MEAN_OF], len(evidence))
+    """Give the best five models the same weight, less those that are worse than the best beyond noise."""
+    return _equal(_good(surrogate, evidence, _by_loss(surrogate, evidence)[:MEAN_OF]), len(evidence))
+
+
+def mean_of_families(surrogate: Surrogate, evidence: Floats, families: Sequence[str]) -> Floats:
+    """Give the best model of each family the same weight, less those that are worse than the best beyond noise.
+
+    Which of several models alike is best is near random where rows are few; models of different kinds err differently.
+    """
+    order = _by_loss(surrogate, evidence)
+    heads = [next(place for place in order if families[place] == family) for family in dict.fromkeys(families)]
+    return _equal(_good(surrogate, evidence, np.array(heads, dtype=np.int64)), len(evidence))
 
 
 def bagged_greedy(surrogate: Surrogate, evidence: Floats) -> Floats:
@@ -115,6 +128,13 @@ def _by_loss(surrogate: Surrogate, evidence: Floats) -> npt.NDArray[np.int64]:
     """Return the models' positions, the best first."""
     losses = [float(surrogate.losses(each).mean()) for each in evidence]
     return np.argsort(losses, kind="stable").astype(np.int64)
+
+
+def _good(surrogate: Surrogate, evidence: Floats, models: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return those of the models that are as good as the best of them but for noise."""
+    losses = [surrogate.losses(evidence[place]) for place in models]
+    best = min(losses, key=lambda each: float(each.mean()))
+    return models[[is_as_good(each, best, CLEARLY) for each in losses]]
 
 
 def _equal(models: npt.NDArray[np.int64], count: int) -> Floats:

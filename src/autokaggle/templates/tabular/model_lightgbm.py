@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from encoding import Matrix
-from models import Floats, Task
+from models import Floats, Task, column_share
 from stopping import Stopping
 
 # LightGBM imports scikit-learn for wrappers that are not used here; that would be four fifths of its import time.
@@ -61,7 +61,9 @@ def fit(task: Task) -> LightGBM:
     parameters = {**DEFAULTS, **task.parameters}
     rounds, patience = int(parameters.pop("rounds")), int(parameters.pop("patience"))
     faster = parameters.pop("faster", None)
+    share, leaves = float(parameters["feature_fraction"]), int(parameters["num_leaves"])
     parameters |= {
+        "feature_fraction": column_share(share, leaves, task.rows.x.shape[1]),
         "objective": _objective(task),
         "metric": "None" if task.watched is None else _metric(task),
         "num_threads": 1,

@@ -9,7 +9,7 @@ import numpy as np
 import xgboost
 
 from encoding import Matrix
-from models import Floats, Rows, Task
+from models import Floats, Rows, Task, column_share
 from stopping import Stopping
 
 DEFAULTS: dict[str, Any] = {
@@ -51,6 +51,8 @@ def fit(task: Task) -> XGBoost:
     rounds, patience = int(parameters.pop("rounds")), int(parameters.pop("patience"))
     faster = parameters.pop("faster", None)
     objective, metric = _objective(task)
+    share, leaves = float(parameters["colsample_bytree"]), 2 ** int(parameters["max_depth"])
+    parameters["colsample_bytree"] = column_share(share, leaves, task.rows.x.shape[1])
     parameters |= {"objective": objective, "eval_metric": metric, "nthread": 1, "seed": task.seed, "verbosity": 0}
     parameters["tree_method"] = "hist"
     if task.classes > 2:
