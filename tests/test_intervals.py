@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 
 from autokaggle.skills.scoring.answers import Answers
 from autokaggle.skills.scoring.comparison import compare
-from autokaggle.skills.scoring.intervals import bootstrap_deviation, expected_range, fold_scores
+from autokaggle.skills.scoring.intervals import (
+    bootstrap_deviation,
+    expected_range,
+    fold_scores,
+    share_like_test,
+    student_95,
+)
 from autokaggle.skills.scoring.metrics import METRICS
 
 RANDOM = np.random.default_rng(2)
@@ -95,6 +102,43 @@ def test_folds_that_differ_beyond_chance_widen_the_range_where_test_is_shifted_t
     shifted = expected_range(answers, fold, 1000, is_shifted=True)
     assert shifted[0] < plain[0] - 0.2
     assert shifted[1] == 1.0
+
+
+def test_a_test_set_that_is_told_from_train_widens_the_range() -> None:
+    answers = values(1000)
+    widths = []
+    for auc in (None, 0.5, 0.6, 0.8, 1.0):
+        low, high = expected_range(answers, np.arange(1000) % 5, 2000, is_shifted=False, adversarial_auc=auc)
+        widths.append(high - low)
+    assert widths[0] == widths[1]
+    assert widths[1] < widths[2] < 1.1 * widths[1]
+    assert 1.5 * widths[1] < widths[3] < widths[4]
+
+
+@pytest.mark.parametrize("auc", [0.55, 0.7, 0.85])
+def test_the_share_of_rows_like_test_is_that_of_rows_weighted_by_their_likelihood(auc: float) -> None:
+    distance = np.sqrt(2) * NormalDist().inv_cdf(auc)
+    # Rows of train lie around 0, those of test around the distance: the likelihood ratio of a row is known.
+    weights = np.exp(distance * RANDOM.normal(size=2_000_000) - distance**2 / 2)
+    kish = weights.sum() ** 2 / (weights**2).sum() / len(weights)
+    assert share_like_test(auc, 2_000_000) == pytest.approx(kish, rel=0.1)
+
+
+def test_a_range_from_few_folds_reaches_as_far_as_students_t() -> None:
+    assert student_95(1e9) == pytest.approx(1.96, abs=1e-3)
+    assert student_95(4) == 2.776
+    assert student_95(20) == pytest.approx(2.086, abs=0.01)
+    assert student_95(1) == student_95(2) == 4.303
+    hits = 0
+    for _ in range(200):
+        shift = 0.3 * RANDOM.normal(size=6)
+        fold = np.arange(1000) % 5
+        errors = 1 + shift[fold] + 0.1 * RANDOM.normal(size=1000)
+        answers = Answers(METRICS["mae"], (np.zeros(1000),), (errors,))
+        low, high = expected_range(answers, fold, 1000, is_shifted=True)
+        hits += low <= np.abs(1 + shift[5] + 0.1 * RANDOM.normal(size=1000)).mean() <= high
+    # With a true coverage of .95, fewer than 181 of 200 happen once in 150 times.
+    assert hits >= 181
 
 
 def test_the_range_keeps_to_what_the_metric_can_be() -> None:

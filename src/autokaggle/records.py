@@ -260,11 +260,14 @@ class PromptCall(Record, frozen=True, kw_only=True):
 
 
 class Validation(Record, frozen=True, kw_only=True):
+    """How folds are made; ``adversarial_auc`` is how surely a model tells test from train, None when not measured."""
+
     scheme: ValidationScheme
     folds: int
     repeats: int = 1
     column: str | None = None
     reason: str = ""
+    adversarial_auc: float | None = None
 
 
 class SubmissionFormat(Record, frozen=True, kw_only=True):

@@ -187,7 +187,14 @@ def _validation(
         most = _most_folds(profile, targets, classes)
         if most < folds:
             folds, reason = most, f"{most} folds, as the data allow no more"
-    return Validation(scheme=scheme, folds=folds, repeats=int(wanted.get("repeats") or 1), column=column, reason=reason)
+    return Validation(
+        scheme=scheme,
+        folds=folds,
+        repeats=int(wanted.get("repeats") or 1),
+        column=column,
+        reason=reason,
+        adversarial_auc=profile.split.adversarial_auc,
+    )
 
 
 def _most_folds(profile: DataProfile, targets: Sequence[str], classes: Mapping[str, Sequence[str]]) -> int:

@@ -117,7 +117,9 @@ def _score(plan: Plan, answers: Answers, fold_of_row: Integers, test_rows: int) 
     """``mean`` is over all rows at once, as a test set is scored; ``std`` is that of the folds."""
     by_fold = fold_scores(answers, fold_of_row)
     is_shifted = plan.validation.scheme in SHIFTED_SCHEMES
-    low, high = expected_range(answers, fold_of_row, test_rows, is_shifted=is_shifted)
+    low, high = expected_range(
+        answers, fold_of_row, test_rows, is_shifted=is_shifted, adversarial_auc=plan.validation.adversarial_auc
+    )
     return Score(
         metric=plan.metric,
         greater_is_better=find_metric(plan.metric).greater_is_better,

@@ -1,10 +1,14 @@
 """How sure a score is; this file bounds the score to expect on the test set.
 
 Two things move it: the rows that happened to be in train, shown by a bootstrap of out-of-fold rows, and the rows that
-happen to be in test, of which there are as many as test has. Fold spread alone is too narrow by far.
+happen to be in test, of which there are as many as test has. Fold spread alone is too narrow by far. Where test is
+unlike train, fewer rows of train stand for it; where it belongs to other groups or times, folds are few to tell from.
 """
 
 from __future__ import annotations
+
+import math
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +27,11 @@ NORMAL_95 = 1.959964
 # Out-of-fold scores are a little too bright: the same rows chose when training stopped, the features and the models. On
 # six public competitions the private score was worse by 1.1 deviations in the mean, and by at most 2.6.
 OPTIMISM = 0.75
+# Two-sided 95 % points of Student's t by degrees of freedom; between them it is nearly linear in 1 / freedom. Less than
+# two is not assumed: a range of thirteen deviations says nothing.
+STUDENT_95 = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 8: 2.306, 10: 2.228, 15: 2.131, 30: 2.042}
+FEWEST_ROWS = 10
+MOST_AUC = 0.99
 
 
 def bootstrap_deviation(answers: Answers, baseline: Answers | None = None) -> float:
@@ -40,35 +49,62 @@ def bootstrap_deviation(answers: Answers, baseline: Answers | None = None) -> fl
     return float(known.std() * np.sqrt(len(pool) / rows)) if len(known) > 1 else float("nan")
 
 
-def expected_range(answers: Answers, fold_of_row: Integers, test_rows: int, *, is_shifted: bool) -> tuple[float, float]:
+def expected_range(
+    answers: Answers, fold_of_row: Integers, test_rows: int, *, is_shifted: bool, adversarial_auc: float | None = None
+) -> tuple[float, float]:
     """Return the bounds between which the score on the test set lies with 95 %; the worse side reaches farther.
 
     ``is_shifted`` says that test rows belong to other groups or times than train rows: then what sets one fold apart
-    from the others, beyond chance, sets test apart as well.
+    from the others, beyond chance, sets test apart as well. Else ``adversarial_auc`` says how surely a model tells
+    test from train.
     """
-    score, deviation = answers.score(), bootstrap_deviation(answers)
+    score, deviation, rows = answers.score(), bootstrap_deviation(answers), len(answers)
     if not np.isfinite(deviation):
         deviation = 0.0
-    variance = deviation**2 * (1 + len(answers) / max(1, test_rows))
+    alike = 1.0 if is_shifted else share_like_test(adversarial_auc or 0.5, rows)
+    variance = deviation**2 * (1 / alike + rows / max(1, test_rows))
+    reach = NORMAL_95
     if is_shifted:
-        variance += _variance_between(answers, fold_of_row, deviation)
+        between, folds = _variance_between(answers, fold_of_row, deviation)
+        variance += between
+        # Source: Satterthwaite 1946, the freedom of a sum of variances of which one has folds - 1.
+        reach = student_95((folds - 1) * (variance / between) ** 2) if between > 0 else NORMAL_95
     total = float(np.sqrt(variance))
-    up, down = NORMAL_95 * total, (NORMAL_95 + OPTIMISM) * total
+    up, down = reach * total, (reach + OPTIMISM) * total
     if not answers.metric.greater_is_better:
         up, down = down, up
     return _bounded(answers, score - down), _bounded(answers, score + up)
 
 
-def _variance_between(answers: Answers, fold_of_row: Integers, deviation: float) -> float:
-    """Return the variance of folds' scores beyond that of drawing their rows.
+def share_like_test(auc: float, rows: int) -> float:
+    """Return which share of the train rows stands for test, where a model tells the two apart with this AUC.
 
-    Source: DerSimonian and Laird 1986, the moment estimate of the variance between studies.
+    It is the effective share of rows weighted by how much likelier each is in test, if the model's scores are normal:
+    exp(-d²) for means that are d deviations apart, of which the AUC is Phi(d / sqrt 2). Source: Kish 1965, "Survey
+    Sampling", 11.7, for the share; Green and Swets 1966, "Signal Detection Theory", for the distance.
+    """
+    distance = math.sqrt(2) * NormalDist().inv_cdf(min(max(auc, 0.5), MOST_AUC))
+    return max(math.exp(-(distance**2)), min(1.0, FEWEST_ROWS / max(1, rows)))
+
+
+def student_95(freedom: float) -> float:
+    """Return the two-sided 95 % point of Student's t."""
+    inverse = [0.0, *(1 / known for known in reversed(STUDENT_95))]
+    return float(np.interp(1 / max(freedom, 2.0), inverse, [NORMAL_95, *reversed(STUDENT_95.values())]))
+
+
+def _variance_between(answers: Answers, fold_of_row: Integers, deviation: float) -> tuple[float, int]:
+    """Return the variance of a new fold's score beyond that of drawing its rows, and from how many folds it is.
+
+    Source: DerSimonian and Laird 1986, the moment estimate of the variance between studies; the mean of the folds is
+    one of them, so a new one is farther from it.
     """
     scores = fold_scores(answers, fold_of_row)
     if len(scores) < 2:
-        return 0.0
+        return 0.0, len(scores)
     by_chance = deviation**2 * len(scores)
-    return max(0.0, float(np.var(scores, ddof=1)) - by_chance)
+    between = max(0.0, float(np.var(scores, ddof=1)) - by_chance)
+    return between * (1 + 1 / len(scores)), len(scores)
 
 
 def fold_scores(answers: Answers, fold_of_row: Integers) -> tuple[float, ...]:
