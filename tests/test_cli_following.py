@@ -5,13 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
 
-from autokaggle.records import Run
+from autokaggle.orchestrator.journal import Journal
+from autokaggle.records import Candidate, Gain, Proposal, Run, Score
 from autokaggle.storage.artifacts import RunFolder
-from autokaggle.storage.records_file import read_record
+from autokaggle.storage.records_file import read_record, write_record
 from autokaggle.storage.state_store import StateStore
 from tests.scripted_lifecycle import ScriptedLifecycle, call, killed, one_object, start_slow_run
 
@@ -120,7 +122,9 @@ def test_the_log_of_a_candidate_cannot_steer_the_terminal(
     finished: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call("logs", "--candidate", "c001") == 0
-    assert capsys.readouterr().out == "training\n\\x1b[2J\\x1b]0;owned\\x07 fold 1�\nlast line\n"
+    told, log = capsys.readouterr().out.split("\n\n== log\n")
+    assert log == "training\n\\x1b[2J\\x1b]0;owned\\x07 fold 1�\nlast line\n"
+    assert told.startswith("c001  baseline\n  draft by the portfolio\n  failed after")
 
 
 @pytest.mark.parametrize("candidate", ["c002", "../../etc", ""])
@@ -247,3 +251,83 @@ def test_a_given_runs_dir_binds_also_for_ids_that_the_index_knows_elsewhere(
     elsewhere = ["status", finished.id, "--runs-dir", str(tmp_path / "elsewhere")]
     assert call(*elsewhere) == 2
     assert "There is no run" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- the candidates
+
+
+def leave_candidate(folder: RunFolder, name: str, changes: str = "", **facts: Any) -> None:
+    """Leave a candidate's record, and what it changed, as the search does."""
+    place = folder.candidate(name)
+    place.path.mkdir(exist_ok=True)
+    write_record(place.record, Candidate(id=name, **facts))
+    if changes:
+        place.changes.write_text(changes)
+
+
+@pytest.fixture
+def tree(finished: RunFolder) -> RunFolder:
+    """Three candidates: a draft, one that changes it, and one of somebody else's."""
+    score = Score(
+        metric="accuracy", greater_is_better=True, mean=0.82, std=0.01, folds=(0.81, 0.83), low=0.79, high=0.84
+    )
+    draft = Proposal(title="baseline", family="lightgbm", hypothesis="A few trees.")
+    leave_candidate(finished, "c001", proposal=draft, status="scored", score=score, seconds=3.0)
+    change = Proposal(
+        operator="improve", title="ratios", family="lightgbm", hypothesis="Large ones differ.", parent="c001",
+        author="model",
+    )  # fmt: skip
+    gain = Gain(over="c001", value=0.004, error=0.001, is_noise=False)
+    leave_candidate(
+        finished, "c003", "--- c001/features.py\n+++ c003/features.py\n@@ -1 +1,2 @@\n-old\n+new\n+\x1b[2J\n",
+        proposal=change, status="scored", score=score, seconds=7.25, gains=(gain,), ensemble_gain=0.0123,
+        verdict="published with weight 0.60",
+    )  # fmt: skip
+    other = Proposal(title="straight", family="linear")
+    leave_candidate(finished, "c002", proposal=other, status="failed", reason="exit code 1: oops", seconds=1.0)
+    return finished
+
+
+def test_the_log_ends_with_the_tree_of_candidates(tree: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("logs") == 0
+    log, told = capsys.readouterr().out.split("\n== candidates\n")
+    assert "run_started" in log
+    assert told.splitlines() == [
+        "c001  baseline",
+        "  draft by the portfolio: A few trees.",
+        "  accuracy 0.82000 (95 %: 0.79000 to 0.84000) after 3.0 s",
+        "└─ c003  ratios",
+        "     improve of c001 by the model: Large ones differ.",
+        "     changed: features.py +2 -1",
+        "     accuracy 0.82000 (95 %: 0.79000 to 0.84000) after 7.2 s",
+        "     better than c001 by 0.004 ± 0.001; the combination's loss fell by 1.23%; published with weight 0.60",
+        "c002  straight",
+        "  draft by the portfolio",
+        "  failed after 1.0 s: exit code 1: oops",
+    ]
+
+
+def test_the_log_of_a_candidate_begins_with_what_it_changed(
+    tree: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("logs", "--candidate", "c003") == 0
+    told = capsys.readouterr().out
+    assert "improve of c001 by the model: Large ones differ." in told
+    assert "+++ c003/features.py" in told
+    assert "+\\x1b[2J" in told
+
+
+def test_status_shows_children_below_their_parents(
+    finished: RunFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(finished)
+    journal.tell("candidate_started", candidate="c002", title="ratios", parent="c001", operator="improve")
+    journal.tell(
+        "candidate_finished", candidate="c002", status="scored", seconds=2.0, score=0.84, low=0.8, high=0.87,
+        verdict="better than c001 by 0.01 ± 0.002",
+    )  # fmt: skip
+    monkeypatch.setenv("COLUMNS", "120")
+    assert call("status") == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("c002")]
+    assert "└ ratios (improve)  better than c001 by 0.01 ± 0.002" in line
+    assert "0.84000 (0.80000 to 0.87000)" in line

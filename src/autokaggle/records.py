@@ -382,7 +382,7 @@ class Candidate(Record, frozen=True, kw_only=True):
 
     ``sealing`` says what the code saw of the labels that it was scored on: nothing (*sealed*: one run per fold), or all
     of them, since it was written here (*open*) or cannot be sealed (*unsealed*: it counts only by the audit).
-    ``ensemble_gain`` is the share by which it lowered the loss of what would be handed in.
+    ``ensemble_gain`` is the share by which it lowered the loss of what would be handed in; None until that was asked.
     """
 
     version: int = 1
@@ -397,7 +397,7 @@ class Candidate(Record, frozen=True, kw_only=True):
     verdict: str = ""
     code_sha256: str = ""
     gains: tuple[Gain, ...] = ()
-    ensemble_gain: float = 0.0
+    ensemble_gain: float | None = None
     audit: tuple[Check, ...] = ()
 
 
@@ -426,7 +426,8 @@ class Member(Record, frozen=True, kw_only=True):
 class Ensemble(Record, frozen=True, kw_only=True):
     """The published combination; ``rule`` turns blended predictions into submission values.
 
-    ``blend`` is the scale on which the weighted mean is taken (``templates/ensemble/blend.py``).
+    ``blend`` is the scale on which the weighted mean is taken (``templates/ensemble/blend.py``). The same candidates to
+    choose from (``chosen_from``) give the same combination again.
     """
 
     version: int = 1
@@ -436,6 +437,7 @@ class Ensemble(Record, frozen=True, kw_only=True):
     score: Score
     rule: dict[str, Any]
     correlation: tuple[tuple[float, ...], ...] = ()
+    chosen_from: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------- what came out: output/metrics.json and run.json
@@ -538,7 +540,20 @@ class Isolation(Record, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Earlier(Record, frozen=True, kw_only=True):
+    """What a run had come to when `improve` went on with it; ``seconds_used`` are of the time budget that it had."""
+
+    ended: str
+    time_budget_seconds: float
+    seconds_used: float
+    candidates: int
+    score: Score | None = None
+    submission: SubmissionFacts | None = None
+
+
 class Run(Record, frozen=True, kw_only=True):
+    """One run; an improved one has the time budget of its last part, and what it was before in ``earlier``."""
+
     version: int = 1
     id: str
     slug: str
@@ -557,6 +572,7 @@ class Run(Record, frozen=True, kw_only=True):
     lock_sha256: str = ""
     python: str = ""
     budget_seconds_used: float = 0.0
+    earlier: tuple[Earlier, ...] = ()
     sent: tuple[SentSubmission, ...] = ()
     cost_usd: float = 0.0
     error: str = ""

@@ -22,6 +22,7 @@ COMMANDS = {
     "logs": "following",
     "runs": "listing",
     "resume": "run",
+    "improve": "improve",
     "cancel": "cancel",
     "queue": "queueing",
     "worker": "queueing",

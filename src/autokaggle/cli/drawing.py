@@ -18,24 +18,28 @@ if TYPE_CHECKING:
     from rich.spinner import Spinner
 
 CANDIDATES_SHOWN = 8
-NARROW = 60
+NARROW, WIDE = 60, 100
 MARKS = {"waiting": ("·", "dim"), "done": ("✓", "green"), "failed": ("✗", "red")}
 
 
 class RunDrawing:
-    """The picture at one moment, ``now`` in seconds since 1970; ``spinner``, if given, marks the stage at work."""
+    """The picture at one moment, ``now`` in seconds since 1970, with the last ``most`` candidates.
 
-    def __init__(self, view: RunView, now: float, spinner: Spinner | None = None) -> None:
+    ``spinner``, if given, marks the stage at work.
+    """
+
+    def __init__(self, view: RunView, now: float, spinner: Spinner | None = None, most: int = CANDIDATES_SHOWN) -> None:
         self.view = view
         self.now = now
         self.spinner = spinner
+        self.most = most
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         is_narrow = options.max_width < NARROW
         yield self._header(is_narrow)
         yield self._stages(is_narrow)
         if self.view.candidates:
-            yield self._candidates(is_narrow)
+            yield self._candidates(options.max_width >= WIDE)
         yield self._best()
 
     def _header(self, is_narrow: bool) -> Group:
@@ -95,21 +99,33 @@ class RunDrawing:
         row.add_row(ProgressBar(total=total, completed=progress.get("done", 0.0), width=16), said)
         return row
 
-    def _candidates(self, is_narrow: bool) -> Table:
+    def _candidates(self, is_wide: bool) -> Table:
         table = Table.grid(padding=(0, 1))
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         table.add_column(no_wrap=True, justify="right")
         table.add_column(no_wrap=True, justify="right")
         table.expand = True
-        earlier = len(self.view.candidates) - CANDIDATES_SHOWN
+        earlier = len(self.view.candidates) - self.most
         if earlier > 0:
             table.add_row("", Text(f"{earlier} earlier candidates", style="dim"), "", "")
-        for depth, candidate in self.view.tree(CANDIDATES_SHOWN):
+        for depth, candidate in self.view.tree(self.most):
             name, title, result, seconds = self._candidate(candidate)
             branch = Text("  " * (depth - 1) + "└ " if depth else "", style="dim")
+            if is_wide:
+                self._tell_more(candidate, title, result)
             table.add_row(name, branch + title, result, seconds)
         return table
+
+    def _tell_more(self, candidate: CandidateView, title: Text, result: Text) -> None:
+        """Say besides what was done, what that gained, and how sure the score is: where there is room for it."""
+        if candidate.operator not in ("", "draft"):
+            title.append(f" ({candidate.operator})", "dim")
+        if candidate.status != "scored" or candidate.low is None or candidate.high is None:
+            return
+        if candidate.verdict:
+            title.append(f"  {candidate.verdict}", "dim")
+        result.append(f" ({text.number(candidate.low)} to {text.number(candidate.high)})", "dim")
 
     def _candidate(self, candidate: CandidateView) -> tuple[Text, Text, Text, Text]:
         best = self.view.best

@@ -26,6 +26,12 @@ def _run_started(event: Event) -> str:
     return f"run {fields.get('run_id')}, isolation {isolation}, time budget {budget}"
 
 
+def _run_improved(event: Event) -> str:
+    fields = event.fields
+    reached = "" if fields.get("score") is None else f", from {text.number(float(fields['score']))}"
+    return f"the run is to be improved{reached}, in {text.duration(float(fields.get('budget_seconds') or 0.0))} more"
+
+
 def _stage_started(event: Event) -> str:
     return f"{event.fields.get('stage')}: {event.message or 'started'}"
 
@@ -95,6 +101,7 @@ def _joined(start: str, rest: str) -> str:
 
 SAYINGS: dict[str, Callable[[Event], str]] = {
     "run_started": _run_started,
+    "run_improved": _run_improved,
     "stage_started": _stage_started,
     "stage_finished": _stage_finished,
     "progress": _progress,

@@ -56,17 +56,27 @@ def status(program: Program, /, run: str, watch: bool, runs_dir: Path | None) ->
 @click.command()
 @flags.run_reference
 @click.option("--follow", "-f", is_flag=True, help="Keep showing until the run ends.")
-@click.option("--candidate", help="Show what this candidate printed, c001 for one.")
+@click.option("--candidate", help="Show this candidate, c001 for one: what it changed, and what it printed.")
 @flags.runs_dir
 @click.pass_obj
 def logs(program: Program, /, run: str, follow: bool, candidate: str | None, runs_dir: Path | None) -> None:
-    """Show the log of a run or of a candidate."""
+    """Show the log of a run or of a candidate.
+
+    Below a run's log stand its candidates, each under the one that it changes.
+    """
+    from shutil import get_terminal_size
+
+    from autokaggle.cli.candidates import candidate_text, tree_text
     from autokaggle.cli.text import log_line
 
     folder = program.find_run(run, runs_dir)
     path = folder.run_log if candidate is None else _candidate_log(folder, candidate)
+    if candidate is not None and (told := candidate_text(folder, candidate)):
+        print(f"{told}\n\n== {path.name}", flush=follow)
     for line in _lines(folder, path, follow=follow):
         print(log_line(line), flush=follow)
+    if candidate is None and (tree := tree_text(folder, get_terminal_size().columns)):
+        print(f"\n== candidates\n{tree}")
 
 
 def view_of(folder: RunFolder) -> RunView:
@@ -106,7 +116,7 @@ def _draw(view: RunView, record: Run) -> None:
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     for warning in view.warnings:
         console.print(f"warning: {warning}", style="yellow")
-    console.print(RunDrawing(view, time.time()))
+    console.print(RunDrawing(view, time.time(), most=NO_MORE_THAN))
     if record.error:
         console.print(harmless(record.error), style="red")
     if record.status == "interrupted":

@@ -24,7 +24,7 @@ def run_facts(run: Run, folder: RunFolder) -> dict[str, Any]:
     if metrics and folder.submission.is_file():
         facts = metrics.submission
         submission = {"path": str(folder.submission), "rows": facts.rows, "sha256": facts.sha256}
-    return {
+    facts = {
         "run_id": run.id,
         "run_dir": str(folder.path),
         "status": run.status,
@@ -37,6 +37,10 @@ def run_facts(run: Run, folder: RunFolder) -> dict[str, Any]:
         "cost": run.cost_usd,
         "sent": msgspec.to_builtins(run.sent[-1]) if run.sent else None,
     }
+    if run.earlier:
+        before = run.earlier[-1].score
+        facts["improved_from"] = {name: getattr(before, name) for name in ("mean", "low", "high")} if before else None
+    return facts
 
 
 def run_text(facts: dict[str, Any]) -> str:
@@ -49,5 +53,7 @@ def run_text(facts: dict[str, Any]) -> str:
             f"Expect {facts['metric']} {text.number(cv['mean'])}"
             f" (95 %: {text.number(cv['low'])} to {text.number(cv['high'])}; {way})"
         )
+        if before := facts.get("improved_from"):
+            lines.append(f"It was {text.number(before['mean'])} before it was improved.")
     lines.append(f"Submission: {submission['path']}" if submission else f"Code: {facts['run_dir']}/code")
     return "\n".join(lines)

@@ -92,7 +92,7 @@ def run(program: Program, /, target: str, runs_dir: Path | None, **given: Any) -
         refuse_local(target)
     program.folder = program.runs().start_run(options, settings)
     if options.detach:
-        _detach(program, program.folder, settings)
+        leave_to_worker(program, program.folder, settings)
         return
     ran = carry_out(program, program.folder, settings, reads_pipes=bool(given["chat"]))
     give_result(program, program.folder, ran)
@@ -119,7 +119,7 @@ def resume(program: Program, /, run: str, detach: bool, as_worker: bool, runs_di
     refuse_cancelled(known)
     refuse_demo(known, settings)
     if detach:
-        _detach(program, folder, settings)
+        leave_to_worker(program, folder, settings)
         return
     if as_worker:
         end_with_parent()
@@ -130,11 +130,12 @@ def resume(program: Program, /, run: str, detach: bool, as_worker: bool, runs_di
     give_result(program, folder, carry_out(program, folder, settings))
 
 
-def _detach(program: Program, folder: RunFolder, settings: Settings) -> None:
+def leave_to_worker(program: Program, folder: RunFolder, settings: Settings) -> None:
+    """Put what is left of a run into the queue, and say so."""
     from autokaggle.cli.queueing import answer_queued
-    from autokaggle.orchestrator.standing import leave_to_worker
+    from autokaggle.orchestrator import standing
 
-    answer_queued(program, settings, leave_to_worker(folder, settings), folder)
+    answer_queued(program, settings, standing.leave_to_worker(folder, settings), folder)
 
 
 def carry_out(program: Program, folder: RunFolder, settings: Settings, *, reads_pipes: bool = False) -> Run:

@@ -40,6 +40,10 @@ class CandidateView:
     score: float | None = None
     reason: str = ""
     parent: str = ""
+    operator: str = ""
+    low: float | None = None
+    high: float | None = None
+    verdict: str = ""
 
 
 @dataclass
@@ -149,6 +153,13 @@ class RunView:
         self.stages[name] = StageView(name, "running", moment)
         self.progress = {}
 
+    def _on_run_improved(self, event: Event, fields: dict[str, Any], moment: float | None) -> None:
+        """A finished run goes on at the search, with a time budget of its own."""
+        self.status, self.budget_seconds = "interrupted", fields.get("budget_seconds")
+        self.budget_left = (float(self.budget_seconds or 0.0), moment) if moment is not None else None
+        for name in STAGES[STAGES.index("search") :]:
+            self.stages[name] = StageView(name)
+
     def _on_stage_finished(self, event: Event, fields: dict[str, Any], moment: float | None) -> None:
         stage = self.stages.setdefault(str(fields.get("stage", "")), StageView(str(fields.get("stage", ""))))
         stage.mark, stage.seconds, stage.message = "done", fields.get("seconds"), harmless(event.message)
@@ -174,6 +185,7 @@ class RunView:
             moment,
             fields.get("expected_seconds"),
             parent=harmless(str(fields.get("parent") or "")),
+            operator=harmless(str(fields.get("operator") or "")),
         )
 
     def _on_candidate_finished(self, event: Event, fields: dict[str, Any], moment: float | None) -> None:
@@ -181,7 +193,9 @@ class RunView:
         candidate = self.candidates.setdefault(name, CandidateView(name))
         candidate.status = harmless(str(fields.get("status", "")))
         candidate.seconds, candidate.score = fields.get("seconds"), fields.get("score")
+        candidate.low, candidate.high = fields.get("low"), fields.get("high")
         candidate.reason = harmless(str(fields.get("reason") or ""))
+        candidate.verdict = harmless(str(fields.get("verdict") or ""))
         self.progress = {}
 
     def _on_best_changed(self, event: Event, fields: dict[str, Any], moment: float | None) -> None:

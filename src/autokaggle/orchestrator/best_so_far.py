@@ -7,6 +7,7 @@ something to hand in. Candidates may run in several threads: what is kept here c
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.records import Candidate, Ensemble, Gain, Score, SubmissionFacts
@@ -25,7 +26,7 @@ class BestSoFar:
     """The judge's view of a search: what was scored, and what would be handed in now."""
 
     def __init__(self, context: RunContext) -> None:
-        """Read truth and folds, and take the candidates that earlier processes of the run had scored."""
+        """Read truth and folds, and take the candidates that earlier processes of the run had scored and weighed."""
         self.context = context
         self.plan = context.plan
         self.test_rows = context.profile.test_rows
@@ -35,12 +36,12 @@ class BestSoFar:
         self.evaluations: dict[str, Evaluation] = {}
         self._families: dict[str, str] = {}
         self.blend: Blend | None = None
+        self.floor = context.run.earlier[-1].score if context.run.earlier else None
         self._changing = threading.RLock()
         for candidate in context.candidates():
-            if candidate.status == "scored":
+            if candidate.status == "scored" and candidate.ensemble_gain is not None:
                 self._take_again(candidate)
-        if self.evaluations:
-            self._take_better(self._combined())
+        self._combine_again()
 
     @property
     def score(self) -> Score:
@@ -96,6 +97,7 @@ class BestSoFar:
             self._families[candidate.id] = candidate.proposal.family
             if self._take_better(self._combined()):
                 self.hand_in()
+                self.context.save(ensemble=self.ensemble)
 
     def gains(self, parent: str | None, evaluation: Evaluation) -> tuple[Gain, ...]:
         """Compare a new evaluation with that of its parent, and with the best single one, on the same rows."""
@@ -113,7 +115,7 @@ class BestSoFar:
         """Keep the blend if it is better than what would be handed in now, the constant answer included.
 
         Blends are compared by their honest loss, which is steadier than the score; but none whose score is worse
-        beyond chance is taken.
+        beyond chance is taken, and in a run that is being improved none whose score is worse than it was before.
         """
         if self.blend is None:
             metric = find_metric(self.plan.metric)
@@ -121,12 +123,28 @@ class BestSoFar:
         else:
             comparison = compare(blend.evaluation.answers, self.blend.evaluation.answers)
             is_better = blend.loss < self.blend.loss and (comparison.is_noise or comparison.gain > 0)
+        if self.floor is not None:
+            is_better = is_better and not find_metric(self.plan.metric).is_better(
+                self.floor.mean, blend.ensemble.score.mean
+            )
         if is_better:
             self.blend = blend
         return is_better
 
-    def _combined(self) -> Blend:
-        return build_ensemble(self.plan, self.truth, self.folds, self.evaluations, self._families)
+    def _combine_again(self) -> None:
+        """Make the combination that was recorded last: from all candidates of today it might be another one."""
+        known = self.context.run.ensemble
+        names = [name for name in (known.chosen_from if known else ()) if name in self.evaluations]
+        if names:
+            self.blend = self._combined(names)
+        elif self.evaluations:
+            self._take_better(self._combined())
+
+    def _combined(self, names: Iterable[str] | None = None) -> Blend:
+        """Combine the candidates of these names, all when None."""
+        chosen_from = {name: self.evaluations[name] for name in (self.evaluations if names is None else names)}
+        families = {name: self._families[name] for name in chosen_from}
+        return build_ensemble(self.plan, self.truth, self.folds, chosen_from, families)
 
     def _take_again(self, candidate: Candidate) -> None:
         try:

@@ -19,9 +19,10 @@ from autokaggle.orchestrator.best_so_far import BestSoFar
 from autokaggle.orchestrator.code_run import SCRIPTS, failure_of, run_code
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.sealed_run import SealedRun
-from autokaggle.records import Candidate, Check, Gain, Proposal, Sealing, StepResult
+from autokaggle.records import Candidate, Check, Proposal, Sealing, StepResult
 from autokaggle.skills.pipeline import code_checks, pipeline_generator
 from autokaggle.skills.sandbox.environment import Environment
+from autokaggle.skills.scoring.comparison import gain_text
 from autokaggle.skills.scoring.evaluator import Evaluation, InvalidPredictions
 from autokaggle.storage.artifacts import CandidateFolder
 from autokaggle.storage.records_file import make_private_folder
@@ -162,14 +163,6 @@ def _judge(
         return Result(None, stopped or str(error), sealing, steps)
 
 
-def gain_text(gain: Gain) -> str:
-    """Say in a few words what a candidate is against another."""
-    size = f"{abs(gain.value):.4g} ± {gain.error:.2g}"
-    if gain.is_noise:
-        return f"like {gain.over} but for noise ({'+' if gain.value >= 0 else '-'}{size})"
-    return f"{'better' if gain.value > 0 else 'worse'} than {gain.over} by {size}"
-
-
 def _tell_started(context: RunContext, candidate: Candidate) -> None:
     proposal = candidate.proposal
     context.journal.tell(
@@ -179,6 +172,7 @@ def _tell_started(context: RunContext, candidate: Candidate) -> None:
         family=proposal.family,
         expected_seconds=proposal.expected_seconds,
         parent=proposal.parent,
+        operator=proposal.operator,
     )
 
 

@@ -26,6 +26,7 @@ from autokaggle.records import Candidate, Proposal, Search
 from autokaggle.skills.pipeline.proposals import identity, known_in
 from autokaggle.skills.sandbox.limits import available_cores, machine_memory_bytes
 from autokaggle.skills.sandbox.requirements import check_requirements
+from autokaggle.skills.scoring.prediction_files import InvalidPredictions
 
 FINISHED = frozenset({"scored", "failed", "leaking"})
 # A candidate ends within its seconds and one of grace; after this long without a sign it is left behind.
@@ -109,8 +110,8 @@ class CandidateSearch:
         self.crew = Crew(context, best, size)
         self.model = self._open_model()
         self.policy = Policy(is_repeatable=self.most is not None)
-        for candidate in self.finished:
-            self.policy.learn(candidate)
+        for candidate in tuple(self.finished):
+            self._take_up(candidate)
 
     def carry_out(self) -> None:
         """Start candidates and take in what they found until there is nothing more to start."""
@@ -120,11 +121,11 @@ class CandidateSearch:
                 outcome = self.crew.wait(LOOK_SECONDS)
                 if outcome is not None:
                     self.finished.append(outcome.candidate)
-                    # The next one works while this one is weighed.
-                    self._fill()
+                    if self.most is None:
+                        # The next one works while this one is weighed; then the choice knows less than a resumed run.
+                        self._fill()
                     self._weigh(outcome)
-                else:
-                    self._fill()
+                self._fill()
 
     def _is_overdue(self) -> bool:
         budget = self.context.budget
@@ -185,6 +186,18 @@ class CandidateSearch:
             missing=self.environments.missing if self.most is None else (),
         )
 
+    def _take_up(self, candidate: Candidate) -> None:
+        """Take in a candidate of an earlier process, which may have been killed before it was weighed."""
+        if candidate.status != "scored" or candidate.ensemble_gain is not None:
+            self.policy.learn(candidate)
+            return
+        try:
+            evaluation = self.best.evaluate(self.context.folder.candidate(candidate.id))
+        except InvalidPredictions as error:
+            self.context.journal.tell("warning", f"{candidate.id} was scored, but its files are damaged now: {error}")
+        else:
+            self._weigh(Outcome(candidate, evaluation))
+
     def _free_id(self) -> str:
         """Return the first id that is not taken: one that an interrupted process had begun with is used again."""
         taken = {*self.crew.working, *(candidate.id for candidate in self.finished)}
@@ -198,10 +211,10 @@ class CandidateSearch:
             before = self.best.loss
             self.best.add(candidate, outcome.evaluation)
             after = self.best.loss
-            if before and after is not None and after < before:
-                candidate = msgspec.structs.replace(candidate, ensemble_gain=round((before - after) / before, 6))
-                self.context.save_candidate(candidate)
-                self.finished[self.finished.index(outcome.candidate)] = candidate
+            gain = (before - after) / before if before and after is not None else 0.0
+            candidate = msgspec.structs.replace(candidate, ensemble_gain=round(gain, 6))
+            self.context.save_candidate(candidate)
+            self.finished[self.finished.index(outcome.candidate)] = candidate
         self.policy.learn(candidate)
         if self.most is None:
             self.environments.build_rest()

@@ -66,7 +66,7 @@ class Policy:
                 if expected:
                     account.factor = max(0.5, 0.5 * account.factor + 0.5 * candidate.seconds / expected)
                 account.seconds += candidate.seconds
-            account.gain = FADING * account.gain + candidate.ensemble_gain
+            account.gain = FADING * account.gain + (candidate.ensemble_gain or 0.0)
             account.weight = FADING * account.weight + 1
             account.tries += 1
 

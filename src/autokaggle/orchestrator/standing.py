@@ -35,7 +35,7 @@ def leave_to_worker(folder: RunFolder, settings: Settings) -> Run:
     ):
         run = read_record(folder.record, Run)
         refuse_cancelled(run)
-        run = _changed(run, status="queued", error="", options=msgspec.structs.replace(run.options, detach=True))
+        run = changed(run, status="queued", error="", options=msgspec.structs.replace(run.options, detach=True))
         write_record(folder.record, run)
         store.record_run(run, folder.path)
         journal.tell("run_queued", "Waits for a worker.", priority=run.options.priority)
@@ -51,7 +51,7 @@ def take_from_queue(folder: RunFolder, settings: Settings) -> None:
     with hold_run(folder):
         run = read_record(folder.record, Run)
         if run.options.detach:
-            _save(folder, settings, _changed(run, options=msgspec.structs.replace(run.options, detach=False)))
+            save(folder, settings, changed(run, options=msgspec.structs.replace(run.options, detach=False)))
 
 
 def end_run(folder: RunFolder, settings: Settings, status: RunStatus, message: str) -> RunStatus:
@@ -63,17 +63,19 @@ def end_run(folder: RunFolder, settings: Settings, status: RunStatus, message: s
     with hold_run(folder):
         run = read_record(folder.record, Run)
         if run.status not in OVER:
-            run = _changed(run, status=status, error=message if status == "failed" else "")
-            _save(folder, settings, run)
+            run = changed(run, status=status, error=message if status == "failed" else "")
+            save(folder, settings, run)
             Journal(folder).tell("run_finished", message, status=status, submission="")
     return run.status
 
 
-def _changed(run: Run, **changes: Any) -> Run:
+def changed(run: Run, **changes: Any) -> Run:
+    """Return the record with changes made now."""
     return msgspec.structs.replace(run, updated=utc_now(), **changes)
 
 
-def _save(folder: RunFolder, settings: Settings, run: Run) -> None:
+def save(folder: RunFolder, settings: Settings, run: Run) -> None:
+    """Replace the record of a run that nobody works on."""
     write_record(folder.record, run)
     # The index is made again from the folders when it is lost; the folder is what counts.
     with contextlib.suppress(AutoKaggleError), StateStore(settings.state) as store:

@@ -109,6 +109,7 @@ def build_ensemble(
         score=judged.score,
         rule=rule,
         correlation=_correlation([each.oof for each in used]),
+        chosen_from=tuple(names),
     )
     losses = {entry.method: float(entry.losses.mean()) for entry in entries}
     evaluation = Evaluation(score=judged.score, rule=rule, rows=rows, oof=oof, test=test, answers=judged.answers)
