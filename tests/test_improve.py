@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_a_finished_run_goes_on_and_never_gets_worse(world: World) -> None:
 def test_an_improvement_that_is_killed_ends_as_one_that_was_not(world: World, tmp_path: Path) -> None:
     folder = RunFolder(Path(world.finish(world.start(*FIRST))["run_dir"]))
     copy = tmp_path / "copy"
-    os.system(f"cp -al {folder.path} {copy}")
+    shutil.copytree(folder.path, copy, symlinks=True)
     more = (*MORE, "--max-candidates", "2")
     undisturbed = world.finish(world.start("improve", str(copy), *more))
     process = world.start("improve", folder.id, *more)

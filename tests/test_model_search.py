@@ -81,6 +81,9 @@ def test_a_model_drafts_fails_is_debugged_improves_and_fuses(tmp_path: Path) -> 
         assert any("no column 'heigh'; did you mean 'height'?" in text for text in asked_again)
         assert any("depends on other rows" in text for text in asked_again)
         assert any("same as an earlier attempt" in text for text in asked_again)
+        (measured, *_) = [text for call in calls if "features is shuffled" in (text := call.messages[-1][1])]
+        assert "- features of the template: " in measured
+        assert "- other new features: " in measured
         assert repaired.gains
 
 

@@ -24,7 +24,7 @@ def run_facts(run: Run, folder: RunFolder) -> dict[str, Any]:
     if metrics and folder.submission.is_file():
         facts = metrics.submission
         submission = {"path": str(folder.submission), "rows": facts.rows, "sha256": facts.sha256}
-    facts = {
+    told: dict[str, Any] = {
         "run_id": run.id,
         "run_dir": str(folder.path),
         "status": run.status,
@@ -39,8 +39,8 @@ def run_facts(run: Run, folder: RunFolder) -> dict[str, Any]:
     }
     if run.earlier:
         before = run.earlier[-1].score
-        facts["improved_from"] = {name: getattr(before, name) for name in ("mean", "low", "high")} if before else None
-    return facts
+        told["improved_from"] = {name: getattr(before, name) for name in ("mean", "low", "high")} if before else None
+    return told
 
 
 def run_text(facts: dict[str, Any]) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from autokaggle.errors import AutoKaggleError
 from autokaggle.orchestrator import talking
+from autokaggle.orchestrator.ablation import ablation_text
+from autokaggle.orchestrator.best_so_far import best_so_far
 from autokaggle.orchestrator.code_trial import trial_problem
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.next_step import History, Step, next_step
@@ -53,6 +55,7 @@ class ModelProposer:
         self._decisions = read_record(context.folder.decisions, Decisions).decisions
         self._dropped: list[Step] = []
         self._reviewed: set[str] = set()
+        self._ablations: dict[str, str] = {}
         self._failures = 0
         self._ready: Proposal | None = None
         self._thread: threading.Thread | None = None
@@ -160,7 +163,7 @@ class ModelProposer:
         from autokaggle.skills.dialogue.code_requests import CodeTask
         from autokaggle.skills.dialogue.ideas import PIPELINE, ideas
 
-        log, idea = "", ""
+        log, idea, ablation = "", "", ""
         if step.operator == "debug":
             path = self._context.folder.candidate(parents[0].id).log
             said = path.read_text("utf-8", "replace") if path.is_file() else ""
@@ -170,15 +173,24 @@ class ModelProposer:
             number = History(search, self._dropped).count("draft")
             idea = PIPELINE if step.is_pipeline else directions[number % len(directions)]
         elif step.operator == "improve":
-            idea = suspicion
+            idea, ablation = suspicion, self._ablation(parents[0])
         return CodeTask(
             operation="pipeline" if step.is_pipeline else step.operator,
             idea=idea,
             families=self._families(),
             seconds=search.seconds_left / 4,
             programs=tuple(self._program(one) for one in parents),
+            ablation=ablation,
             log=log,
         )
+
+    def _ablation(self, candidate: Candidate) -> str:
+        """Say what the parts of a candidate are worth, measured once."""
+        if candidate.id not in self._ablations:
+            context = self._context
+            found = ablation_text(context, best_so_far(context), candidate, self._environment())
+            self._ablations[candidate.id] = found
+        return self._ablations[candidate.id]
 
     def _review(self, search: Search) -> str:
         """Have the best of the model's candidates reviewed when it is suspiciously good; return what is suspected."""

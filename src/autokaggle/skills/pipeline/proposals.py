@@ -10,6 +10,8 @@ from autokaggle.records import Proposal, Search
 
 # It ends fits early, and grows with the time budget; what is fitted stays the same.
 TIME_LIMIT = "most_seconds"
+# How a language model calls its features together.
+GROUPS = "groups"
 
 
 def identity(proposal: Proposal) -> bytes:
@@ -17,7 +19,7 @@ def identity(proposal: Proposal) -> bytes:
 
     Compared as JSON, which is what a record on disk was read back from.
     """
-    config = {key: value for key, value in proposal.config.items() if key != TIME_LIMIT}
+    config = {key: value for key, value in proposal.config.items() if key not in (TIME_LIMIT, GROUPS)}
     return msgspec.json.encode((proposal.family, config, proposal.files), order="deterministic")
 
 

@@ -20,12 +20,14 @@ from autokaggle.python_code import parse_python
 from autokaggle.records import DataProfile, Operator, Plan, Proposal
 from autokaggle.skills.pipeline import code_checks
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
+from autokaggle.skills.pipeline.proposals import GROUPS
 from autokaggle.storage.artifacts import CandidateFolder
 
 FEATURES, BASE, OWN_MODEL = "features.py", "base_features.py", "model_own.py"
 OWN_FAMILY = "own"
 MOST_LINES, LONGEST_LINE, LONGEST_TITLE, LONGEST_HYPOTHESIS = 260, 200, 80, 400
 MOST_PARAMETERS = 12
+MOST_GROUPS, LONGEST_GROUP = 12, 40
 NEAR = 0.8
 # What the host does; code of a candidate that does it too would be wrong at best.
 HOSTS_CALLS = {
@@ -93,6 +95,9 @@ def make_proposal(meta: dict[str, Any], codes: Sequence[str], work: Work, plan: 
             "model": {"parameters": dict(read.model.params)},
             "features": {"target_encode": read.target_encode},
             "seed": plan.seed,
+            GROUPS: {
+                name[:LONGEST_GROUP]: list(features) for name, features in list(read.groups.items())[:MOST_GROUPS]
+            },
         },
         files={BASE: (template_folder("tabular") / FEATURES).read_text("utf-8"), **files},
         requirements=work.requirements,

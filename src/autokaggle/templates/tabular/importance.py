@@ -89,7 +89,8 @@ def _predicted(group: int, train: pd.DataFrame, models: list[FoldModel], chosen:
         for model in models:
             if model.target == position and model.split is not None:
                 rows = np.intersect1d(model.split.scored_rows, chosen)
-                scores[rows] += _scores(model, train, rows)
+                table = train.iloc[rows].drop(columns=files.config()["target_columns"], errors="ignore")
+                scores[rows] += scores_of(model, features.transform(table, model.preparation.state), rows)
                 seen[rows] += 1
         blocks.append(to_predictions(target, scores[seen > 0] / seen[seen > 0, None]))
     values: Floats = np.concatenate(blocks, axis=1)
@@ -98,9 +99,8 @@ def _predicted(group: int, train: pd.DataFrame, models: list[FoldModel], chosen:
     return pa.table(columns, names=["group", "row", *files.config()["prediction_columns"]])
 
 
-def _scores(model: FoldModel, train: pd.DataFrame, rows: Rows) -> Floats:
-    table = train.iloc[rows].drop(columns=files.config()["target_columns"], errors="ignore")
-    made = features.transform(table, model.preparation.state)
+def scores_of(model: FoldModel, made: pd.DataFrame, rows: Rows) -> Floats:
+    """Return (rows, scores) on the scale on which the model learned; ``made`` are the features of ``rows`` of train."""
     encoded = encoding.encode(made, model.preparation.encoding)
     told = model.target_encoder.encode(encoded.keys)
     scores = model.model.predict(joined("train", encoded.values, rows, told)).reshape(len(rows), -1)
