@@ -146,7 +146,6 @@ def test_bad_flags_are_refused_with_what_is_allowed(
     "flags",
     [
         ["--gpu", "on"],
-        ["--original", "original.csv"],
     ],
     ids=lambda flags: flags[0],
 )

@@ -286,6 +286,8 @@ class SubmissionFormat(Record, frozen=True, kw_only=True):
 class Plan(Record, frozen=True, kw_only=True):
     """What the search works from; ``prediction_columns`` are the columns of the two prediction files.
 
+    ``original_table`` holds the data set behind a synthetic competition, "" when the user gave none.
+
     They are: one per target for values and for binary probabilities (of the last class), one per class for a
     single multiclass target, ``TARGET=CLASS`` for several multiclass targets.
     """
@@ -308,6 +310,7 @@ class Plan(Record, frozen=True, kw_only=True):
     drop_columns: tuple[str, ...] = ()
     seed: int = 0
     time_budget_seconds: float = 600.0
+    original_table: str = ""
 
 
 # ---------------------------------------------------------------- what was tried: candidates/cNNN/candidate.json

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @click.option("--priority", type=click.IntRange(-100, 100), default=0, help="Of a detached run: higher comes first.")
 @click.option("--offline", is_flag=True, help="Use what is cached; ask no server.")
 @click.option("--max-candidates", type=click.IntRange(min=1), help="Stop after so many candidates.")
-@click.option("--original", type=flags.FOLDER, help="The data set behind a synthetic competition.")
+@click.option("--original", type=flags.FILE, help="The data set behind a synthetic competition: CSV or Parquet.")
 @click.option("--folds", type=click.IntRange(min=2), help="Number of folds.")
 @flags.runs_dir
 @flags.allow_unsandboxed
@@ -84,6 +84,7 @@ def run(program: Program, /, target: str, runs_dir: Path | None, **given: Any) -
         priority=given["priority"],
         offline=given["offline"],
         max_candidates=given["max_candidates"],
+        original=str(given["original"].resolve()) if given["original"] else None,
         folds=given["folds"],
         allow_unsandboxed=given["allow_unsandboxed"],
         assume_yes=given["yes"],
@@ -190,7 +191,6 @@ def _refuse_what_is_not_there(given: dict[str, Any]) -> None:
     """A flag that did nothing would be a lie; say so instead."""
     asked = {
         "--gpu on": given["gpu"] == "on",
-        "--original": given["original"],
     }
     missing = [flag for flag, is_asked in asked.items() if is_asked]
     if missing:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
+
 from autokaggle.config import Settings
 from autokaggle.errors import UsageError
 from autokaggle.orchestrator.context import RunContext
@@ -63,6 +65,12 @@ def make_bundle(context: RunContext) -> Bundle:
             f"Run {run.id} has no published code that made its submission.",
             f"Finish it first: autokaggle resume {run.id}",
         )
+    code = read_code(folder.code)
+    if any(_uses_original(text) for path, text in code.items() if path.endswith("config.yaml")):
+        raise UsageError(
+            f"Run {run.id} learned from the file of --original, which exported code would not find.",
+            "Run the code in its run folder: autokaggle reproduce.",
+        )
     lock = folder.requirements_lock.read_text("utf-8")
     locked = {name.lower(): version for name, version in LOCKED.findall(lock)}
     requirements = folder.requirements.read_text("utf-8")
@@ -71,7 +79,7 @@ def make_bundle(context: RunContext) -> Bundle:
         run=run,
         title=context.competition.title or run.slug,
         metrics=read_record(folder.metrics, Metrics),
-        code=read_code(folder.code),
+        code=code,
         folds=read_folds(folder.folds).by_repeat,
         tables=_tables(context),
         packages={name: locked[name] for name in asked if name in locked},
@@ -79,6 +87,11 @@ def make_bundle(context: RunContext) -> Bundle:
         lock=lock,
         report=folder.report.read_bytes() if folder.report.is_file() else b"",
     )
+
+
+def _uses_original(config: str) -> bool:
+    features = (yaml.safe_load(config) or {}).get("features")
+    return isinstance(features, dict) and bool(features.get("original"))
 
 
 def _tables(context: RunContext) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from pathlib import Path
 
 import msgspec
 
@@ -11,7 +12,7 @@ from autokaggle.errors import UsageError
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.journal import progress_listener
 from autokaggle.orchestrator.run_environment import build_ahead
-from autokaggle.records import Competition, Decision, Decisions, MetricFinding
+from autokaggle.records import Competition, Decision, Decisions, MetricFinding, Plan
 from autokaggle.skills.competition import address
 from autokaggle.skills.competition.notices import obstacles, rules
 from autokaggle.skills.competition.pages import evaluation_text
@@ -87,6 +88,8 @@ def plan(context: RunContext) -> str:
         metric_input=metric.input,
         greater_is_better=metric.greater_is_better,
     )
+    if context.run.options.original:
+        agreed = _with_original(context, agreed, Path(context.run.options.original))
     folds.make_folds(agreed, context.folder.tables, context.folder.folds)
     completed = msgspec.structs.replace(
         competition,
@@ -99,6 +102,42 @@ def plan(context: RunContext) -> str:
     context.save(plan=agreed)
     validation = agreed.validation
     return f"{validation.folds} folds ({validation.scheme.replace('_', ' ')}), metric {agreed.metric}"
+
+
+def _with_original(context: RunContext, agreed: Plan, file: Path) -> Plan:
+    """Make a table of the data set behind the competition, unless the rules forbid data from elsewhere.
+
+    Raises:
+        UsageError: they do, or the file is not that data set.
+    """
+    from autokaggle.skills.dataset.original_table import ORIGINAL_TABLE, write_original
+
+    gate = next((gate for gate in context.competition.gates if gate.name == "external_data"), None)
+    if gate is not None and gate.value is False:
+        raise UsageError(
+            f"The rules forbid external data, so --original cannot be used: {gate.sentence!r}", "Leave out --original."
+        )
+    if gate is None:
+        context.journal.tell(
+            "warning", "The rules that were found do not say whether external data may be used: read them."
+        )
+    left_out = {*agreed.target_columns, *agreed.id_columns, *agreed.drop_columns}
+    features = [column for column in context.profile.columns if column.in_train and column.in_test]
+    made = write_original(
+        file,
+        context.folder.tables,
+        agreed.train_table,
+        agreed.test_table,
+        agreed.target_columns,
+        [column.name for column in features if column.name not in left_out],
+        agreed.classes,
+    )
+    context.journal.tell(
+        "info",
+        f"{file.name}: {made.rows:,} rows with {len(made.shared)} features may be used; left out: {made.known:,} that "
+        f"stand in train or test, {made.unusable:,} without a known label.",
+    )
+    return msgspec.structs.replace(agreed, original_table=ORIGINAL_TABLE) if made.rows else agreed
 
 
 def _fetch(context: RunContext) -> Competition:

@@ -94,6 +94,8 @@ def _layout(plan: Plan, profile: DataProfile) -> dict[str, Any]:
     tables = {"train": plan.train_table, "test": plan.test_table}
     if profile.sample_submission:
         tables["sample_submission"] = profile.sample_submission
+    if plan.original_table:
+        tables["original"] = plan.original_table
     return {
         "target_columns": list(plan.target_columns),
         "id_columns": list(plan.id_columns),

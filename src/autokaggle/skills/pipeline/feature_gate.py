@@ -23,6 +23,11 @@ BLOCKS = {
     "ratios": "Ratios and differences of numbers take trees many cuts to find.",
     "places": "Distances on the globe cannot be cut out of latitude and longitude.",
 }
+# The same for the data set behind a synthetic competition, when the user gave it.
+ORIGINAL = {
+    "original columns": "The original data say what a value meant there, and a model of them what it makes of a row.",
+    "original rows": "The rows of the original data may train too, if the competition's rows are enough like them.",
+}
 KEPT_ERRORS = 0.7
 # All trials together may take so much of the budget, and one so much.
 SHARE = 0.25
@@ -45,7 +50,8 @@ def trials(search: Search, base: Candidate) -> Iterator[Proposal]:
     budget = search.plan.time_budget_seconds
     done = {_block_of(candidate.proposal): candidate.seconds for candidate in search.candidates}
     spent = sum(seconds for block, seconds in done.items() if block)
-    for block, reason in BLOCKS.items():
+    wanted = {**ORIGINAL, **BLOCKS} if search.plan.original_table else BLOCKS
+    for block, reason in wanted.items():
         if base.seconds > SHARE_OF_ONE * budget or spent + base.seconds > SHARE * budget:
             return
         if block not in done and _has_something(block, search.profile):
@@ -67,7 +73,9 @@ def with_blocks(proposal: Proposal, blocks: tuple[str, ...]) -> Proposal:
     """Return the proposal with the blocks besides; as it is when there are none."""
     if not blocks:
         return proposal
-    features = {**proposal.config.get("features", {}), "blocks": list(blocks)}
+    uses = [block.removeprefix("original ") for block in blocks if block in ORIGINAL]
+    asked = {"blocks": [block for block in blocks if block not in ORIGINAL], "original": uses}
+    features = {**proposal.config.get("features", {}), **{key: names for key, names in asked.items() if names}}
     return msgspec.structs.replace(
         proposal, title=f"{proposal.title}, more features", config={**proposal.config, "features": features}
     )
@@ -87,7 +95,8 @@ def _trial(base: Candidate, block: str, reason: str) -> Proposal:
 
 def _block_of(proposal: Proposal) -> str:
     """Return which block a proposal is the trial of, "" when it is none."""
-    blocks = proposal.config.get("features", {}).get("blocks", ())
+    features = proposal.config.get("features", {})
+    blocks = [*features.get("blocks", ()), *(f"original {use}" for use in features.get("original", ()))]
     is_trial = proposal.author == "portfolio" and proposal.operator == "improve" and len(blocks) == 1
     return str(blocks[0]) if is_trial else ""
 
@@ -99,6 +108,7 @@ def _has_something(block: str, profile: DataProfile) -> bool:
     gaps = sum((column.missing or 0) > 0 for column in columns)
     names = " ".join(column.name.casefold() for column in columns)
     needed = {
+        **dict.fromkeys(ORIGINAL, True),
         "missing": gaps > 1,
         "aggregates": texts > 0 and numbers > 0,
         "pairs": texts > 1,

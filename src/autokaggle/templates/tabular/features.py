@@ -16,6 +16,7 @@ import pandas as pd
 import blocks
 import files
 import lookups
+import original
 from date_parts import DateParts, looks_like_dates
 from text_parts import TextParts
 
@@ -55,7 +56,7 @@ def fit(train: Table, test: Table | None = None) -> State:
         if name in both.columns and not both[name].isna().all():
             steps += _steps(name, kind, both[name], None if test is None else test[name])
     steps += [Step(sources, make) for sources, make in lookups.fit(both, kinds, most_levels(len(both)))]
-    return State((*steps, *_amounts(both, steps), *_blocks(both, steps)))
+    return State((*steps, *_amounts(both, steps), *_blocks(both, steps), *_original(both, steps)))
 
 
 def transform(table: Table, state: State) -> Table:
@@ -74,6 +75,15 @@ def _blocks(table: Table, steps: list[Step]) -> list[Step]:
     numbers = [step.make.name for step in steps if isinstance(step.make, Number)]
     categories = [step.make.name for step in steps if isinstance(step.make, Category)]
     return [Step(sources, make) for sources, make in blocks.fit(table, numbers, categories, wanted)]
+
+
+def _original(table: Table, steps: list[Step]) -> list[Step]:
+    """Return the steps that tell what the original data set says, where the configuration asks for it."""
+    if "columns" not in files.config()["features"].get("original", []):
+        return []
+    numbers = [step.make.name for step in steps if isinstance(step.make, Number)]
+    categories = [step.make.name for step in steps if isinstance(step.make, Category)]
+    return [Step(sources, make) for sources, make in original.fit(table, numbers, categories)]
 
 
 def _new_label(label: str, taken: dict[str, pd.Series]) -> str:

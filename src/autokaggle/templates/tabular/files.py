@@ -24,6 +24,7 @@ HERE = Path(__file__).resolve().parent
 USUAL_NAMES = {
     "train": ("train", "training", "train_set", "training_set"),
     "test": ("test", "testing", "test_set"),
+    "original": ("original",),
     "sample_submission": ("sample_submission", "samplesubmission", "sample", "submission_format"),
 }
 # What pandas calls a column whose header is empty.

@@ -80,6 +80,13 @@ def to_numbers(target: Target, column: pd.Series) -> Floats:
     return np.where(codes < 0, np.nan, scale[codes])
 
 
+def outcomes(target: Target, y: Floats) -> Floats:
+    """Return (n_rows, scores): the target, or an indicator for each of several classes."""
+    if target.scores == 1:
+        return y[:, None]
+    return np.equal(y[:, None], np.arange(target.scores)).astype(np.float64)
+
+
 def to_predictions(target: Target, scores: Floats) -> Floats:
     """Undo the transform; ``scores`` is (n_rows, target.scores) as the models give them."""
     if target.outputs == 2:

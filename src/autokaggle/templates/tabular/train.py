@@ -15,8 +15,8 @@ from clock import FitClock
 from fitted import FoldModel
 from folds import Rows, Split
 from matrices import joined
-from preparation import encoded_table, matrix, prepare_all_rows, prepare_fold
-from targets import Floats, Target, read_targets, row_weights, to_numbers
+from preparation import Preparation, encoded_table, matrix, prepare_all_rows, prepare_fold
+from targets import Floats, Target, outcomes, read_targets, row_weights, to_numbers
 
 # Where the labels of the scored rows are sealed, boosting watches this share of its own rows instead.
 WATCHED_SHARE = 0.12
@@ -88,7 +88,7 @@ class Training:
         if encoded.baselines.shape[1]:
             y = labels - encoded.baselines[:, position]
             fit_rows, watched_rows = _labelled(fit_rows, y), _labelled(watched_rows, y)
-        encoder, crosswise = target_encoding.fit(encoded.keys[fit_rows], _outcomes(target, y[fit_rows]), self.seed)
+        encoder, crosswise = target_encoding.fit(encoded.keys[fit_rows], outcomes(target, y[fit_rows]), self.seed)
         watched = None
         if len(watched_rows):
             seen = matrix("train", encoded, encoder, watched_rows)
@@ -97,10 +97,15 @@ class Training:
         if self.limits and name in self.limits:
             parameters = {**parameters, **self.limits[name]}
         task = models.Task(
-            rows=models.Rows(
-                joined("train", encoded.values[fit_rows], fit_rows, crosswise),
-                y[fit_rows],
-                row_weights(target, labels[fit_rows]),
+            rows=self._with_original(
+                models.Rows(
+                    joined("train", encoded.values[fit_rows], fit_rows, crosswise),
+                    y[fit_rows],
+                    row_weights(target, labels[fit_rows]),
+                ),
+                target,
+                preparation,
+                encoder,
             ),
             watched=watched,
             objective=target.objective,
@@ -117,6 +122,18 @@ class Training:
         if self.clock.is_running:
             self._predict_ahead(made)
         return made
+
+    def _with_original(
+        self, rows: models.Rows, target: Target, preparation: Preparation, encoder: target_encoding.TargetEncoder
+    ) -> models.Rows:
+        """Add the rows of the original data set, where the configuration asks for them."""
+        if "rows" not in files.config()["features"].get("original", []):
+            return rows
+        labels = to_numbers(target, files.load_table("original")[target.name])
+        known = np.flatnonzero(~np.isnan(labels))
+        more = matrix("original", encoded_table(preparation, "original"), encoder, known)
+        weights = row_weights(target, np.concatenate([rows.y, labels[known]]))
+        return models.Rows(np.concatenate([rows.x, more]), np.concatenate([rows.y, labels[known]]), weights)
 
     def _predict_ahead(self, made: FoldModel) -> None:
         """Predict what the other scripts will ask for while the time of this fit is counted."""
@@ -139,13 +156,6 @@ def _set_aside(rows: Rows, seed: int) -> tuple[Rows, Rows]:
     """Split off rows to watch the loss on."""
     watched = np.random.default_rng(seed).random(len(rows)) < WATCHED_SHARE
     return rows[~watched], rows[watched]
-
-
-def _outcomes(target: Target, y: Floats) -> Floats:
-    """Return (n_rows, scores): the target, or an indicator for each of several classes."""
-    if target.scores == 1:
-        return y[:, None]
-    return np.equal(y[:, None], np.arange(target.scores)).astype(np.float64)
 
 
 if __name__ == "__main__":
