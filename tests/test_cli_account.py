@@ -268,6 +268,13 @@ def test_a_run_at_work_or_without_submission_is_not_handed_in(
     assert f"autokaggle resume {finished.id}" in capsys.readouterr().err
 
 
+def test_nothing_is_handed_in_by_a_run_that_asks_no_server(capsys: pytest.CaptureFixture[str]) -> None:
+    lifecycle = ScriptedLifecycle()
+    assert call("run", SLUG, "--offline", "--submit", lifecycle=lifecycle) == 2
+    assert "--offline asks no server, and --submit asks one" in capsys.readouterr().err
+    assert lifecycle.options == []
+
+
 def test_nobody_takes_submissions_for_a_local_folder(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (workplace / "mine").mkdir()
     (workplace / "mine" / "train.csv").write_text("a\n1\n")

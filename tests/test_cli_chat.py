@@ -15,9 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import click
 import pytest
 
 from autokaggle.cli import main
+from autokaggle.cli.person import TerminalPerson
 from autokaggle.records import Decisions, Run
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
@@ -150,6 +152,14 @@ def test_ctrl_c_twice_leaves_and_loses_nothing(run: RunFolder) -> None:
         assert "autokaggle resume" in terminal.shown
     assert decisions(run)["families"] == ["linear"]
     assert "linear" in run.transcript.read_text()
+
+
+def test_an_answer_that_was_stopped_does_not_share_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    person = TerminalPerson(tmp_path)
+    person.stream("the model says a")
+    person.show("Stopped.")
+    person.show("Go on.")
+    assert click.unstyle(capsys.readouterr().err) == "the model says\nStopped.\nGo on.\n"
 
 
 def test_a_run_in_a_terminal_talks_streams_and_goes_on(server: ModelServer) -> None:

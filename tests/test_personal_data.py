@@ -89,3 +89,11 @@ def test_a_value_without_visible_pieces_is_masked_whole() -> None:
     assert mask_value("Jane Roe", ("name",)) == "<name>"
     assert mask_value("000-65-7888", ("national_id", "phone")) == "<national_id>"
     assert mask_value("mail jane@example.com today", ("email",)) == "mail <email> today"
+
+
+def test_of_long_documents_beginning_and_end_are_looked_at() -> None:
+    long = "some words about the harvest " * 2000
+    assert scan_column("letter", [f"{long}yours, ann@example.org"] * 5, is_prose=True) == ("email",)
+    assert scan_column("letter", [f"To bob@example.org: {long}"] * 5, is_prose=True) == ("email",)
+    # Reading all of it would take minutes where a cell holds a book.
+    assert scan_column("letter", [f"{long}ann@example.org {long}"] * 5, is_prose=True) == ()

@@ -120,7 +120,10 @@ class TerminalPerson:
             return line
 
     def show(self, text: str) -> None:
-        """Show something from the program, set off from what the model says."""
+        """Show something from the program, set off from what the model says, on a line of its own."""
+        if self._shown:
+            _write("\n")
+            self._shown = ""
         _show(click.style(_wrapped(_harmless(text)), dim=True))
 
     def stream(self, text: str) -> None:

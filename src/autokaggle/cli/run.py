@@ -90,6 +90,8 @@ def run(program: Program, /, target: str, runs_dir: Path | None, **given: Any) -
         assume_yes=given["yes"],
     )
     if options.submit:
+        if options.offline:
+            raise UsageError("--offline asks no server, and --submit asks one.", "Leave one of them out.")
         refuse_local(target)
     program.folder = program.runs().start_run(options, settings)
     if options.detach:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from autokaggle.skills.dataset.personal_rules import HINTS, RULES
 
 MOST_VALUES = 1000
+# Of a longer text its beginning and its end are looked at, where letters name whom they are from and to.
+LONGEST_LOOKED_AT = 2000
 # Share of a column's values that must hold personal data; in prose, a few rows are enough to be careful.
 COLUMN_SHARE = 0.3
 PROSE_SHARE, PROSE_VALUES = 0.005, 3
@@ -75,7 +77,7 @@ def scan_column(name: str, values: Sequence[str], is_prose: bool = False) -> tup
     ]
     counts: dict[str, int] = {}
     for value in sample:
-        for kind in {finding.kind for finding in find_personal(value)}:
+        for kind in {finding.kind for part in _parts(value) for finding in find_personal(part)}:
             counts[kind] = counts.get(kind, 0) + 1
     for kind, count in counts.items():
         if count >= COLUMN_SHARE * len(sample) or (is_prose and count >= max(PROSE_VALUES, PROSE_SHARE * len(sample))):
@@ -83,6 +85,11 @@ def scan_column(name: str, values: Sequence[str], is_prose: bool = False) -> tup
     if _is_name_column(name, sample):
         kinds.append("name")
     return tuple(dict.fromkeys(kinds))
+
+
+def _parts(value: str) -> tuple[str, ...]:
+    half = LONGEST_LOOKED_AT // 2
+    return (value,) if len(value) <= LONGEST_LOOKED_AT else (value[:half], value[-half:])
 
 
 def _spaced(name: str) -> str:
