@@ -226,6 +226,14 @@ def test_a_build_that_fails_leaves_no_part_behind(index: Path, store: Path) -> N
     assert not build(store).reused
 
 
+def test_what_a_killed_build_left_is_cleared_by_the_next(index: Path, store: Path, tmp_path: Path) -> None:
+    key = build(tmp_path / "elsewhere").key
+    for name in (f".building-{key}-a1b2", ".building-another-c3d4"):
+        (store / name / "venv").mkdir(parents=True)
+    build(store)
+    assert [path.name for path in store.glob(".building-*")] == [".building-another-c3d4"]
+
+
 def test_offline_the_store_is_enough(index: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     online = build(store, exclude_newer=None)
     assert build(store, offline=True).folder == online.folder

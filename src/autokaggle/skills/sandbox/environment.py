@@ -199,8 +199,13 @@ def _resolve(request: _Request) -> str:
 
 
 def _build(request: _Request, lock: str, folder: Path) -> None:
-    """Build beside ``folder`` and rename, so that a store never holds half an environment under a key."""
-    part = Path(tempfile.mkdtemp(prefix=BUILDING, dir=request.store))
+    """Build beside ``folder`` and rename, so that a store never holds half an environment under a key.
+
+    Whoever builds holds the key's lock, so other parts for the same key are of builds that were killed.
+    """
+    for left in request.store.glob(f"{BUILDING}{folder.name}-*"):
+        remove_tree(left)
+    part = Path(tempfile.mkdtemp(prefix=f"{BUILDING}{folder.name}-", dir=request.store))
     count = len(LOCKED.findall(lock))
     try:
         venv = part / "venv"
