@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from autokaggle.skills.sandbox.cgroup import PROCESS_HEADROOM
+from autokaggle.skills.sandbox.cgroup import process_ceiling
 from autokaggle.skills.sandbox.interpreter import Interpreter
 from autokaggle.skills.sandbox.job import Layout
 from autokaggle.skills.sandbox.limits import Limits
@@ -73,7 +73,7 @@ def wrap(
     line += ["--json-status-fd", status_place, "--"]
     # Outside, this limit would count the processes of the whole desktop; inside, it counts those of the sandbox.
     if prlimit := shutil.which("prlimit", path=SYSTEM_SEARCH_PATH):
-        line += [prlimit, f"--nproc={PROCESS_HEADROOM * limits.processes}"]
+        line += [prlimit, f"--nproc={process_ceiling(limits.processes)}"]
     return [*line, *command]
 
 

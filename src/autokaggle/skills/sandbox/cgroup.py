@@ -21,7 +21,9 @@ from autokaggle.skills.sandbox.group_account import ROOT, groups_of, remove, wri
 from autokaggle.skills.sandbox.limits import Limits
 
 BUS_VARIABLES = ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
-PROCESS_HEADROOM = 4  # the samples see the limit first, and end the whole step
+# A little above the limit forks fail, however late the next sample comes; a tree that stands between the two is seen by
+# a sample, which ends the whole step.
+PROCESS_HEADROOM = 1.25
 PROBE_BYTES = 64 << 20
 PROBE_SECONDS = 5.0
 STALE_SECONDS = 3600.0
@@ -35,6 +37,11 @@ _SETTINGS = {
     "memory.memsw.limit_in_bytes": "memory",
     "pids.max": "processes",
 }
+
+
+def process_ceiling(processes: int) -> int:
+    """Return how many processes the kernel lets a step have whose limit is ``processes``."""
+    return int(processes * PROCESS_HEADROOM) + 1
 
 
 def make_cgroup(limits: Limits) -> list[str]:
@@ -74,7 +81,7 @@ def scope_holds() -> bool:
 
 
 def _scope_command(memory_bytes: int, processes: int) -> list[str]:
-    settings = [f"MemoryMax={memory_bytes}", "MemorySwapMax=0", f"TasksMax={PROCESS_HEADROOM * processes}"]
+    settings = [f"MemoryMax={memory_bytes}", "MemorySwapMax=0", f"TasksMax={process_ceiling(processes)}"]
     properties = [part for setting in settings for part in ("-p", setting)]
     program = shutil.which("systemd-run") or "/usr/bin/systemd-run"
     return [program, "--user", "--scope", "--quiet", "--collect", *properties, "--"]
@@ -83,7 +90,7 @@ def _scope_command(memory_bytes: int, processes: int) -> list[str]:
 def _make(name: str, memory_bytes: int, processes: int) -> list[str]:
     if not sys.platform.startswith("linux"):
         return []
-    values = {"memory": memory_bytes, "zero": 0, "one": 1, "processes": PROCESS_HEADROOM * processes}
+    values = {"memory": memory_bytes, "zero": 0, "one": 1, "processes": process_ceiling(processes)}
     made: list[str] = []
     is_bounded = False
     try:
