@@ -90,6 +90,20 @@ def test_lookup_tables_get_their_key_and_whether_it_is_unique(tmp_path: Path) ->
     assert (data.parent / "tables" / shops.table).is_file()
 
 
+def test_a_table_that_knows_the_rows_of_train_alone_is_no_lookup(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    write_csv(data / "train.csv", TRAIN)
+    write_csv(data / "test.csv", TEST)
+    write_csv(data / "sample_submission.csv", SAMPLE)
+    write_csv(data / "outcomes.csv", {"id": TRAIN["id"], "became": [f"kind {n % 3}" for n in range(len(TRAIN["id"]))]})
+
+    found = profile(data)
+
+    outcomes = file_named(found, "outcomes.csv")
+    assert (outcomes.role, outcomes.join_columns) == ("extra", {})
+    assert any("outcomes.csv" in warning and "not known of test" in warning for warning in found.warnings)
+
+
 def test_more_rows_like_trains_are_extra_and_say_whether_they_have_labels(tmp_path: Path) -> None:
     data = tmp_path / "data"
     write_csv(data / "train.csv", TRAIN)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from autokaggle.records import ColumnProfile, SplitHints
 from autokaggle.skills.dataset.column_facts import Facts
 from autokaggle.skills.dataset.drift import drift_by_chance
+from autokaggle.skills.dataset.lookups import OtherTable
 from autokaggle.skills.dataset.table_writer import Written
 from autokaggle.skills.dataset.tables import Table
 from autokaggle.skills.dataset.targets import Submission
@@ -27,6 +28,11 @@ def about_file(table: Table) -> list[str]:
             f"{table.first_ragged_line}; short ones were filled up as missing, long ones cut"
         )
     return found
+
+
+def about_others(others: Iterable[tuple[str, OtherTable]]) -> list[str]:
+    """Warn of tables, by file name, that know train's rows only."""
+    return [f"{name}: {other.evidence}; no feature is made of it" for name, other in others if other.is_of_train_alone]
 
 
 def about_target(submission: Submission, train: Mapping[str, Facts], classes: Mapping[str, Sequence[str]]) -> list[str]:

@@ -181,10 +181,11 @@ def _describe(study: Study) -> DataProfile:
     )
     folders = attachments.tie_to_rows(study.files.collections, train, test)
     columns = _columns(study, train, test, copies)
+    others = _judge_others(study, {name: facts for name, facts in features.items() if name in test})
     task, modality = tasks.refine(study.task, columns, folders, split.scheme, submission.target_columns)
     kind = targets.submission_kind(submission, roles.sample, study.has_labels, study.wording)
     return DataProfile(
-        files=(*_main_files(study, train_rows, test_rows), *_other_files(study, features), *folders),
+        files=(*_main_files(study, train_rows, test_rows), *_other_files(study, others), *folders),
         columns=tuple(columns),
         train=TRAIN,
         test=TEST,
@@ -204,7 +205,7 @@ def _describe(study: Study) -> DataProfile:
         classes=study.classes,
         metric_suggestion=tasks.suggest_metric(tasks.task_type(task), kind),
         split=split,
-        warnings=tuple(_warnings(study, train, test, columns, split)),
+        warnings=tuple(_warnings(study, train, test, columns, split, others)),
     )
 
 
@@ -235,15 +236,20 @@ def _main_files(study: Study, train_rows: int, test_rows: int) -> list[FileProfi
     return profiles
 
 
-def _other_files(study: Study, known: Mapping[str, Facts]) -> list[FileProfile]:
+def _judge_others(study: Study, known: Mapping[str, Facts]) -> list[lookups.OtherTable]:
+    """Say what each table beside the main ones is; ``known`` has the facts of features that train and test share."""
+    asked = study.submission.target_columns
+    return [
+        lookups.judge_other(study.connection, study.folder, other, known, TRAIN, TEST, asked) for other in study.others
+    ]
+
+
+def _other_files(study: Study, judged: Sequence[lookups.OtherTable]) -> list[FileProfile]:
     profiles = []
-    for other in study.others:
-        judged = lookups.judge_other(
-            study.connection, study.folder, other, known, TRAIN, study.submission.target_columns
-        )
-        guess = Guess(value=judged.role, confidence=judged.confidence, evidence=judged.evidence)
+    for other, found in zip(study.others, judged, strict=True):
+        guess = Guess(value=found.role, confidence=found.confidence, evidence=found.evidence)
         rows = study.ask(f"SELECT count(*) FROM {study.source(other.file)}")
-        profiles.append(_file_profile(other, guess, rows, judged.join_columns, judged.is_unique))
+        profiles.append(_file_profile(other, guess, rows, found.join_columns, found.is_unique))
     if features := study.joined.features:
         by = ", ".join(study.joined.keys)
         evidence = f"its columns are in the train table: joined to {study.train.table.name} by {by}"
@@ -283,12 +289,14 @@ def _warnings(
     test: Mapping[str, Facts],
     columns: Sequence[ColumnProfile],
     split: SplitHints,
+    others: Sequence[lookups.OtherTable],
 ) -> list[str]:
     submission = study.submission
     main = [written for written in (study.train, study.test, study.sample) if written]
     found = [*study.files.warnings, *(f"{name} {reason}" for name, reason in study.files.unreadable)]
     for written in (*main, *study.others):
         found += cautions.about_file(written.table)
+    found += cautions.about_others(zip((other.table.name for other in study.others), others, strict=True))
     found += cautions.about_target(submission, train, study.classes)
     copies = [_copied_ids(study, study.train, train), _copied_ids(study, study.test, test)]
     found += cautions.about_ids(submission, copies[0], copies[1], study.test, study.sample)

@@ -1,6 +1,7 @@
 """What the other tables are; this file tells lookup tables, by the keys that join them, from extra rows.
 
-A key is found from values, not from names alone: most of train's values must be in the lookup's column.
+A key is found from values, not from names alone: most of train's values must be in the lookup's column. A table that
+knows train's rows and not test's is no lookup: it may tell what became of them, and a model would lean on it in vain.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from autokaggle.storage.parquet_tables import quote_identifier, quote_text
 SAME_COLUMNS = 0.6
 FEWEST_FOUND = 0.5
 SURELY_FOUND = 0.8
+# Of what a lookup knows of train, it must know such a share of test too.
+FEWEST_OF_TEST = 0.5
 FEWEST_KEYS = 20
 
 
@@ -34,15 +37,17 @@ class OtherTable:
     evidence: str
     join_columns: dict[str, str] = field(default_factory=dict)
     is_unique: bool = True
+    is_of_train_alone: bool = False
 
 
 @dataclass(frozen=True)
 class Key:
-    """A pair of columns that join: ``found`` is the share of train's values that the lookup has."""
+    """A pair of columns that join: ``found`` is the share of train's values that the lookup has, then of test's."""
 
     column: str
     train_column: str
     found: float
+    found_of_test: float
     is_unique: bool
     values: int
 
@@ -53,9 +58,13 @@ def judge_other(
     other: Written,
     train: Mapping[str, Facts],
     train_file: str,
+    test_file: str,
     targets: Collection[str],
 ) -> OtherTable:
-    """Name the role of ``other``: a lookup with its key, extra rows with or without labels, or unknown."""
+    """Name the role of ``other``: a lookup with its key, extra rows with or without labels, or unknown.
+
+    ``train`` has the facts of those columns of train that test has too.
+    """
     columns = set(other.table.columns)
     features = set(train) - set(targets)
     shared = columns & features
@@ -63,9 +72,12 @@ def judge_other(
         labelled = set(targets) <= columns
         what = "labelled rows like train's" if labelled else "rows like train's without the target"
         return OtherTable("extra", 0.8, f"{what}: {len(shared)} of {len(features)} columns are the same")
-    keys = _keys(connection, folder, other, train, train_file, targets)
-    if not keys:
+    found = _keys(connection, folder, other, train, (train_file, test_file), targets)
+    if not found:
         return OtherTable("extra", 0.4, "no column of it joins a column of train")
+    keys = [key for key in found if key.found_of_test >= FEWEST_OF_TEST * key.found]
+    if not keys:
+        return OtherTable("extra", 0.8, _of_train_alone(max(found, key=_preference)), is_of_train_alone=True)
     unique = [key for key in keys if key.is_unique]
     if unique:
         best = max(unique, key=_preference)
@@ -80,6 +92,13 @@ def judge_other(
     return OtherTable("lookup", 0.7, "one row each by " + ", ".join(joins) if is_unique else evidence, joins, is_unique)
 
 
+def _of_train_alone(key: Key) -> str:
+    return (
+        f"its {key.column!r} has {key.found:.0%} of train's values of {key.train_column!r} and "
+        f"{key.found_of_test:.0%} of test's: what it tells is not known of test"
+    )
+
+
 def _preference(key: Key) -> tuple[bool, bool, int, float]:
     return (key.column.casefold() == key.train_column.casefold(), key.found >= SURELY_FOUND, key.values, key.found)
 
@@ -89,7 +108,7 @@ def _keys(
     folder: Path,
     other: Written,
     train: Mapping[str, Facts],
-    train_file: str,
+    files: tuple[str, str],
     targets: Collection[str],
 ) -> list[Key]:
     keys: list[Key] = []
@@ -106,9 +125,11 @@ def _keys(
             unique = _is_unique(connection, folder / other.file, [column]) if unique is None else unique
             if not same_name and not (unique and _may_differ_in_name(other, column, name, facts)):
                 continue
-            found = _share_found(connection, folder / train_file, name, folder / other.file, column)
+            found, of_test = (
+                _share_found(connection, folder / file, name, folder / other.file, column) for file in files
+            )
             if found >= FEWEST_FOUND:
-                keys.append(Key(column, name, found, unique, facts.distinct))
+                keys.append(Key(column, name, found, of_test, unique, facts.distinct))
     return keys
 
 
@@ -127,10 +148,10 @@ def _sampled(other: Written, column: str, kind: str) -> set[Any]:
     return values if kind == "VARCHAR" else {float(value) for value in values if is_number(value)}
 
 
-def _share_found(connection: duckdb.DuckDBPyConnection, train: Path, name: str, lookup: Path, column: str) -> float:
+def _share_found(connection: duckdb.DuckDBPyConnection, rows: Path, name: str, lookup: Path, column: str) -> float:
     found = connection.execute(
         f"WITH mine AS (SELECT DISTINCT {quote_identifier(name)} AS v "
-        f"FROM read_parquet({quote_text(str(train))}) WHERE v IS NOT NULL), "
+        f"FROM read_parquet({quote_text(str(rows))}) WHERE v IS NOT NULL), "
         f"theirs AS (SELECT {quote_identifier(column)} FROM read_parquet({quote_text(str(lookup))})) "
         "SELECT count(*) FILTER (v IN (FROM theirs)) / greatest(count(*), 1) FROM mine"
     ).fetchone()
