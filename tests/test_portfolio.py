@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from autokaggle.records import Candidate, Gain, Plan, Search
+from autokaggle.records import Candidate, Gain, Plan, Proposal, Score, Search
 from autokaggle.skills.pipeline.code_checks import check_code
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
 from autokaggle.skills.pipeline.portfolio import (
@@ -179,3 +179,56 @@ def test_proposals_run(competition: SmallCompetition, tmp_path: Path, place: int
     write_candidate(proposal, small.plan(), small.profile(), candidate)
     assert check_code(candidate.code) == ()
     assert "fold 1" in run_all(candidate)
+
+
+def large(competition: SmallCompetition) -> Search:
+    """A search on a million rows, with ten minutes."""
+    profile = msgspec.structs.replace(competition.profile(), train_rows=1_000_000)
+    plan = msgspec.structs.replace(competition.plan(), time_budget_seconds=600.0)
+    return Search(plan=plan, profile=profile, seconds_left=600)
+
+
+def finish(search: Search, proposal: Proposal, mean: float, seconds: float = 50.0) -> Search:
+    name = f"c{len(search.candidates) + 1:03d}"
+    metric, greater = search.plan.metric, search.plan.greater_is_better
+    score = Score(metric=metric, greater_is_better=greater, mean=mean, std=0.1, folds=(mean,), low=mean, high=mean)
+    done = Candidate(id=name, proposal=proposal, status="scored", seconds=seconds, score=score)
+    return msgspec.structs.replace(search, candidates=(*search.candidates, done))
+
+
+def test_of_very_many_rows_the_best_on_a_sample_is_fitted_on_all(competition: SmallCompetition) -> None:
+    search, best = large(competition), ""
+    for number in range(4):
+        proposal = next_proposal(search)
+        assert proposal is not None
+        assert 40_000 <= proposal.config["sample_rows"] < 500_000
+        mean = -abs(number - 2.0) if search.plan.greater_is_better else abs(number - 2.0)
+        best = proposal.title if number == 2 else best
+        search = finish(search, proposal, mean)
+    proposal = next_proposal(search)  # a third of the budget went into samples
+    assert proposal is not None
+    assert "sample_rows" not in proposal.config
+    assert (proposal.operator, proposal.parent) == ("improve", "c003")
+    assert best.startswith(proposal.title.removesuffix(", on all rows"))
+
+
+def test_of_few_rows_all_are_used(competition: SmallCompetition) -> None:
+    plan = msgspec.structs.replace(competition.plan(), time_budget_seconds=1.0)
+    assert not any("sample_rows" in proposal.config for proposal in propose(plan, competition.profile()))
+
+
+def test_a_run_that_goes_on_never_runs_out_of_proposals(competition: SmallCompetition) -> None:
+    search = Search(plan=competition.plan(), profile=competition.profile(), seconds_left=60)
+    while (proposal := next_proposal(search)) is not None:
+        search = finish(search, proposal, 0.5 + len(search.candidates) / 1000, 1.0)
+    search = msgspec.structs.replace(search, is_improvement=True)
+    known = len(search.candidates)
+    for _ in range(12):
+        proposal = next_proposal(search)
+        assert proposal is not None
+        assert proposal.operator == "improve"
+        search = finish(search, proposal, 0.6, 1.0)
+    made = [candidate.proposal for candidate in search.candidates[known:]]
+    assert len({msgspec.json.encode((each.family, each.config)) for each in made}) == len(made)
+    assert len({each.family for each in made}) > 2
+    assert not {"linear", "kernel", "nearest"} & {each.family for each in made}

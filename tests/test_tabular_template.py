@@ -245,6 +245,16 @@ def test_a_pipelines_own_limit_holds_once_and_is_then_replaced_by_its_rounds(tmp
     pd.testing.assert_frame_equal(first, output(candidate, "oof.parquet"), check_exact=True)
 
 
+def test_a_sample_of_the_rows_is_fitted_and_all_are_predicted(tmp_path: Path) -> None:
+    made = {}
+    for most in (None, 40):
+        candidate = prepare(regression(), tmp_path / str(most), {"sample_rows": most} if most else {})
+        run_all(candidate)
+        made[most] = output(candidate, "oof.parquet")
+    assert made[40]["row"].tolist() == made[None]["row"].tolist() == list(range(TRAIN_ROWS))
+    assert not np.allclose(made[40].iloc[:, 1], made[None].iloc[:, 1])
+
+
 def test_columns_that_test_lacks_are_never_used(tmp_path: Path) -> None:
     candidate = prepare(binary(), tmp_path)
     columns = yaml.safe_load(candidate.config.read_text("utf-8"))["columns"]

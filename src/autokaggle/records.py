@@ -410,6 +410,7 @@ class Search(Record, frozen=True, kw_only=True):
     ``candidates`` are finished, in the order in which they were made; ``running`` are at work; ``declined`` are not
     started because what is left of the time would not be enough. None of the three need be proposed again.
     ``missing`` are requirements that the environment does not hold, or not yet: who needs one has to wait.
+    ``is_improvement`` says that the run was finished before, and goes on: what is usual was tried.
     """
 
     plan: Plan
@@ -419,6 +420,7 @@ class Search(Record, frozen=True, kw_only=True):
     running: tuple[Proposal, ...] = ()
     declined: tuple[Proposal, ...] = ()
     missing: tuple[str, ...] = ()
+    is_improvement: bool = False
 
 
 class Member(Record, frozen=True, kw_only=True):

@@ -184,6 +184,7 @@ class CandidateSearch:
             declined=tuple(self.declined),
             # A run of so many candidates is to give the same ones each time, however long packages take to come.
             missing=self.environments.missing if self.most is None else (),
+            is_improvement=bool(self.context.run.earlier),
         )
 
     def _take_up(self, candidate: Candidate) -> None:

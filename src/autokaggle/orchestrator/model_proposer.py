@@ -88,6 +88,7 @@ class ModelProposer:
                 seconds_left=search.seconds_left,
                 candidates=search.candidates,
                 running=coming,
+                is_improvement=search.is_improvement,
             )
             self._thread = threading.Thread(target=self._think, args=(state,), name="language model", daemon=True)
             self._thread.start()

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from autokaggle.records import DataProfile, Plan, Proposal, Search
-from autokaggle.skills.pipeline import feature_gate
+from autokaggle.skills.pipeline import feature_gate, samples
 from autokaggle.skills.pipeline.configurations import ENTRIES, FAMILIES, QUICK, SLOW, Entry
 from autokaggle.skills.pipeline.objective import CLASSIFICATION, QUANTILE_METRIC
 from autokaggle.skills.pipeline.proposals import untried
+from autokaggle.skills.pipeline.variations import variations
 
 __all__ = ["BASE_REQUIREMENTS", "ENTRIES", "FAMILIES", "next_proposal", "propose", "requirements"]
 
@@ -59,20 +60,29 @@ def _in_order(search: Search) -> Iterator[Proposal]:
     """Yield the strongest configurations, trials of further features, and everything else with those that helped."""
     drafts = list(propose(search.plan, search.profile))
     last_first = max(
-        (place for place, draft in enumerate(drafts[: len(FIRST)]) if draft.title.removesuffix(TOLD) in FIRST),
+        (place for place, draft in enumerate(drafts[: len(FIRST)]) if _plain_title(draft) in FIRST),
         default=-1,
     )
     first = drafts[: last_first + 1]
+    if samples.is_time_to_promote(search):
+        yield from samples.promoted(search)
     yield from first
+    yield from samples.promoted(search)
     base = feature_gate.base(search, (*GATE_TITLES, QUICK))
     if base is None:
         yield from drafts
-        return
-    yield from feature_gate.trials(search, base)
-    helpful = feature_gate.kept(search)
-    if helpful:
-        yield from (feature_gate.with_blocks(draft, helpful) for draft in first[1:])
-    yield from (feature_gate.with_blocks(draft, helpful) for draft in drafts[len(first) :])
+    else:
+        yield from feature_gate.trials(search, base)
+        helpful = feature_gate.kept(search)
+        if helpful:
+            yield from (feature_gate.with_blocks(draft, helpful) for draft in first[1:])
+        yield from (feature_gate.with_blocks(draft, helpful) for draft in drafts[len(first) :])
+    if search.is_improvement:
+        yield from variations(search)
+
+
+def _plain_title(draft: Proposal) -> str:
+    return draft.title.removesuffix(samples.TOLD).removesuffix(TOLD)
 
 
 def requirements(plan: Plan, profile: DataProfile) -> tuple[str, ...]:
@@ -132,11 +142,13 @@ def _proposal(entry: Entry, encode_all: bool, plan: Plan, profile: DataProfile, 
     }
     if encode_all:
         config["features"] = {"target_encode": "all"}
-    return Proposal(
+    seconds = expected_seconds(entry, plan, profile)
+    made = Proposal(
         title=f"{entry.title}{TOLD}" if encode_all else entry.title,
         family=entry.family,
         hypothesis=entry.hypothesis,
         config=config,
         requirements=(*BASE_REQUIREMENTS, *entry.requirements),
-        expected_seconds=round(min(expected_seconds(entry, plan, profile), START_SECONDS + most_seconds), 1),
+        expected_seconds=round(min(seconds, START_SECONDS + most_seconds), 1),
     )
+    return samples.on_a_sample(made, profile.train_rows, seconds - START_SECONDS, most_seconds)

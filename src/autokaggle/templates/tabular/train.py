@@ -20,6 +20,8 @@ from targets import Floats, Target, outcomes, read_targets, row_weights, to_numb
 
 # Where the labels of the scored rows are sealed, boosting watches this share of its own rows instead.
 WATCHED_SHARE = 0.12
+# Of a sample to fit on, so many times fewer rows are watched.
+WATCHED_PART = 4
 
 
 def main() -> None:
@@ -44,6 +46,7 @@ class Training:
         self.refits = refits
         self.targets = read_targets(config)
         self.seed = int(config["seed"])
+        self.sample_rows = int(config["sample_rows"]) if config.get("sample_rows") else None
         self.family = str(config["model"]["family"])
         self.parameters = dict(config["model"].get("parameters", {}))
         train = files.load_table("train")
@@ -61,6 +64,9 @@ class Training:
         """Fit the model of one target that may be judged on the split's scored rows."""
         y = self.labels[position]
         fit_rows, watched_rows = _labelled(split.fit_rows, y), _labelled(split.scored_rows, y)
+        if self.sample_rows is not None:
+            fit_rows = _sampled(fit_rows, self.sample_rows, self.seed)
+            watched_rows = _sampled(watched_rows, self.sample_rows // WATCHED_PART, self.seed)
         if folds.sealed_fold() is not None:
             # By hand the labels may be there: not used either, so that the models are those that were scored.
             watched_rows = watched_rows[:0]
@@ -72,6 +78,8 @@ class Training:
         """Fit a model for test on all rows, with as many rounds as the last fold needed, scaled to the rows."""
         y = self.labels[position]
         rows = _labelled(np.arange(len(y)), y)
+        if self.sample_rows is not None:
+            rows = _sampled(rows, self.sample_rows, self.seed)
         last = next(model for model in reversed(fold_models) if model.target == position)
         parameters = dict(self.parameters)
         if last.model.rounds and last.split:
@@ -150,6 +158,13 @@ class Training:
 
 def _labelled(rows: Rows, y: Floats) -> Rows:
     return rows[~np.isnan(y[rows])]
+
+
+def _sampled(rows: Rows, most: int, seed: int) -> Rows:
+    """Draw at most so many of the rows, and keep their order."""
+    if len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
 def _set_aside(rows: Rows, seed: int) -> tuple[Rows, Rows]:
