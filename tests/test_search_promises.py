@@ -57,12 +57,14 @@ class DeafProposer:
 
 
 @pytest.fixture
-def judged(tmp_path: Path) -> Iterator[JudgedRun]:
-    with judged_run(orchard(tmp_path / "orchard"), tmp_path, time_budget_seconds=20.0) as found:
+def judged(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[JudgedRun]:
+    """A planned run, with the seconds that the test is parametrized with."""
+    with judged_run(orchard(tmp_path / "orchard"), tmp_path, time_budget_seconds=request.param) as found:
         yield found
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("judged", [20.0], indirect=True)
 def test_code_that_hears_no_signal_does_not_lengthen_the_budget(judged: JudgedRun) -> None:
     search = CandidateSearch(judged.context, judged.best, HereAtOnce())  # type: ignore[arg-type]
     search.proposers = [DeafProposer()]
@@ -128,6 +130,7 @@ def test_the_same_seed_gives_the_same_submission(tmp_path: Path, environments: P
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("judged", [900.0], indirect=True)
 def test_a_resumed_combination_is_the_one_that_was_interrupted(judged: JudgedRun) -> None:
     search = CandidateSearch(judged.context, judged.best, HereAtOnce())  # type: ignore[arg-type]
     search.most = 4

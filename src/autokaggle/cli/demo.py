@@ -60,11 +60,12 @@ def demo(program: Program, /, time_budget: str, seed: int, runs_dir: Path | None
 
 def refuse_demo(run: Run, settings: Settings) -> None:
     """Raises:
-    UsageError: the run is of the demo's competition, which nobody serves any more.
+    UsageError: the run is of the demo's competition, which nobody serves any more. One that is being improved needs
+        nobody: it has its data, and hands nothing in.
     """
     from autokaggle.practice.demo_competition import DEMO_SLUG
 
-    if run.slug == DEMO_SLUG and settings.kaggle_url is None:
+    if run.slug == DEMO_SLUG and settings.kaggle_url is None and not run.earlier:
         raise UsageError(
             f"Run {run.id} is of the demo, whose competition was served by that call of the program alone.",
             "Start the demo again: autokaggle demo",
