@@ -31,6 +31,22 @@ def test_with_nothing_set_everything_has_a_place(home: Path, tmp_path: Path) -> 
     assert (settings.kaggle_url, settings.model, settings.skip_execution) == (None, None, False)
 
 
+def test_limits_of_generated_code_can_be_set(home: Path, tmp_path: Path) -> None:
+    assert load_settings({"HOME": str(home)}, tmp_path).memory_bytes is None
+    write_config(home, 'memory = "1.5G"\ndisk = "200M"\nprocesses = 40\n')
+    settings = load_settings({"HOME": str(home), "AUTOKAGGLE_DISK": "300m"}, tmp_path)
+    assert (settings.memory_bytes, settings.disk_bytes, settings.processes) == (1536 << 20, 300 << 20, 40)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MEMORY", "lots"), ("MEMORY", "3"), ("DISK", "-1G"), ("PROCESSES", "many"), ("PROCESSES", "0")],
+)
+def test_limits_that_are_none_are_refused(name: str, value: str, home: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"AUTOKAGGLE_{name}"):
+        load_settings({"HOME": str(home), f"AUTOKAGGLE_{name}": value}, tmp_path)
+
+
 def test_flag_beats_environment_beats_dotenv_beats_config(home: Path, tmp_path: Path) -> None:
     write_config(home, 'runs_dir = "from-config"\nmodel = "config"\nkaggle_url = "http://127.0.0.1:1"\n')
     (tmp_path / ".env").write_text("AUTOKAGGLE_RUNS_DIR=from-dotenv\nAUTOKAGGLE_MODEL=dotenv\n")

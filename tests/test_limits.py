@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from autokaggle.config import Settings
 from autokaggle.records import Isolation
 from autokaggle.skills.sandbox import cgroup, group_account
 from autokaggle.skills.sandbox.limits import MEBIBYTE, available_cores, default_limits, machine_memory_bytes
@@ -174,6 +175,14 @@ def test_defaults_come_from_the_machine(tmp_path: Path) -> None:
         1,
         9,
     )
+
+
+def test_settings_come_before_the_machine_and_arguments_before_settings(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, runs_dir=tmp_path, memory_bytes=70, disk_bytes=60, processes=50)
+    set_ = default_limits(settings=settings, folder=tmp_path)
+    assert (set_.memory_bytes, set_.disk_bytes, set_.processes) == (70, 60, 50)
+    given = default_limits(settings=settings, memory_bytes=7, disk_bytes=6, folder=tmp_path)
+    assert (given.memory_bytes, given.disk_bytes, given.processes) == (7, 6, 50)
 
 
 def test_a_control_group_is_bounded_and_removed() -> None:

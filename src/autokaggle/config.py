@@ -6,6 +6,7 @@ A secret read from ``.env`` stays in the returned settings: it is never put into
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +17,13 @@ from autokaggle.errors import UsageError
 
 CONFIG_FILE = "config.toml"
 # Keys of config.toml; each is also a variable: AUTOKAGGLE_ and the key in capitals.
-CONFIG_KEYS = ("home", "runs_dir", "kaggle_url", "model", "skip_execution")
+CONFIG_KEYS = ("home", "runs_dir", "kaggle_url", "model", "skip_execution", "memory", "disk", "processes")
 YES = frozenset({"1", "true", "yes", "on"})
 NO = frozenset({"", "0", "false", "no", "off"})
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+SMALLEST_BYTES = 16 << 20  # with less, no Python starts
+FEWEST_PROCESSES = 8
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,8 @@ class Settings:
     """Where things are and which services to use.
 
     ``environment`` is the process environment over ``.env`` over config.toml's ``[environment]`` table: the one
-    place that credentials and service URLs are looked up in.
+    place that credentials and service URLs are looked up in. ``memory_bytes``, ``disk_bytes`` and ``processes`` bound
+    every step of generated code; None leaves it to the machine.
     """
 
     home: Path
@@ -34,6 +40,9 @@ class Settings:
     kaggle_url: str | None = None
     model: str | None = None
     skip_execution: bool = False
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    processes: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     # Names of variables that come from `.env` or config.toml: their values are nobody else's business.
     private_names: frozenset[str] = frozenset()
@@ -74,9 +83,38 @@ def load_settings(
         kaggle_url=_url(merged, "AUTOKAGGLE_KAGGLE_URL"),
         model=merged.get("AUTOKAGGLE_MODEL"),
         skip_execution=_switch(merged, "AUTOKAGGLE_SKIP_EXECUTION"),
+        memory_bytes=_size(merged, "AUTOKAGGLE_MEMORY"),
+        disk_bytes=_size(merged, "AUTOKAGGLE_DISK"),
+        processes=_processes(merged, "AUTOKAGGLE_PROCESSES"),
         environment=merged,
         private_names=frozenset(written),
     )
+
+
+def read_size(text: str, name: str) -> int:
+    """Read an amount of memory or disk: ``512M``, ``1.5G``, in powers of 1024; return bytes.
+
+    Raises:
+        UsageError: it is no such amount, or too little for any Python to start; ``name`` is the flag or setting.
+    """
+    match = SIZE.fullmatch(text.strip())
+    count = int(float(match.group(1)) * SIZE_UNITS[match.group(2).lower()]) if match else 0
+    if count < SMALLEST_BYTES:
+        raise UsageError(f"{name} {text!r} is no usable amount of memory.", "Write it like 512M or 1.5G.")
+    return count
+
+
+def _size(merged: Mapping[str, str], name: str) -> int | None:
+    return read_size(merged[name], name) if name in merged else None
+
+
+def _processes(merged: Mapping[str, str], name: str) -> int | None:
+    value = merged.get(name)
+    if value is None:
+        return None
+    if not value.strip().isdecimal() or int(value) < FEWEST_PROCESSES:
+        raise UsageError(f"{name} is {value!r}, no usable number of processes.", f"Give {FEWEST_PROCESSES} or more.")
+    return int(value)
 
 
 def _home(merged: Mapping[str, str]) -> Path:

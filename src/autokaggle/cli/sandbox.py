@@ -50,14 +50,17 @@ def sandbox(
     """
     import msgspec
 
+    from autokaggle.config import read_size
     from autokaggle.plugins.manager import Plugins
     from autokaggle.skills.sandbox.executor import Job, run_job
     from autokaggle.skills.sandbox.isolation import probe_isolation
     from autokaggle.skills.sandbox.limits import default_limits
 
     python, script, arguments = _split(command)
-    memory_bytes = None if memory is None else values.parse_size(memory, "--memory")
-    limits = default_limits(wall_seconds=values.parse_duration(wall, "--wall"), memory_bytes=memory_bytes)
+    memory_bytes = None if memory is None else read_size(memory, "--memory")
+    limits = default_limits(
+        wall_seconds=values.parse_duration(wall, "--wall"), settings=program.settings(), memory_bytes=memory_bytes
+    )
     for flag, folder in (("--input", input_folder), ("--work", work), ("--environment", environment)):
         _check_folder(folder, flag)
     Plugins(program.warn).given("isolation_backends")

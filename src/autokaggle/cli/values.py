@@ -1,4 +1,4 @@
-"""Values that a person types; this file reads durations, sizes and schemes, and says what is allowed."""
+"""Values that a person types; this file reads durations and schemes, and says what is allowed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 30 * 86400.0
-SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
-SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-SMALLEST_BYTES = 16 << 20
 COLUMN_SCHEMES = ("group", "time")
 PLAIN_SCHEMES = ("auto", "kfold", "stratified")
 
@@ -32,19 +29,6 @@ def parse_duration(text: str, flag: str) -> float:
     if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
         raise UsageError(f"{flag} {text!r} is out of range.", "Give between 1s and 30d.")
     return seconds
-
-
-def parse_size(text: str, flag: str) -> int:
-    """Read an amount of memory: ``512M``, ``1.5G``, in powers of 1024; return bytes.
-
-    Raises:
-        UsageError: it is no such amount, or too little for any Python to start.
-    """
-    match = SIZE.fullmatch(text.strip())
-    count = int(float(match.group(1)) * SIZE_UNITS[match.group(2).lower()]) if match else 0
-    if count < SMALLEST_BYTES:
-        raise UsageError(f"{flag} {text!r} is no usable amount of memory.", "Write it like 512M or 1.5G.")
-    return count
 
 
 def parse_validation(text: str) -> str:

@@ -45,11 +45,12 @@ def run_code(
     """
     make_private_folder(output)
     beside *= context.at_once
-    whole = default_limits(wall_seconds=seconds + GRACE_SECONDS, folder=output)
+    whole = default_limits(wall_seconds=seconds + GRACE_SECONDS, settings=context.settings, folder=output)
     limits = whole
     if beside > 1:
         limits = default_limits(
             wall_seconds=whole.wall_seconds,
+            settings=context.settings,
             memory_bytes=whole.memory_bytes // beside,
             threads=max(1, whole.threads // beside),
             folder=output,

@@ -150,7 +150,7 @@ def _differing_tables(context: RunContext, bundle: Bundle) -> Iterator[str]:
                 log=Path(name) / "log",
                 environment=environment,
                 arguments=(str(context.folder.data.resolve()), str(output.resolve())),
-                limits=default_limits(wall_seconds=READING_SECONDS, folder=output),
+                limits=default_limits(wall_seconds=READING_SECONDS, settings=context.settings, folder=output),
             )
         )
         if step.exit_code != 0:

@@ -59,7 +59,7 @@ def _run(context: RunContext, candidate: CandidateFolder, output: Path, seconds:
     if not environment.is_dir():
         return False
     shutil.copyfile(candidate.model, output / candidate.model.name)
-    limits = default_limits(wall_seconds=seconds + GRACE_SECONDS, folder=output)
+    limits = default_limits(wall_seconds=seconds + GRACE_SECONDS, settings=context.settings, folder=output)
     step = context.run_job(
         Job(
             scripts=(SCRIPT,),

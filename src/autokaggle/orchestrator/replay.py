@@ -145,7 +145,8 @@ def _output(given: Path | None) -> Iterator[Path]:
 
 def _run(context: RunContext, environment: Environment, output: Path) -> StepResult:
     budget = context.run.options.time_budget_seconds
-    limits = default_limits(wall_seconds=max(SHORTEST_LIMIT_SECONDS, PATIENCE * budget), folder=output)
+    wall = max(SHORTEST_LIMIT_SECONDS, PATIENCE * budget)
+    limits = default_limits(wall_seconds=wall, settings=context.settings, folder=output)
     log = output.with_name(f"{output.name}.log")
     step = context.run_job(
         Job(

@@ -83,7 +83,7 @@ class MetricRun:
             output=output,
             log=log,
             environment=self._environment(),
-            limits=default_limits(wall_seconds=MOST_SECONDS, folder=output),
+            limits=default_limits(wall_seconds=MOST_SECONDS, settings=self._context.settings, folder=output),
             arguments=(function,),
         )
         if problem := failure_of(self._context.run_job(job), log):

@@ -10,6 +10,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from autokaggle.config import Settings
+
 MEBIBYTE = 1 << 20
 GIBIBYTE = 1 << 30
 
@@ -51,25 +53,30 @@ class Limits:
 def default_limits(
     *,
     wall_seconds: float = DEFAULT_WALL_SECONDS,
+    settings: Settings | None = None,
     memory_bytes: int | None = None,
     cpu_seconds: float | None = None,
     threads: int | None = None,
     disk_bytes: int | None = None,
     folder: Path | None = None,
 ) -> Limits:
-    """Fill what was not asked for from this machine; ``folder`` says on which disk the outputs will lie."""
+    """Fill what was not asked for from the settings, then from this machine.
+
+    ``folder`` says on which disk the outputs will lie.
+    """
     threads = threads or available_cores()
     free = shutil.disk_usage(folder or Path.cwd()).free
-    memory = memory_bytes or int(machine_memory_bytes() * MEMORY_SHARE)
+    bounds = settings or Settings(home=Path(), runs_dir=Path())
+    memory = memory_bytes or bounds.memory_bytes or int(machine_memory_bytes() * MEMORY_SHARE)
     shares = int(memory * DISK_SHARE_OF_MEMORY), int(free * DISK_SHARE_OF_FREE)
-    disk = disk_bytes or min(LARGEST_DISK_BYTES, max(min(shares), MEBIBYTE))
+    disk = disk_bytes or bounds.disk_bytes or min(LARGEST_DISK_BYTES, max(min(shares), MEBIBYTE))
     return Limits(
         wall_seconds=wall_seconds,
         memory_bytes=memory,
         cpu_seconds=cpu_seconds,
         threads=threads,
         # Libraries that ignore the advice open a pool with one thread a core, and a few do so at once.
-        processes=256 + 16 * (os.cpu_count() or 1),
+        processes=bounds.processes or 256 + 16 * (os.cpu_count() or 1),
         file_bytes=min(LARGEST_FILE_BYTES, int(disk * FILE_SHARE_OF_DISK)),
         disk_bytes=disk,
         temporary_bytes=min(256 * MEBIBYTE, memory // 4),
