@@ -208,7 +208,7 @@ def run_script(folder: Path, script: str, **variables: str) -> subprocess.Comple
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **variables},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 
@@ -220,7 +220,7 @@ def run_all(candidate: CandidateFolder, **variables: str) -> str:
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **variables},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert result.returncode == 0, result.stderr
     return result.stdout

@@ -137,6 +137,64 @@ def test_images_are_tied_to_rows_by_the_column_that_names_them(tmp_path: Path) -
     assert found.test_rows == 10
 
 
+def write_pictures(data: Path, *folders: str, count: int = 12) -> None:
+    for folder in folders:
+        (data / folder).mkdir(parents=True)
+        for number in range(count):
+            (data / folder / f"{number}.png").write_bytes(b"\x89PNG")
+
+
+def test_folders_named_by_labels_stand_for_the_table_of_train(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    write_pictures(data, "pictures/train/oak", "pictures/train/ash", "pictures/train/elm tree", "pictures/test")
+    write_csv(data / "sample_submission.csv", {"file": [f"{n}.png" for n in range(12)], "tree": ["oak"] * 12})
+
+    found = profile(data)
+
+    assert (found.modality, found.target_columns, found.id_columns) == ("image", ("tree",), ("file",))
+    assert found.classes == {"tree": ("ash", "elm tree", "oak")}
+    assert (found.train_rows, found.test_rows) == (36, 12)
+    assert {file.name: file.join_columns for file in found.files if file.role == "image"} == {
+        "pictures/test/": {"name": "file"},
+        "pictures/train/ash/": {"name": "file"},
+        "pictures/train/elm tree/": {"name": "file"},
+        "pictures/train/oak/": {"name": "file"},
+    }
+
+
+def test_the_label_that_a_number_asks_for_is_the_positive_one(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    write_pictures(data, "training_set/oak", "training_set/no_oak", "test_set")
+    write_csv(data / "sample_submission.csv", {"id": list(range(12)), "has_oak": [0.5] * 12})
+
+    found = profile(data)
+
+    assert (found.target_columns, found.classes) == (("has_oak",), {"has_oak": ("0", "1")})
+    assert found.submission_kind == "probability"
+
+
+def test_without_a_sample_submission_the_folder_of_test_names_its_rows(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    write_pictures(data, "train/oak", "train/ash", "test")
+
+    found = profile(data)
+
+    assert (found.target_columns, found.id_columns) == (("label",), ("id",))
+    assert (found.train_rows, found.test_rows) == (24, 12)
+
+
+def test_one_table_of_images_in_many_folders_is_tied_to_all(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    write_pictures(data, *(f"images/part{part}" for part in range(8)), "images/test")
+    names = [f"part{part}/{number}.png" for part in range(8) for number in range(12)]
+    write_csv(data / "train.csv", {"file": names, "is_ill": [n % 2 for n in range(96)]})
+    write_csv(data / "sample_submission.csv", {"file": [f"test/{n}.png" for n in range(12)], "is_ill": [0] * 12})
+
+    folders = [file for file in profile(data).files if file.role == "image"]
+
+    assert [file.join_columns for file in folders] == [{"name": "file"}] * 9
+
+
 def test_text_files_named_by_a_column_are_tied_too(tmp_path: Path) -> None:
     data = tmp_path / "data"
     for number in range(60):

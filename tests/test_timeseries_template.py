@@ -67,8 +67,51 @@ def test_models_beside_the_level_beat_the_season_before(tmp_path: Path) -> None:
     naive = errors(run(competition, tmp_path / "naive", "seasonal", SEASONAL), competition)
     trees = errors(run(competition, tmp_path / "trees", "lightgbm", LEARNING), competition)
     lines = errors(run(competition, tmp_path / "lines", "linear", LEARNING), competition)
+    shape = errors(run(competition, tmp_path / "shape", "lightgbm", beside("around")), competition)
+    timed = errors(run(competition, tmp_path / "timed", "lightgbm", beside("none")), competition)
     assert trees < 0.6 * naive
     assert lines < 0.8 * naive
+    assert shape < naive
+    assert timed < naive
+
+
+def beside(baseline: str) -> dict[str, Any]:
+    return {**LEARNING, "features": {**LEARNING["features"], "baseline": baseline}}  # type: ignore[dict-item]
+
+
+def without_answers(competition: SmallCompetition) -> SmallCompetition:
+    return SmallCompetition(**{**vars(competition), "test": competition.test.drop(columns="sold")})
+
+
+def yearly_sales(years: int) -> SmallCompetition:
+    """Return monthly sales with the shape of a year, whose level rose in the last months and stays there in test."""
+    months = pd.date_range("2015-01-01", periods=12 * years + 6, freq="MS")
+    shape = 1 + 0.4 * np.sin(2 * np.pi * months.month / 12)
+    tables = []
+    for shop in range(4):
+        level = 100 * (shop + 1) * np.where(np.arange(len(months)) < 12 * years - 4, 1.0, 1.5)
+        tables.append(pd.DataFrame({"when": months, "shop": f"shop {shop}", "sold": level * shape}))
+    table = pd.concat(tables).sort_values("when", kind="stable").reset_index(drop=True)
+    table.insert(0, "id", [f"r{row}" for row in range(len(table))])
+    is_test = table["when"] >= months[12 * years]
+    kinds: dict[str, Any] = {"id": "id", "when": "datetime", "shop": "category"}
+    train, test = table[~is_test].reset_index(drop=True), table[is_test].reset_index(drop=True)
+    return SmallCompetition(
+        train, test, kinds, ("sold",), "regression", "rmsle", "value", scheme="time", time_column="when"
+    )
+
+
+def test_a_level_that_moved_lately_is_taken_up_at_once(tmp_path: Path) -> None:
+    whole = yearly_sales(6)
+    true, competition = whole.test["sold"].to_numpy(), without_answers(whole)
+    off = {}
+    for name, family in (("level", "seasonal"), ("latest", "seasonal"), ("around", "linear")):
+        candidate = run(competition, tmp_path / name, family, beside(name))
+        predicted = pd.read_parquet(candidate.output / "test_predictions.parquet").sort_values("row")["sold"]
+        off[name] = float(np.mean(np.log(predicted.to_numpy() / true)))
+    assert off["level"] < -0.15
+    assert abs(off["latest"]) < 0.1
+    assert abs(off["around"]) < 0.1
 
 
 @pytest.mark.parametrize(("frequency", "periods"), [("h", 600), ("W", 160), ("MS", 72)])

@@ -9,6 +9,8 @@ from autokaggle.records import FileProfile
 from autokaggle.skills.dataset.column_facts import Facts
 from autokaggle.skills.dataset.data_files import Collection
 
+Names = dict[str, set[str]]
+
 FEWEST_FOUND = 0.8
 MOST_NAMES_TRIED = 500
 
@@ -21,8 +23,11 @@ def tie_to_rows(
     A folder's own name comes with a slash at its end; ``rows`` counts its files.
     """
     profiles: list[FileProfile] = []
+    known = {
+        role: _names([one for one in collections if one.role == role]) for role in {one.role for one in collections}
+    }
     for collection in collections:
-        tie = _tie(collection, train) or _tie(collection, test)
+        tie = _tie(collection, known[collection.role], train) or _tie(collection, known[collection.role], test)
         part, column = tie or ("", "")
         evidence = f"{len(collection.names)} {collection.suffix} files"
         if tie:
@@ -42,19 +47,25 @@ def tie_to_rows(
     return profiles
 
 
-def _tie(collection: Collection, facts: Mapping[str, Facts]) -> tuple[str, str] | None:
-    names = set(collection.names)
-    stems = {PurePosixPath(name).stem for name in names}
+def _tie(collection: Collection, everywhere: Names, facts: Mapping[str, Facts]) -> tuple[str, str] | None:
+    own = _names([collection])
     for column, found in facts.items():
         if found.distinct < 2 or found.type == "TIMESTAMP":
             continue
-        values = [_written(value) for value in list(found.counts)[:MOST_NAMES_TRIED]]
-        for part, known in (("name", names), ("stem", stems)):
-            hits = sum(PurePosixPath(value).name in known for value in values)
+        values = [PurePosixPath(_written(value)).name for value in list(found.counts)[:MOST_NAMES_TRIED]]
+        for part in own:
+            hits = sum(value in own[part] for value in values)
             # A table may list the files of several folders; a folder may hold files of several tables.
-            if hits >= FEWEST_FOUND * min(len(values), len(names)) and hits > 1:
+            is_own = hits > 1 and hits >= FEWEST_FOUND * min(len(values), len(own[part]))
+            in_all = sum(value in everywhere[part] for value in values) if hits else 0
+            if is_own or (in_all > 1 and in_all >= FEWEST_FOUND * len(values)):
                 return part, column
     return None
+
+
+def _names(collections: Sequence[Collection]) -> Names:
+    names = {name for collection in collections for name in collection.names}
+    return {"name": names, "stem": {PurePosixPath(name).stem for name in names}}
 
 
 def _written(value: object) -> str:

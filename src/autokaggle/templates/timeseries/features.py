@@ -14,7 +14,7 @@ import pandas as pd
 import periods
 import series
 from calendar_parts import Calendar
-from history import History, Integers
+from history import Floats, History, Integers
 from past import Past
 from periods import Periods
 
@@ -26,11 +26,18 @@ from targets import read_targets, to_numbers
 Table = pd.DataFrame
 USELESS = ("constant", "duplicate", "path")
 MOST_LEVELS = 255
+# With these baselines nothing is said of the past besides.
+CALENDAR_ALONE = ("around", "none")
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """The past of each target, and how to find a row's place in it; ``baseline`` is ``level`` or ``seasonal``."""
+    """The past of each target, and how to find a row's place in it.
+
+    ``baseline`` is ``level``, ``latest``, ``seasonal``, or ``around``: the level around each row that trains, and the
+    latest one for rows to predict, so that calendar and columns alone explain the departures. With ``none`` calendar,
+    columns and the time itself explain the whole value.
+    """
 
     periods: Periods
     keys: tuple[str, ...]
@@ -82,14 +89,26 @@ def transform(table: Table, state: State) -> Table:
         made |= parts(table[parts.name].reset_index(drop=True))
     if state.calendar:
         made |= state.calendar(table)
+    if state.baseline == "none":
+        made["time"] = pd.Series(steps.astype(np.float64))
     for target, past in state.pasts.items():
         own = np.where(place < 0, past.history.all_series, place)
         cutoffs = past.cutoffs(own, steps)
         label = f"{target}: " if len(state.pasts) > 1 else "past: "
-        made |= {label + name: pd.Series(values) for name, values in past.describe(own, steps, cutoffs).items()}
-        before = past.naive(own, steps, cutoffs) if state.baseline == "seasonal" else past.level(own, cutoffs)
-        made[BASELINE + target] = pd.Series(before)
+        if state.baseline not in CALENDAR_ALONE:
+            made |= {label + name: pd.Series(values) for name, values in past.describe(own, steps, cutoffs).items()}
+        made[BASELINE + target] = pd.Series(_baseline(past, state.baseline, own, steps, cutoffs))
     return pd.DataFrame(made, index=pd.RangeIndex(len(table)))
+
+
+def _baseline(past: Past, name: str, own: Integers, steps: Integers, cutoffs: Integers) -> Floats:
+    if name == "none":
+        return np.zeros(len(own))
+    if name == "seasonal":
+        return past.naive(own, steps, cutoffs)
+    if name == "around":
+        return np.where(steps <= past.history.last, past.around(own, steps), past.latest(own, cutoffs))
+    return past.latest(own, cutoffs) if name == "latest" else past.level(own, cutoffs)
 
 
 def time_column(train: Table, config: dict[str, Any]) -> str:

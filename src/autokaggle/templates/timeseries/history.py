@@ -59,6 +59,10 @@ class History:
         """The number of the series that is the mean of all."""
         return len(self.values) - 1
 
+    def start(self, series: Integers) -> Integers:
+        """Return the first step at which each series has a value."""
+        return self.first + np.argmax(np.isfinite(self.values), axis=1)[series]
+
     def at(self, series: Integers, steps: Integers) -> Floats:
         """Return the value of each series at each step, NaN where there is none."""
         place = steps - self.first

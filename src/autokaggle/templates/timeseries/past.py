@@ -17,6 +17,8 @@ WIDTHS = (1, 4, 13)
 LONG_SEASON, NEIGHBOURS = 300, 7
 # A short season's step is averaged over so many seasons.
 OCCURRENCES = 4
+# The latest level is that of this part of a season: a mean of a year lags half a year behind.
+LATEST_PART = 4
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,38 @@ class Past:
         found = np.where(np.isfinite(found), found, self.history.mean(series, cutoffs, self.history.values.shape[1]))
         return np.where(np.isfinite(found), found, self.history.mean(everything, cutoffs, self.level_width))
 
+    def latest(self, series: Integers, cutoffs: Integers) -> Floats:
+        """Return where each series stood last: the mean of a quarter of its level's time, free of the season.
+
+        The season is what the same part was beside the season around it, one season ago: of the series itself, of a
+        young series that of all; without a season before, the level must do.
+        """
+        season = max((each for each in self.seasons if each <= self.level_width), default=1)
+        quarter = self.level_width // LATEST_PART
+        if quarter >= season:
+            found = self.history.mean(series, cutoffs, quarter // season * season)
+        else:
+            part, shortest = max(1, season // LATEST_PART), min(self.seasons)
+            part = part // shortest * shortest if part >= shortest else part
+            everything = np.full(len(series), self.history.all_series)
+            own, course = (self._course(each, cutoffs, part, season) for each in (series, everything))
+            found = self.history.mean(series, cutoffs, part) - np.where(np.isfinite(own), own, course)
+        return np.where(np.isfinite(found), found, self.level(series, cutoffs))
+
+    def _course(self, series: Integers, cutoffs: Integers, part: int, season: int) -> Floats:
+        """Return how far the part that ends one season before was above the season that began with it."""
+        before = self.history.mean(series, cutoffs - season, part)
+        around = self.history.mean(series, cutoffs - part, season)
+        is_whole = cutoffs - season - part >= self.history.start(series) - 1
+        return np.where(is_whole, before - around, np.nan)
+
+    def around(self, series: Integers, steps: Integers) -> Floats:
+        """Return the level around each row that is known, with what came after it: for learning the season's shape."""
+        width = self.level_width
+        end = np.clip(steps + width // 2, self.history.first + width - 1, self.history.last)
+        found = self.history.mean(series, end, width)
+        return np.where(np.isfinite(found), found, self.level(series, end))
+
     def naive(self, series: Integers, steps: Integers, cutoffs: Integers) -> Floats:
         """Return what was measured one season ago, of the longest season that the past holds, else the level."""
         found = self.level(series, cutoffs)
@@ -90,6 +124,7 @@ class Past:
         everything = np.full(len(series), history.all_series)
         of_all = history.mean(everything, cutoffs, self.level_width)
         found = {"level": level, "distance": (steps - cutoffs).astype(np.float64)}
+        found["latest"] = self.latest(series, cutoffs) - level
         for width in self.widths:
             if width != self.level_width:
                 found[f"mean of {width}"] = history.mean(series, cutoffs, width) - level
