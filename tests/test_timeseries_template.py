@@ -85,7 +85,7 @@ def without_answers(competition: SmallCompetition) -> SmallCompetition:
 
 def yearly_sales(years: int) -> SmallCompetition:
     """Return monthly sales with the shape of a year, whose level rose in the last months and stays there in test."""
-    months = pd.date_range("2015-01-01", periods=12 * years + 6, freq="MS")
+    months = pd.date_range("2015-01-01", periods=12 * years + 12, freq="MS")
     shape = 1 + 0.4 * np.sin(2 * np.pi * months.month / 12)
     tables = []
     for shop in range(4):
