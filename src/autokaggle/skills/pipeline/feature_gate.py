@@ -6,6 +6,7 @@ rows is better by more than its noise. The runs that are refused stay candidates
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -22,12 +23,18 @@ BLOCKS = {
     "pairs": "Two categories together may say what neither says alone.",
     "ratios": "Ratios and differences of numbers take trees many cuts to find.",
     "places": "Distances on the globe cannot be cut out of latitude and longitude.",
+    "holidays": "Days off are days unlike others, and so are those before and after.",
+    "order": "Rows are numbered as they came; one whose date is out of order has a reason.",
+    "cycles": "The last hour of a day is next to the first, and so are months and weekdays.",
 }
 # The same for the data set behind a synthetic competition, when the user gave it.
 ORIGINAL = {
     "original columns": "The original data say what a value meant there, and a model of them what it makes of a row.",
     "original rows": "The rows of the original data may train too, if the competition's rows are enough like them.",
 }
+COUNTRY = re.compile(r"country|nation(?!al)|(^|_)iso", re.I)
+# The one block that needs a package of its own.
+REQUIREMENTS = {"holidays": "holidays>=0.45"}
 KEPT_ERRORS = 0.7
 # All trials together may take so much of the budget, and one so much.
 SHARE = 0.25
@@ -76,8 +83,12 @@ def with_blocks(proposal: Proposal, blocks: tuple[str, ...]) -> Proposal:
     uses = [block.removeprefix("original ") for block in blocks if block in ORIGINAL]
     asked = {"blocks": [block for block in blocks if block not in ORIGINAL], "original": uses}
     features = {**proposal.config.get("features", {}), **{key: names for key, names in asked.items() if names}}
+    needed = [line for block, line in REQUIREMENTS.items() if block in blocks and line not in proposal.requirements]
     return msgspec.structs.replace(
-        proposal, title=f"{proposal.title}, more features", config={**proposal.config, "features": features}
+        proposal,
+        title=f"{proposal.title}, more features",
+        config={**proposal.config, "features": features},
+        requirements=(*proposal.requirements, *needed),
     )
 
 
@@ -101,12 +112,18 @@ def _block_of(proposal: Proposal) -> str:
     return str(blocks[0]) if is_trial else ""
 
 
+def has_countries(profile: DataProfile) -> bool:
+    """Say whether a column of categories is called like one of countries."""
+    return any(COUNTRY.search(column.name) and column.type == "VARCHAR" for column in profile.columns)
+
+
 def _has_something(block: str, profile: DataProfile) -> bool:
     columns = [column for column in profile.columns if column.in_train and column.in_test]
     texts = sum(column.type == "VARCHAR" and column.kind not in ("id", "text") for column in columns)
     numbers = sum(column.type not in ("VARCHAR", "BOOLEAN", "TIMESTAMP", "DATE") for column in columns)
     gaps = sum((column.missing or 0) > 0 for column in columns)
     names = " ".join(column.name.casefold() for column in columns)
+    has_dates = any(column.kind == "datetime" for column in columns)
     needed = {
         **dict.fromkeys(ORIGINAL, True),
         "missing": gaps > 1,
@@ -116,5 +133,8 @@ def _has_something(block: str, profile: DataProfile) -> bool:
         "values": numbers > 0,
         "ratios": numbers > 1,
         "places": "lat" in names and "lon" in names,
+        "holidays": has_dates and has_countries(profile),
+        "order": has_dates and bool(profile.id_columns),
+        "cycles": has_dates,
     }
     return needed.get(block, texts + numbers > 0)

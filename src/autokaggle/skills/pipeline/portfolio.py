@@ -87,7 +87,9 @@ def _plain_title(draft: Proposal) -> str:
 
 def requirements(plan: Plan, profile: DataProfile) -> tuple[str, ...]:
     """Return what all proposals for this plan need, each once."""
-    needed = (line for proposal in propose(plan, profile) for line in proposal.requirements)
+    needed = [line for proposal in propose(plan, profile) for line in proposal.requirements]
+    if any(column.kind == "datetime" for column in profile.columns) and feature_gate.has_countries(profile):
+        needed += feature_gate.REQUIREMENTS.values()
     return tuple(dict.fromkeys(needed))
 
 

@@ -1,7 +1,7 @@
 """Further features that help some data and harm others; this file makes those that ``config.yaml`` names.
 
 ``features: blocks:`` in the configuration lists them: counts, bins, missing, aggregates, ratios, pairs, values,
-places. Each is worth trying against the same model without it. No block looks at targets.
+places, cycles, holidays, order. Each is worth trying against the same model without it. No block looks at targets.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+import date_blocks
 
 Table = pd.DataFrame
 Floats = npt.NDArray[np.float64]
@@ -231,4 +233,7 @@ BLOCKS: dict[str, Callable[[Table, list[str], list[str]], Found]] = {
     "pairs": _pairs,
     "values": _values,
     "places": _places,
+    "cycles": date_blocks.cycles,
+    "holidays": date_blocks.holidays,
+    "order": date_blocks.out_of_order,
 }

@@ -74,7 +74,8 @@ def _blocks(table: Table, steps: list[Step]) -> list[Step]:
     wanted = files.config()["features"].get("blocks", [])
     numbers = [step.make.name for step in steps if isinstance(step.make, Number)]
     categories = [step.make.name for step in steps if isinstance(step.make, Category)]
-    return [Step(sources, make) for sources, make in blocks.fit(table, numbers, categories, wanted)]
+    known = table[[name for name in files.config()["columns"] if name in table]]
+    return [Step(sources, make) for sources, make in blocks.fit(known, numbers, categories, wanted)]
 
 
 def _original(table: Table, steps: list[Step]) -> list[Step]:
