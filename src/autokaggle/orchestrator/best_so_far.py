@@ -114,15 +114,17 @@ class BestSoFar:
     def _take_better(self, blend: Blend) -> bool:
         """Keep the blend if it is better than what would be handed in now, the constant answer included.
 
-        Blends are compared by their honest loss, which is steadier than the score; but none whose score is worse
-        beyond chance is taken, and in a run that is being improved none whose score is worse than it was before.
+        Blends are compared by their honest loss, which is steadier than the score: that of the chosen method, or the
+        least of all methods, as a steadier one may have taken over. But none whose score is worse beyond chance is
+        taken, and in a run that is being improved none whose score is worse than it was before.
         """
         if self.blend is None:
             metric = find_metric(self.plan.metric)
             is_better = metric.is_better(blend.ensemble.score.mean, self.constant.score.mean)
         else:
             comparison = compare(blend.evaluation.answers, self.blend.evaluation.answers)
-            is_better = blend.loss < self.blend.loss and (comparison.is_noise or comparison.gain > 0)
+            is_less = blend.loss < self.blend.loss or blend.own_loss < self.blend.own_loss
+            is_better = is_less and (comparison.is_noise or comparison.gain > 0)
         if self.floor is not None:
             is_better = is_better and not find_metric(self.plan.metric).is_better(
                 self.floor.mean, blend.ensemble.score.mean

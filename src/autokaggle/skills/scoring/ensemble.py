@@ -48,12 +48,14 @@ class Blend:
     """The chosen combination, and the evaluation of it.
 
     ``evaluation.oof`` and ``.test`` are blended with the published weights; its score and answers are those of blends
-    whose weights and rule did not see the row. ``losses`` are the honest losses of all methods that competed.
+    whose weights and rule did not see the row. ``losses`` are the honest losses of all methods that competed,
+    ``own_loss`` is that of the chosen one.
     """
 
     ensemble: Ensemble
     evaluation: Evaluation
     losses: dict[Method, float]
+    own_loss: float
 
     @property
     def test(self) -> Floats:
@@ -62,7 +64,7 @@ class Blend:
 
     @property
     def loss(self) -> float:
-        """The honest loss of the chosen method: steadier than the score when ensembles are compared."""
+        """The least honest loss of any method: steadier than the score when ensembles are compared."""
         return min(self.losses.values())
 
 
@@ -113,7 +115,8 @@ def build_ensemble(
     )
     losses = {entry.method: float(entry.losses.mean()) for entry in entries}
     evaluation = Evaluation(score=judged.score, rule=rule, rows=rows, oof=oof, test=test, answers=judged.answers)
-    return Blend(ensemble=ensemble, evaluation=evaluation, losses=losses)
+    own_loss = float(best.losses.mean())
+    return Blend(ensemble=ensemble, evaluation=evaluation, losses=losses, own_loss=own_loss)
 
 
 def _compete(
