@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from date_parts import looks_like_dates, to_dates
@@ -128,6 +129,6 @@ def _values(column: pd.Series) -> pd.Series:
     return values
 
 
-def _days(column: pd.Series) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    moments = to_dates(column)
-    return ((moments - pd.Timestamp(0)) / DAY).to_numpy(np.float64, na_value=np.nan)
+def _days(column: pd.Series) -> npt.NDArray[np.float64]:
+    days = (to_dates(column) - pd.Timestamp(0)) / DAY
+    return np.asarray(days, dtype=np.float64)

@@ -130,7 +130,8 @@ def _matrix(columns: Sequence[pd.Series], numbers: int, levels: tuple[pd.Index, 
 
 
 def _levels(column: pd.Series) -> pd.Index:
-    return pd.Index(column.astype("str").value_counts().index)
+    levels: pd.Index = pd.Index(column.astype("str").value_counts().index)
+    return levels
 
 
 def _keys(column: pd.Series) -> pd.Series:
