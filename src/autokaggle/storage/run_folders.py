@@ -32,10 +32,10 @@ def find_run(reference: str, settings: Settings, *, elsewhere: bool = True) -> R
     given = RunFolder(Path(reference).expanduser().absolute())
     if reference and given.record.is_file():
         return given
-    here = sorted((path.parent for path in settings.runs_dir.absolute().glob("*/run.json")), key=_created)
-    if reference == "latest" and here:
-        return RunFolder(here[-1])
-    fitting = [path for path in here if reference and path.name.startswith(reference)]
+    names = _names(settings.runs_dir.absolute())
+    if reference == "latest" and (latest := next(filter(_is_run, reversed(names)), None)):
+        return RunFolder(latest)
+    fitting = [path for path in names if reference and path.name.startswith(reference) and _is_run(path)]
     exact = [path for path in fitting if path.name == reference]
     if len(exact or fitting) == 1:
         return RunFolder((exact or fitting)[0])
@@ -142,9 +142,18 @@ def _read(folder: RunFolder) -> Run:
         raise AutoKaggleError(f"Cannot read {folder.record}: {error.strerror}.") from error
 
 
-def _created(path: Path) -> tuple[str, str]:
-    # The id ends with date, time and four hex digits; the slug before them must not decide the order.
-    return path.name[-20:-5], path.name
+def _names(runs_dir: Path) -> list[Path]:
+    """List what lies in the folder of runs, oldest run first; which of it are runs is asked of few, for speed."""
+    try:
+        names = os.listdir(runs_dir)  # noqa: PTH208 - a thousand names are sorted before any becomes a path
+    except OSError:
+        return []
+    # A run's id ends with date, time and four hex digits; the slug before them must not decide the order.
+    return [runs_dir / name for name in sorted(names, key=lambda name: (name[-20:-5], name))]
+
+
+def _is_run(path: Path) -> bool:
+    return RunFolder(path).record.is_file()
 
 
 def _find_elsewhere(reference: str, settings: Settings) -> RunFolder | None:
