@@ -45,8 +45,8 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def machines(folder: Path, *names: str, environments: Path | None = None) -> Iterator[Machines]:
-    """Start a scheduler and one worker for each name; ``environments`` is a store of environments for all of them."""
+def machines(folder: Path, *names: str, **variables: str) -> Iterator[Machines]:
+    """Start a scheduler and one worker for each name; ``variables`` are added to what the workers inherit."""
     file = folder / "scheduler.json"
     found = Machines(folder)
     scheduler = _start(
@@ -58,11 +58,9 @@ def machines(folder: Path, *names: str, environments: Path | None = None) -> Ite
         for name in names:
             home = found.home(name)
             home.mkdir()
-            if environments is not None:
-                (home / "environments").symlink_to(environments)
             line = ["worker", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", name]
             line += ["--resources", "cores=1,memory=4e9", "--local-directory", str(home)]
-            found.workers[name] = _start(home, name, line, str(file))
+            found.workers[name] = _start(home, name, line, str(file), **variables)
         yield found
     finally:
         for process in (*found.workers.values(), scheduler):
@@ -70,8 +68,8 @@ def machines(folder: Path, *names: str, environments: Path | None = None) -> Ite
             process.wait()
 
 
-def _start(home: Path, name: str, line: list[str], file: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "AUTOKAGGLE_HOME": str(home)}
+def _start(home: Path, name: str, line: list[str], file: str, **variables: str) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, **variables, "AUTOKAGGLE_HOME": str(home)}
     command = [sys.executable, "-m", "dask", *line, "--scheduler-file", file]
     with (home / f"{name}.log").open("wb") as log:
         return subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)

@@ -39,6 +39,8 @@ class World:
 
     def __init__(self, folder: Path, environments: Path) -> None:
         self.folder, self.home = folder, folder / "home"
+        # Wheels too: a test that builds an environment anew should not fetch them anew.
+        self.packages = {"UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(environments.parent / "wheels"))}
         self.home.mkdir()
         (self.home / "environments").symlink_to(environments)
         make_orchard(folder / "orchard")
@@ -47,7 +49,7 @@ class World:
         return subprocess.Popen(
             [sys.executable, "-m", "autokaggle", *arguments],
             cwd=self.folder,
-            env={**os.environ, "AUTOKAGGLE_HOME": str(self.home)},
+            env={**os.environ, "AUTOKAGGLE_HOME": str(self.home), **self.packages},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -224,3 +225,15 @@ def run_all(candidate: CandidateFolder, **variables: str) -> str:
     )
     assert result.returncode == 0, result.stderr
     return result.stdout
+
+
+def shuffling_costs(
+    candidate: CandidateFolder, share_right: Callable[[pd.DataFrame], float]
+) -> dict[tuple[str, ...], float]:
+    """Run ``importance.py`` and return how much less is right of the predictions with each group shuffled."""
+    done = run_script(candidate.path, "importance.py")
+    assert done.returncode == 0, done.stderr
+    predictions = pd.read_parquet(candidate.output / "importance.parquet")
+    groups = json.loads((candidate.output / "importance.json").read_text())
+    parts = {number: part.reset_index(drop=True) for number, part in predictions.groupby("group")}
+    return {tuple(names): share_right(parts[-1]) - share_right(parts[number]) for number, names in enumerate(groups)}

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from autokaggle.storage.artifacts import CandidateFolder
-from tests.small_competition import SmallCompetition, prepare, run_all
+from tests.small_competition import SmallCompetition, prepare, run_all, shuffling_costs
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow is installed into a run's environment only")
 TRAIN_ROWS, TEST_ROWS, SIDE = 120, 30, 24
@@ -58,6 +58,14 @@ def test_edges_tell_the_way_of_stripes(tmp_path: Path, family: str, suffix: str,
     oof, test = pd.read_parquet(output / "oof.parquet"), pd.read_parquet(output / "test_predictions.parquet")
     assert ((oof["way"] > 0.5) == (stripes().train["way"] == "up")).mean() > 0.95
     assert ((test["way"] > 0.5) == (np.arange(TEST_ROWS) % 2 == 0)).mean() > 0.95
+
+
+def test_shuffling_the_images_costs_what_they_were_worth(tmp_path: Path) -> None:
+    config = {"features": {"pictures": "looks"}, "model": {"parameters": {"rounds": 60}}}
+    candidate = run(tmp_path, "lightgbm", config)
+    is_up = (stripes().train["way"] == "up").to_numpy()
+    costs = shuffling_costs(candidate, lambda part: float(((part["way"] > 0.5) == is_up[part["row"]]).mean()))
+    assert costs["id",] > 0.3
 
 
 def test_without_weights_the_network_is_left_out(tmp_path: Path) -> None:

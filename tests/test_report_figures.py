@@ -161,3 +161,15 @@ def test_a_browser_shows_the_page_without_errors_or_sideways_scrolling(page: Pat
     command += [f"--window-size={width},900", "--dump-dom", probe.as_uri()]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert f"<title>true {width}</title>" in shown.stdout
+
+
+@pytest.mark.parametrize("task", ["binary_classification", "multiclass_classification"])
+@pytest.mark.filterwarnings("error")
+def test_a_few_rows_are_drawn_without_complaint(task: TaskType) -> None:
+    few = predictions(task)
+    few = dataclasses.replace(
+        few, truth=few.truth[:9], oof=few.oof[:9], decided=(few.decided[0][:9],), folds=few.folds[:9]
+    )
+    classes = ("a", "b", "c") if task == "multiclass_classification" else ("no", "yes")
+    (calibration,) = [each for each in quality_figures(plan(task, classes), few) if each.title == "Calibration"]
+    assert "nan" not in str(calibration.drawing) + calibration.caption

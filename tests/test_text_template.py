@@ -12,7 +12,7 @@ import pytest
 
 from autokaggle.records import ColumnKind
 from autokaggle.storage.artifacts import CandidateFolder
-from tests.small_competition import SmallCompetition, prepare, run_all
+from tests.small_competition import SmallCompetition, prepare, run_all, shuffling_costs
 
 RED, BLUE = ["cherry", "brick", "rust", "ruby"], ["sky", "ocean", "steel", "denim"]
 COMMON = ["the", "colour", "of", "a", "thing", "seen", "from", "my", "window", "today"]
@@ -135,6 +135,20 @@ def test_an_essay_gets_a_number_between_grades_and_a_comment_several_labels(tmp_
     oof = pd.read_parquet(comments.output / "oof.parquet")
     assert ((oof["red"] > 0.5) == red).mean() > 0.9
     assert ((oof["long"] > 0.5) == long).mean() > 0.8
+
+
+@pytest.mark.parametrize(("family", "documents"), [("linear", "words"), ("lightgbm", "topics")])
+def test_shuffling_the_texts_costs_what_the_words_were_worth(tmp_path: Path, family: str, documents: str) -> None:
+    competition = reviews()
+    config = {
+        "features": {"documents": documents},
+        "model": {"parameters": {"rounds": 60} if family != "linear" else {}},
+    }
+    candidate = run(competition, tmp_path, family, config)
+    is_red = (competition.train["red"] == "yes").to_numpy()
+    costs = shuffling_costs(candidate, lambda part: float(((part["red"] > 0.5) == is_red[part["row"]]).mean()))
+    assert costs["body", "title"] > 0.3
+    assert abs(costs["length",]) < 0.05
 
 
 def test_columns_alone_know_nothing_of_the_words(tmp_path: Path) -> None:

@@ -1,19 +1,35 @@
 """Sandboxes that outlived their run's process; this file finds and ends them before the run goes on.
 
 A supervisor ends its sandbox when the run's process dies, and bubblewrap ends it when the supervisor dies too. What is
-left is code behind weaker walls whose supervisor was killed with the run.
+left is code behind weaker walls whose supervisor was killed with the run. Its environment, command line and folder may
+be anything by then; the session that it was started in is still the same, which the filter of system calls sees to.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from autokaggle.skills.sandbox.order import MARK
 from autokaggle.storage.artifacts import RunFolder
+from autokaggle.storage.run_folders import files_of
 
 SECONDS_TO_DIE = 5.0
+# The moment on a mark is taken a little after the session began, and clocks are corrected.
+SECONDS_APART = 2.0
+PREFIX, SUFFIX = MARK.split("{log}")
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """What a supervisor wrote down: the session of its sandbox, and when that began."""
+
+    session: int
+    began: float
 
 
 def end_orphans(folder: RunFolder) -> int:
@@ -21,12 +37,43 @@ def end_orphans(folder: RunFolder) -> int:
 
     Only for who holds the run: then nobody else may have started them.
     """
-    found = [process for process in psutil.process_iter() if _works_on(process, folder.path.resolve())]
+    marks = [path for path in files_of(folder) if path.name.startswith(PREFIX) and path.name.endswith(SUFFIX)]
+    trees = [tree for tree in map(_read, marks) if tree is not None]
+    place = folder.path.resolve()
+    found = [each for each in psutil.process_iter() if _works_on(each, place) or any(_is_of(each, t) for t in trees)]
     for process in found:
         with contextlib.suppress(psutil.Error):
             process.kill()
     psutil.wait_procs(found, timeout=SECONDS_TO_DIE)
+    for mark in marks:
+        mark.unlink(missing_ok=True)
     return len(found)
+
+
+def _read(mark: Path) -> _Tree | None:
+    """Read a mark; None for one that was cut short, or is older than the machine's start."""
+    try:
+        session, began = mark.read_text("utf-8").split()
+        tree = _Tree(int(session), float(began))
+    except (OSError, ValueError):
+        return None
+    return tree if tree.began > psutil.boot_time() and tree.session > 1 else None
+
+
+def _is_of(process: psutil.Process, tree: _Tree) -> bool:
+    """Say whether the process is in the tree's session, and not in a later one of the same number."""
+    try:
+        if os.getsid(process.pid) != tree.session or process.create_time() < tree.began - SECONDS_APART:
+            return False
+        leader = psutil.Process(tree.session) if psutil.pid_exists(tree.session) else None
+        return abs(leader.create_time() - tree.began) < SECONDS_APART if leader else _is_filtered(process.pid)
+    except (psutil.Error, OSError):
+        return False
+
+
+def _is_filtered(process: int) -> bool:
+    """Say whether system calls are filtered, as all that code starts behind walls are for good."""
+    return "\nSeccomp:\t2\n" in Path(f"/proc/{process}/status").read_text("utf-8", "replace")
 
 
 def _works_on(process: psutil.Process, folder: Path) -> bool:

@@ -117,13 +117,18 @@ def refuse_cancelled(run: Run) -> None:
         )
 
 
-def _remove_parts(folder: RunFolder) -> None:
-    """Remove what a killed process had begun to write; the data folder holds links only, and may be large."""
+def files_of(folder: RunFolder) -> Iterator[Path]:
+    """Yield every file of a run but its data, which are links and may be many, and its environment."""
     for parent, folders, names in os.walk(folder.path):
         folders[:] = [name for name in folders if Path(parent, name) not in (folder.data, folder.venv)]
-        for name in names:
-            if name.startswith(".") and name.endswith(".part"):
-                Path(parent, name).unlink(missing_ok=True)
+        yield from (Path(parent, name) for name in names)
+
+
+def _remove_parts(folder: RunFolder) -> None:
+    """Remove what a killed process had begun to write."""
+    for path in files_of(folder):
+        if path.name.startswith(".") and path.name.endswith(".part"):
+            path.unlink(missing_ok=True)
 
 
 def _interrupted(run: Run) -> Run:

@@ -121,12 +121,7 @@ def _precision_recall(shown: Sequence[Scored]) -> Figure:
 def _calibration(found: Sequence[Scored]) -> Figure:
     probability = np.concatenate([each.probability for each in found])
     is_true = np.concatenate([each.is_true for each in found])
-    if len(found) == 1:
-        parts = np.array_split(np.argsort(probability, kind="stable"), CALIBRATION_BINS)
-    else:  # most classes are unlikely in most rows: bins of the same size would all lie near zero
-        place = np.minimum((probability * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-        parts = [np.flatnonzero(place == number) for number in range(CALIBRATION_BINS)]
-    bins = [part for part in parts if len(part) >= min(FEWEST_ROWS_OF_BIN, len(probability))]
+    bins = _bins(probability, of_one_class=len(found) == 1)
     said = np.array([probability[part].mean() for part in bins])
     came = np.array([is_true[part].mean() for part in bins])
     # Two standard errors of a share.
@@ -138,6 +133,17 @@ def _calibration(found: Sequence[Scored]) -> Figure:
     plot.points(said, came)
     gap = float(np.mean(np.abs(said - came)))
     return Figure("Calibration", plot.finish(), f"On the dashed line is best; off it by {gap:.3f} on average.")
+
+
+def _bins(probability: Floats, *, of_one_class: bool) -> list[npt.NDArray[np.intp]]:
+    """Group rows by the probability that was said, each group large enough for a share of it to mean something."""
+    if not of_one_class:  # most classes are unlikely in most rows: bins of the same size would all lie near zero
+        place = np.minimum((probability * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+        parts = [np.flatnonzero(place == number) for number in range(CALIBRATION_BINS)]
+        if bins := [part for part in parts if len(part) >= FEWEST_ROWS_OF_BIN]:
+            return bins
+    count = max(1, min(CALIBRATION_BINS, len(probability) // FEWEST_ROWS_OF_BIN))
+    return np.array_split(np.argsort(probability, kind="stable"), count)
 
 
 def _spread(scored: Scored) -> Figure:

@@ -27,7 +27,7 @@ from autokaggle.skills.sandbox.backends import find_backend
 from autokaggle.skills.sandbox.interpreter import find_interpreter
 from autokaggle.skills.sandbox.job import DRIVER, Job, Layout, command_of, variables_of
 from autokaggle.skills.sandbox.limits import Limits
-from autokaggle.skills.sandbox.order import Order, Outcome
+from autokaggle.skills.sandbox.order import MARK, Order, Outcome
 from autokaggle.skills.sandbox.supervisor import STATUS_PLACE
 from autokaggle.skills.sandbox.sweep import remove_tree, sweep
 from autokaggle.storage.records_file import make_private_folder
@@ -126,6 +126,7 @@ def _order(job: Job, isolation: Isolation) -> Order:
         variables=variables_of(job, real, interpreter.environment),
         folder=str(real.work),
         log=str(job.log.absolute()),
+        mark=str(job.log.absolute().with_name(MARK.format(log=job.log.name))),
         watched_folders=[str(real.work), str(real.output)],
         limits=dataclasses.asdict(job.limits),
     )

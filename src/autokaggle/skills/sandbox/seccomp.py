@@ -125,6 +125,9 @@ METADATA = {
     "file_setattr": (469, 469),
 }
 
+# Without a process namespace, what code leaves behind is found again by its session: it stays in the one it was put in.
+SETSID = (112, 157)
+
 TERMINAL_REQUESTS = (0x5412, 0x541C)  # TIOCSTI pushes keystrokes, TIOCLINUX pastes the console's selection
 NEW_NAMESPACES = 0x7E020080  # every CLONE_NEW* flag that clone(2) takes
 SET_ID_BITS = 0o6000
@@ -152,8 +155,8 @@ def assemble(*, has_namespaces: bool, machine: str | None = None) -> bytes:
     """Return the filter as an array of ``struct sock_filter``.
 
     ``has_namespaces`` says that the code sees mounts and a network of its own: unix sockets are harmless there.
-    Without, only ``socketpair`` is left, and changes of mode, owner and attributes do nothing: they would reach every
-    file of the user. Other families (internet, vsock, netlink, packet, ...) are refused always.
+    Without, only ``socketpair`` is left, changes of mode, owner and attributes do nothing (they would reach every file of
+    the user), and nor does leaving the session. Other families (internet, vsock, netlink, packet, ...) are refused always.
 
     Source: Documentation/userspace-api/seccomp_filter.rst of the Linux kernel.
     """
@@ -176,6 +179,7 @@ def assemble(*, has_namespaces: bool, machine: str | None = None) -> bytes:
         for numbers in METADATA.values():
             if (number := numbers[column]) is not None:
                 program += [(_JUMP_EQUAL, 0, 1, number), _refuse(0)]
+        program += [(_JUMP_EQUAL, 0, 1, SETSID[column]), _refuse(0)]
     for numbers, argument in zip(CHMOD, CHMOD_MODE_ARGUMENT, strict=True):
         if (number := numbers[column]) is not None:
             program += _when(number, argument, [(_JUMP_ANY_BIT, 0, 1, SET_ID_BITS), _refuse(errno.EPERM)])

@@ -76,6 +76,7 @@ class _Supervision:
         with open(self.order["log"], "wb", buffering=0) as log:
             began = time.monotonic()
             self.child = self._start(writer, report_writer)
+            self._leave_mark()
             os.close(writer)
             os.close(report_writer)
             status = self._watch(output, waker, log.fileno(), began)
@@ -95,6 +96,14 @@ class _Supervision:
             "peak_memory_bytes": self.peak.memory_bytes,
             "written_bytes": self.peak.written_bytes,
         }
+
+    def _leave_mark(self) -> None:
+        """Write down which session the tree is in, for whoever has to end it when this process was killed."""
+        try:
+            with open(self.order["mark"], "w") as mark:
+                mark.write(f"{self.child} {time.time():.3f}\n")
+        except OSError:  # a full disk: an orphan could then be found by its environment only
+            pass
 
     def _listen_to_signals(self) -> int:
         """Return a descriptor that wakes the loop when a child ended or the parent died."""
@@ -283,6 +292,10 @@ class _Supervision:
             usage.written_bytes = written_bytes("/proc/self/io") - written_bytes(own)
         self._remember(usage)
         group_account.remove(self.order.get("groups", []))
+        try:
+            os.unlink(self.order["mark"])  # noqa: PTH108
+        except OSError:
+            pass
         if "scratch" in self.order:  # here, because the program may have been killed
             remove_tree(self.order["scratch"])
 

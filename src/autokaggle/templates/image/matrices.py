@@ -21,7 +21,7 @@ LOOKING = threading.Lock()
 def joined(role: str, values: Matrix, rows: npt.NDArray[np.int64], told: Matrix) -> Matrix:
     """Return (rows, features); ``rows`` are positions in the table of ``role``."""
     blocks = [values, told]
-    form = files.config()["features"].get("pictures", "looks")
+    form = _form()
     with LOOKING:
         if form != "none":
             import pictures
@@ -32,3 +32,14 @@ def joined(role: str, values: Matrix, rows: npt.NDArray[np.int64], told: Matrix)
 
             blocks.append(network.views(role)[rows])
     return np.concatenate(blocks, axis=1)
+
+
+def columns_behind() -> list[str]:
+    """Return the column of train that names the images, of which ``joined`` puts what they show behind."""
+    import pictures
+
+    return [pictures.column("train")] if _form() != "none" else []
+
+
+def _form() -> str:
+    return str(files.config()["features"].get("pictures", "looks"))

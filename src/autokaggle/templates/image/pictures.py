@@ -38,8 +38,8 @@ ImageFile.LOAD_TRUNCATED_IMAGES = True
 
 
 @cache
-def paths(role: str) -> tuple[Path | None, ...]:
-    """Return the image of each row of train or test, None where there is none.
+def column(role: str) -> str:
+    """Return the column of train or test that names the rows' images.
 
     Raises:
         SystemExit: no column names image files.
@@ -48,10 +48,18 @@ def paths(role: str) -> tuple[Path | None, ...]:
     known = _files_by_name(role)
     names = [str(name) for name in table.columns if name not in files.config()["target_columns"]]
     hits = {name: sum(bool(_find(value, known)) for value in table[name].dropna().head(SAMPLE_ROWS)) for name in names}
-    column = max(hits, key=lambda name: hits[name], default="")
-    if not column or not hits[column]:
+    found = max(hits, key=lambda name: hits[name], default="")
+    if not found or not hits[found]:
         raise SystemExit(f"No column of {role} names image files under {files.input_folder() / 'data'}.")
-    return tuple(None if pd.isna(value) else _find(value, known) for value in table[column])
+    return found
+
+
+@cache
+def paths(role: str) -> tuple[Path | None, ...]:
+    """Return the image of each row of train or test, None where there is none."""
+    known = _files_by_name(role)
+    names = files.load_table(role)[column(role)]
+    return tuple(None if pd.isna(value) else _find(value, known) for value in names)
 
 
 @cache

@@ -1,7 +1,8 @@
 """Which columns the models live on; this file shuffles them, predicts again, and writes ``importance.parquet``.
 
 No part of the pipeline: run it after ``train.py``. Columns that say the same are shuffled together, since a model
-that lost one of them would go on with the other. It computes no score: the host compares the predictions.
+that lost one of them would go on with the other; so are all texts of a row, and its image. It computes no score: the
+host compares the predictions.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import features
 import files
 import fitted
 from fitted import FoldModel
-from matrices import joined
+from matrices import columns_behind, joined
 from targets import Floats, read_targets, to_predictions
 
 MOST_ROWS = 2_000
@@ -41,9 +42,11 @@ def main() -> None:
     share = min(1.0, MOST_ROWS / len(train))
     random = np.random.default_rng(int(files.config()["seed"]))
     chosen = np.sort(random.permutation(len(train))[: max(1, round(share * len(train)))])
-    groups = column_groups(train)
+    behind = columns_behind()
+    groups = column_groups(train, behind)
+    in_place = np.arange(len(train))
     end = float(os.environ.get("AUTOKAGGLE_DEADLINE", "inf"))
-    parts = [_predicted(-1, train, models, chosen)]
+    parts = [_predicted(-1, train, models, chosen, in_place)]
     slowest = 0.0
     for number, group in enumerate(groups):
         started = time.time()
@@ -55,7 +58,11 @@ def main() -> None:
             values = train[name].array.copy()
             values[chosen] = train[name].array[order]
             shuffled[name] = values
-        parts.append(_predicted(number, shuffled, models, chosen))
+        sources = in_place
+        if group == behind:
+            sources = in_place.copy()
+            sources[chosen] = order
+        parts.append(_predicted(number, shuffled, models, chosen, sources))
         slowest = max(slowest, time.time() - started)
     pq.write_table(pa.concat_tables(parts), files.output_folder() / "importance.parquet")
     listed = groups[: len(parts) - 1]
@@ -63,13 +70,14 @@ def main() -> None:
     print(f"{len(listed)} of {len(groups)} groups of columns shuffled in {len(chosen)} rows")
 
 
-def column_groups(train: pd.DataFrame) -> list[list[str]]:
-    """Return the columns in use, those together whose values go together."""
+def column_groups(train: pd.DataFrame, behind: list[str]) -> list[list[str]]:
+    """Return the columns in use, those together whose values go together; ``behind`` are a group, and come first."""
     kinds: dict[str, str] = files.config()["columns"]
-    names = [name for name, kind in kinds.items() if name in train.columns and kind not in UNUSED_KINDS]
+    in_use = [name for name, kind in kinds.items() if name in train.columns and kind not in UNUSED_KINDS]
+    names = [name for name in in_use if name not in behind]
     numbers = [name for name in names if pd.api.types.is_numeric_dtype(train[name])]
     ranks = train[numbers].iloc[:RANKED_ROWS].corr("spearman").abs().to_numpy() >= SAME_ABOVE
-    groups: list[list[str]] = []
+    groups: list[list[str]] = [behind] if behind else []
     taken: set[str] = set()
     for name in names:
         if name in taken:
@@ -80,8 +88,11 @@ def column_groups(train: pd.DataFrame) -> list[list[str]]:
     return groups
 
 
-def _predicted(group: int, train: pd.DataFrame, models: list[FoldModel], chosen: Rows) -> pa.Table:
-    """Return ``group``, ``row`` and the prediction columns for the sampled rows that any model may be judged on."""
+def _predicted(group: int, train: pd.DataFrame, models: list[FoldModel], chosen: Rows, sources: Rows) -> pa.Table:
+    """Return ``group``, ``row`` and the prediction columns for the sampled rows that any model may be judged on.
+
+    ``sources`` says for each row of train whose texts or image it gets.
+    """
     blocks, seen = [], np.zeros(len(train), dtype=np.int64)
     for position, target in enumerate(read_targets(files.config())):
         scores: Floats = np.zeros((len(train), target.scores))
@@ -90,7 +101,7 @@ def _predicted(group: int, train: pd.DataFrame, models: list[FoldModel], chosen:
             if model.target == position and model.split is not None:
                 rows = np.intersect1d(model.split.scored_rows, chosen)
                 table = train.iloc[rows].drop(columns=files.config()["target_columns"], errors="ignore")
-                scores[rows] += scores_of(model, features.transform(table, model.preparation.state), rows)
+                scores[rows] += scores_of(model, features.transform(table, model.preparation.state), sources[rows])
                 seen[rows] += 1
         blocks.append(to_predictions(target, scores[seen > 0] / seen[seen > 0, None]))
     values: Floats = np.concatenate(blocks, axis=1)
@@ -100,10 +111,13 @@ def _predicted(group: int, train: pd.DataFrame, models: list[FoldModel], chosen:
 
 
 def scores_of(model: FoldModel, made: pd.DataFrame, rows: Rows) -> Floats:
-    """Return (rows, scores) on the scale on which the model learned; ``made`` are the features of ``rows`` of train."""
+    """Return (rows, scores) on the scale on which the model learned; ``made`` are the features of the rows.
+
+    ``rows`` are the rows of train whose texts or images they get.
+    """
     encoded = encoding.encode(made, model.preparation.encoding)
     told = model.target_encoder.encode(encoded.keys)
-    scores = model.model.predict(joined("train", encoded.values, rows, told)).reshape(len(rows), -1)
+    scores = model.model.predict(joined("train", encoded.values, sources, told)).reshape(len(rows), -1)
     return scores + encoded.baselines[:, model.target, None] if encoded.baselines.shape[1] else scores
 
 

@@ -14,3 +14,8 @@ def joined(role: str, values: Matrix, rows: npt.NDArray[np.int64], told: Matrix)
     Templates for other than plain tables put more behind: words, pictures.
     """
     return np.concatenate([values, told], axis=1)
+
+
+def columns_behind() -> list[str]:
+    """Return the columns of train from which ``joined`` puts more behind, by ``rows`` and not by ``values``."""
+    return []

@@ -42,7 +42,7 @@ class Mixed:
 def joined(role: str, values: Matrix, rows: npt.NDArray[np.int64], told: Matrix) -> Any:
     """Return the rows: a matrix, or ``Mixed``; ``rows`` are positions in the table of ``role``."""
     dense = np.concatenate([values, told], axis=1)
-    form = files.config()["features"].get("documents", "topics")
+    form = _form()
     if form == "none":
         return dense
     with COUNTING:
@@ -66,3 +66,14 @@ def _said(role: str, form: str) -> Any:
         return np.concatenate(found, axis=1)
     compressed = [sparse.csr_matrix(MEANING_SCALE * each) if isinstance(each, np.ndarray) else each for each in found]
     return sparse.hstack(compressed, format="csr", dtype=np.float32)
+
+
+def columns_behind() -> list[str]:
+    """Return the columns of train whose texts ``joined`` puts behind; their words are counted together."""
+    import documents
+
+    return documents.text_columns() if _form() != "none" else []
+
+
+def _form() -> str:
+    return str(files.config()["features"].get("documents", "topics"))

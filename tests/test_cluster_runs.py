@@ -1,0 +1,115 @@
+"""A whole run whose candidates run on workers: the submission of a run without, also when a worker is lost."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from autokaggle.records import Candidate, Run
+from autokaggle.storage.artifacts import RunFolder
+from autokaggle.storage.records_file import read_record
+from tests.cluster_machines import Machines, machines, wait_until
+from tests.orchard_world import FLAGS, World, orchard_world, sha256, shared_environments, told, wait_for
+from tests.sandbox_jobs import STRONG, need
+
+pytestmark = pytest.mark.slow
+
+TRAINS = told("candidate_started", candidate="c001")
+
+
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need(STRONG)
+    return shared_environments(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, environments: Path) -> dict[str, Any]:
+    """Return the result of the same run without a cluster."""
+    with orchard_world(tmp_path_factory.mktemp("alone"), environments) as world:
+        return world.finish(world.start("run", "orchard", *FLAGS))
+
+
+@pytest.fixture
+def world(tmp_path: Path, environments: Path) -> Iterator[World]:
+    with orchard_world(tmp_path, environments) as found:
+        yield found
+
+
+@pytest.fixture
+def pair(tmp_path: Path, world: World) -> Iterator[Machines]:
+    """Two workers with empty homes of their own: each has to build the environment."""
+    (tmp_path / "machines").mkdir()
+    with machines(tmp_path / "machines", "one", "two", **world.packages) as found:
+        yield found
+
+
+def sandboxes_below(folder: Path) -> list[psutil.Process]:
+    """List what works behind walls on a job that lies on a worker."""
+    found = []
+    for process in psutil.process_iter(["name", "cmdline"]):
+        line = process.info["cmdline"] or ()
+        if process.info["name"] == "bwrap" and any(part.startswith(f"{folder}/") for part in line):
+            found.append(process)
+    return found
+
+
+def wait_for_training(world: World, pair: Machines, is_at_work: Callable[[], bool]) -> tuple[str, Path]:
+    """Wait until a sandbox works on some worker; return the worker's name and the job's folder there."""
+    at_work: list[tuple[str, Path]] = []
+
+    def look() -> bool:
+        assert is_at_work()
+        jobs = [(name, job) for name in pair.workers for job in pair.jobs(name)]
+        at_work[:] = [(name, job) for name, job in jobs if sandboxes_below(job)]
+        return bool(at_work)
+
+    wait_until(look)
+    return at_work[0]
+
+
+def check_result(answer: dict[str, Any], alone: dict[str, Any], folder: RunFolder | None) -> None:
+    assert folder is not None
+    assert answer["submission"]["sha256"] == alone["submission"]["sha256"] == sha256(folder)
+    assert answer["cv"] == alone["cv"]
+    candidates = [read_record(one.record, Candidate) for one in folder.all_candidates()]
+    assert [(one.id, one.status) for one in candidates] == [("c001", "scored"), ("c002", "scored")]
+
+
+def test_a_run_on_workers_of_this_machine_ends_as_one_without(world: World, alone: dict[str, Any]) -> None:
+    answer = world.finish(world.start("run", "orchard", *FLAGS, "--cluster", "local:2"))
+    check_result(answer, alone, world.run_folder())
+
+
+def test_a_run_that_loses_a_worker_while_it_trains_ends_as_one_without(
+    world: World, pair: Machines, alone: dict[str, Any]
+) -> None:
+    process = world.start("run", "orchard", *FLAGS, "--cluster", pair.address)
+    assert wait_for(process, world, 0, TRAINS)
+    lost, job = wait_for_training(world, pair, lambda: process.poll() is None)
+    pair.kill(lost)
+    wait_until(lambda: not sandboxes_below(job))
+    check_result(world.finish(process), alone, world.run_folder())
+    (kept,) = [name for name in pair.workers if name != lost]
+    locks = [path.read_text() for path in pair.home(kept).glob("environments/*/requirements.lock")]
+    folder = world.run_folder()
+    assert folder is not None
+    assert locks == [folder.requirements_lock.read_text()]
+
+
+def test_cancelling_a_run_ends_its_trees_on_the_workers(world: World, pair: Machines) -> None:
+    process = world.start("run", "orchard", *FLAGS, "--cluster", pair.address)
+    assert wait_for(process, world, 0, TRAINS)
+    _, job = wait_for_training(world, pair, lambda: process.poll() is None)
+    folder = world.run_folder()
+    assert folder is not None
+    world.finish(world.start("cancel", folder.id, "--json"))
+    wait_until(lambda: not sandboxes_below(job) and not job.exists())
+    process.communicate()
+    assert process.returncode not in (0, -signal.SIGKILL)
+    assert read_record(folder.record, Run).status == "cancelled"
