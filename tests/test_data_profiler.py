@@ -15,8 +15,11 @@ import msgspec
 import pytest
 
 from autokaggle.errors import CompetitionUnusable
-from autokaggle.records import DataProfile, Progress
+from autokaggle.records import Competition, DataProfile, Decisions, Progress, RunOptions
 from autokaggle.skills.dataset.data_profiler import profile_dataset
+from autokaggle.skills.pipeline.plan import make_plan
+from autokaggle.skills.submission.checker import check_submission
+from autokaggle.skills.submission.writer import write_submission
 from tests.csv_folder import write_csv
 
 # The validation that mirrors each split, decided by hand: (scheme, column).
@@ -171,6 +174,26 @@ def test_text_that_goes_back_to_kaggle_is_kept_exactly(tmp_path: Path) -> None:
     assert query(f"SELECT key, alive FROM '{tables}/train.parquet' LIMIT 2") == [("00000", "True"), ("00001", "False")]
     assert query(f"FROM '{tables}/sample_submission.parquet' LIMIT 1") == [("00300", "False")]
     assert profile.classes == {"alive": ("False", "True")}
+
+
+def test_a_first_line_that_sql_cannot_take_comes_back_as_it_was(tmp_path: Path) -> None:
+    data, tables = made_up(tmp_path / "data"), tmp_path / "tables"
+    for name in ("train.csv", "test.csv"):
+        (data / name).write_text((data / name).read_text().replace("key,", ",", 1))
+    write_csv(data / "sample_submission.csv", {"": [f"{n:05d}" for n in range(300, 350)], "alive": [False] * 50})
+    profile = profile_dataset(data, tables, {})
+    assert profile.submission_columns == ("unnamed", "alive")
+    assert profile.submission_header == ("", "alive")
+    plan = make_plan(
+        Competition(slug="shops"), profile, Decisions(decisions=()), RunOptions(target="shops"),
+        metric_input="label", greater_is_better=True,
+    )  # fmt: skip
+    path = tmp_path / "submission.csv"
+    write_submission(path, {"alive": ["True"] * 50}, plan, tables)
+    assert path.read_text().startswith(",alive\n00300,True\n")
+    assert check_submission(path, plan, tables) == ()
+    path.write_text(path.read_text().replace(",alive", "unnamed,alive", 1))
+    assert "unnamed" in check_submission(path, plan, tables)[0]
 
 
 def test_shared_columns_share_a_type(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from autokaggle.errors import ActionNeeded, OutsideWorldError
+from autokaggle.errors import ActionNeeded, DiskTrouble, OutsideWorldError
 from autokaggle.records import DataFile
 from autokaggle.storage.dataset_cache import SEALED_TIME_NS, DatasetCache, Manifest
 
@@ -161,7 +161,7 @@ def test_a_disk_that_fills_up_is_explained(cache: DatasetCache, monkeypatch: pyt
         return open_really("/dev/full", os.O_WRONLY)
 
     monkeypatch.setattr(os, "open", open_full)
-    with pytest.raises(ActionNeeded, match=r"disk of .* is full"):
+    with pytest.raises(DiskTrouble, match=r"disk of .* is full"):
         add(cache, a="x")
     assert list(cache.folder.glob("blobs/.*")) == []
 

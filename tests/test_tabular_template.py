@@ -285,8 +285,13 @@ def test_submission_has_the_samples_ids_in_the_samples_order(tmp_path: Path) -> 
     part = {"target": "ripe", "inputs": [0], "outputs": ["ripe"], "method": "threshold", "threshold": 0.5}
     rule = {"version": 1, "parts": [{**part, "labels": ["False", "True"]}]}
     candidate = prepare(competition, tmp_path, {"decision": rule})
+    config = candidate.config.read_text()
+    assert "header:\n  - id\n" in config
+    candidate.config.write_text(config.replace("header:\n  - id\n", "header:\n  - ''\n"))
     run_all(candidate)
-    submission = pd.read_csv(candidate.output / "submission.csv", dtype=str)
+    header, *_ = (candidate.output / "submission.csv").read_text().split("\n")
+    assert header == ",ripe"
+    submission = pd.read_csv(candidate.output / "submission.csv", dtype=str, names=["id", "ripe"], skiprows=1)
     assert submission["id"].tolist() == competition.sample()["id"].tolist()
     by_id = dict(zip(competition.test["id"], output(candidate, "test_predictions.parquet")["ripe"], strict=True))
     assert all((label == "True") == (by_id[key] >= 0.5) for key, label in submission.to_numpy().tolist())

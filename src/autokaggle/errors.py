@@ -4,6 +4,7 @@
     ├── UsageError                  2    a flag or argument makes no sense
     ├── ActionNeeded                3    only the user can go on: credentials, rules to accept
     ├── OutsideWorldError           4    Kaggle, a registry or a model failed after retries
+    │   └── DiskTrouble             4    a disk is full, or a folder cannot be read or written
     ├── CompetitionUnusable         5    the competition or its data cannot be used
     ├── NoValidSubmission           6    the run ended without anything to hand in
     └── RunInterrupted              130  Ctrl-C or a kill; the run can be resumed
@@ -48,6 +49,10 @@ class OutsideWorldError(AutoKaggleError):
     """Kaggle, a package registry or a language model failed after retries."""
 
     exit_code = 4
+
+
+class DiskTrouble(OutsideWorldError):
+    """A disk is full, or a file or folder cannot be read or written; what was finished is kept."""
 
 
 class CompetitionUnusable(AutoKaggleError):

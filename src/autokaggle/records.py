@@ -182,7 +182,8 @@ class DataProfile(Record, frozen=True, kw_only=True):
     """What was found in the data folder.
 
     ``submission_columns`` are all columns of the submission in file order, ids included; ``submission_labels`` maps
-    each that holds the probability of one class to its label. ``classes`` maps a target of labels to them.
+    each that holds the probability of one class to its label. ``submission_header`` is the sample's first line where
+    it says something else. ``classes`` maps a target of labels to them.
     """
 
     version: int = 1
@@ -199,6 +200,7 @@ class DataProfile(Record, frozen=True, kw_only=True):
     id_guess: Guess
     submission_columns: tuple[str, ...]
     submission_labels: dict[str, str] = {}
+    submission_header: tuple[str, ...] = ()
     submission_kind: SubmissionKind
     task_type: TaskType
     task_guess: Guess
@@ -273,7 +275,8 @@ class Validation(Record, frozen=True, kw_only=True):
 class SubmissionFormat(Record, frozen=True, kw_only=True):
     """How ``submission.csv`` looks: ``columns`` in file order, ids first as the sample file has them.
 
-    ``ids_from`` is the table (file name under ``input/tables``) whose rows, in order, are the rows to hand in.
+    ``ids_from`` is the table (file name under ``input/tables``) whose rows, in order, are the rows to hand in. ``header``
+    is the sample file's first line where columns are called otherwise here: it has empty names, or two alike.
     """
 
     kind: SubmissionKind
@@ -281,6 +284,11 @@ class SubmissionFormat(Record, frozen=True, kw_only=True):
     id_columns: tuple[str, ...]
     ids_from: str
     list_length: int = 0
+    header: tuple[str, ...] = ()
+
+    @property
+    def first_line(self) -> tuple[str, ...]:
+        return self.header or self.columns
 
 
 class Plan(Record, frozen=True, kw_only=True):

@@ -6,7 +6,6 @@ Nothing else decides an exit code: the codes themselves stand in ``errors.py``.
 from __future__ import annotations
 
 import datetime as dt
-import errno
 import os
 import re
 import select
@@ -17,9 +16,9 @@ from pathlib import Path
 import click
 
 from autokaggle.cli.program import Program, write_json
-from autokaggle.errors import AutoKaggleError, OutsideWorldError, RunInterrupted, UsageError
+from autokaggle.errors import AutoKaggleError, RunInterrupted, UsageError
+from autokaggle.storage.disk import disk_trouble
 
-DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 SECRET_NAME = re.compile(r"(_KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
 SECRET_PARTS = re.compile(r"[^:\"{},\s]{8,}")
 
@@ -48,11 +47,9 @@ def _as_failure(error: BaseException, program: Program) -> AutoKaggleError:
     if isinstance(error, KeyboardInterrupt | click.Abort | EOFError):
         resume = f"Go on with: autokaggle resume {program.folder.id}" if program.folder else ""
         return RunInterrupted("Interrupted; what was finished is kept." if program.folder else "Interrupted.", resume)
-    if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
-        where = f" ({error.filename})" if error.filename else ""
-        return OutsideWorldError(
-            f"{error.strerror}{where}.", "Free disk space or make the folder writable, then try again."
-        )
+    then = f"go on with: autokaggle resume {program.folder.id}" if program.folder else "try again"
+    if trouble := disk_trouble(error, then):
+        return trouble
     log = _keep_trace(error, program)
     what = f"{type(error).__name__}: {error}".splitlines()[0][:300]
     where = f"The details are in {log}; `--debug` shows them here." if log else "`--debug` shows the details."

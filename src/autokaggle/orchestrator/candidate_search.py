@@ -12,7 +12,7 @@ from itertools import count
 
 import msgspec
 
-from autokaggle.errors import AutoKaggleError, OutsideWorldError
+from autokaggle.errors import AutoKaggleError, DiskTrouble, OutsideWorldError
 from autokaggle.orchestrator.best_so_far import BestSoFar, best_so_far
 from autokaggle.orchestrator.candidate_history import keep_changes
 from autokaggle.orchestrator.context import RunContext
@@ -42,6 +42,8 @@ def search(context: RunContext) -> str:
     best.hand_in()
     try:
         environments = RunEnvironments(context, *requirements(context))
+    except DiskTrouble:
+        raise
     except OutsideWorldError as error:
         context.journal.tell("warning", f"No candidate can run: {error.message} {error.next_step}")
         return "no environment, so no candidate"

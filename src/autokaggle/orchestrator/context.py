@@ -21,6 +21,7 @@ from autokaggle.records import Candidate, Competition, DataProfile, Isolation, P
 from autokaggle.skills.sandbox.executor import KILLED_EXIT_CODE, SandboxLost, run_job
 from autokaggle.skills.sandbox.job import Job
 from autokaggle.storage.artifacts import RunFolder
+from autokaggle.storage.disk import LEAST_FREE_BYTES, refuse_full_disk
 from autokaggle.storage.records_file import read_record, write_record
 from autokaggle.storage.state_store import StateStore
 
@@ -88,6 +89,7 @@ class RunContext:
         One that somebody else killed is run once more.
 
         Raises:
+            DiskTrouble: it did not end well, and its disk is full.
             AutoKaggleError: the run has no isolation on record, or the job could not be run at all.
             RunInterrupted: the run is stopping; nothing is known of what the job would have done.
         """
@@ -106,9 +108,16 @@ class RunContext:
         if self.run.isolation is None:
             raise AutoKaggleError(f"Run {self.run.id} has no isolation on record.", "Resume it: that probes anew.")
         stopping = self.stopping
-        step = self.execute(job, self.run.isolation, AnyOf(stopping, cancelled) if cancelled else stopping)
+        try:
+            step = self.execute(job, self.run.isolation, AnyOf(stopping, cancelled) if cancelled else stopping)
+        except SandboxLost:
+            refuse_full_disk(job.output)
+            raise
         if stopping.is_set():
             raise RunInterrupted(f"Run {self.run.id} was stopped.", f"Go on with: autokaggle resume {self.run.id}")
+        if step.exit_code != 0 and step.limit in (None, "disk"):
+            # The limit is a part of what was free: code that reached it on a small disk is not to blame.
+            refuse_full_disk(job.output, LEAST_FREE_BYTES * (4 if step.limit else 1))
         return step
 
     @property

@@ -14,8 +14,8 @@ import yaml
 from autokaggle.config import Settings
 from autokaggle.errors import UsageError
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.orchestrator.reopening import reopen_run
-from autokaggle.records import FileProfile, Metrics
+from autokaggle.orchestrator.reopening import need_published_code, reopen_run
+from autokaggle.records import FileProfile
 from autokaggle.skills.dataset.column_types import DAYS, MISSING_NUMBERS, MISSING_TEXTS, TIMES
 from autokaggle.skills.export.archive import write_archive
 from autokaggle.skills.export.bundle import READER, Bundle, read_code
@@ -25,7 +25,7 @@ from autokaggle.skills.sandbox.limits import default_limits
 from autokaggle.skills.scoring.folds import read_folds
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.parquet_tables import column_types, open_reader, quote_identifier, quote_text
-from autokaggle.storage.records_file import make_private_folder, read_record, write_atomically
+from autokaggle.storage.records_file import make_private_folder, write_atomically
 
 Format = Literal["notebook", "zip"]
 
@@ -60,11 +60,7 @@ def make_bundle(context: RunContext) -> Bundle:
         UsageError: the run has no published code that made its submission, or a table is not read from text.
     """
     run, folder = context.run, context.folder
-    if run.ensemble is None or not folder.metrics.is_file() or not (folder.code / "predict.py").is_file():
-        raise UsageError(
-            f"Run {run.id} has no published code that made its submission.",
-            f"Finish it first: autokaggle resume {run.id}",
-        )
+    metrics = need_published_code(run, folder)
     code = read_code(folder.code)
     if any(_uses_original(text) for path, text in code.items() if path.endswith("config.yaml")):
         raise UsageError(
@@ -78,7 +74,7 @@ def make_bundle(context: RunContext) -> Bundle:
     return Bundle(
         run=run,
         title=context.competition.title or run.slug,
-        metrics=read_record(folder.metrics, Metrics),
+        metrics=metrics,
         code=code,
         folds=read_folds(folder.folds).by_repeat,
         tables=_tables(context),

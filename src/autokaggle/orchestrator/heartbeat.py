@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from autokaggle.errors import DiskTrouble
 from autokaggle.orchestrator.context import RunContext
 
 PERIOD_SECONDS = 5.0
@@ -18,7 +20,9 @@ def heartbeat(context: RunContext) -> Iterator[None]:
 
     def beat() -> None:
         while not ended.wait(PERIOD_SECONDS):
-            context.save()
+            # On a full disk the sign is left out; what the run itself has to write will tell of it.
+            with contextlib.suppress(DiskTrouble, OSError):
+                context.save()
             budget = context.budget
             context.journal.tell("budget", left_seconds=budget.left_seconds, used_seconds=budget.used_seconds)
 

@@ -19,7 +19,7 @@ from autokaggle.config import Settings
 from autokaggle.errors import AutoKaggleError, CompetitionUnusable, UsageError
 from autokaggle.orchestrator.code_run import SCRIPTS
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.orchestrator.reopening import reopen_run
+from autokaggle.orchestrator.reopening import need_published_code, reopen_run
 from autokaggle.records import Competition, Metrics, Progress, Run, StepResult
 from autokaggle.skills.sandbox.environment import Environment, build_environment
 from autokaggle.skills.sandbox.job import Job
@@ -100,14 +100,12 @@ def check_data(folder: RunFolder) -> None:
 
 
 def _check_run(run: Run, folder: RunFolder) -> Metrics:
-    if run.ensemble is None or not folder.metrics.is_file() or not folder.submission.is_file():
-        raise UsageError(
-            f"Run {run.id} has no submission that published code made.",
-            f"Finish it first: autokaggle resume {run.id}",
-        )
+    metrics = need_published_code(run, folder)
+    if not folder.submission.is_file():
+        raise UsageError(f"{folder.submission} is missing.", "Bring it back: there is nothing to compare with.")
     if not folder.requirements_lock.is_file():
         raise UsageError(f"{folder.requirements_lock} is missing.", "Without the lock there is no same environment.")
-    return read_record(folder.metrics, Metrics)
+    return metrics
 
 
 @contextmanager

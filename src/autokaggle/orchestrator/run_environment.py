@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from autokaggle.errors import AutoKaggleError, OutsideWorldError
+from autokaggle.errors import AutoKaggleError, DiskTrouble, OutsideWorldError
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.journal import progress_listener
 from autokaggle.records import Proposal
@@ -123,7 +123,7 @@ def prepare_environment(context: RunContext, requirements: Iterable[str]) -> Env
     try:
         environment = _build(context, wanted, context.run.options.offline)
     except OutsideWorldError as error:
-        if context.run.options.offline:
+        if context.run.options.offline or isinstance(error, DiskTrouble):
             raise
         try:
             environment = _build(context, wanted, offline=True)

@@ -8,14 +8,14 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from autokaggle import __version__
 from autokaggle.config import Settings
-from autokaggle.errors import AutoKaggleError, RunInterrupted
+from autokaggle.errors import AutoKaggleError, DiskTrouble, RunInterrupted
 from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.heartbeat import heartbeat
@@ -28,6 +28,7 @@ from autokaggle.orchestrator.stages import STAGES, Stage
 from autokaggle.plugins.manager import Plugins
 from autokaggle.records import Isolation, Run, RunOptions, RunStatus, StageRecord
 from autokaggle.storage.artifacts import RunFolder, new_run_id
+from autokaggle.storage.disk import disk_trouble
 from autokaggle.storage.records_file import make_private_folder, read_record
 from autokaggle.storage.run_folders import hold_run, refuse_cancelled
 from autokaggle.storage.state_store import StateStore, open_state_store
@@ -127,10 +128,13 @@ def _carry_out_stages(context: RunContext) -> Run:
             f"Run {run.id} was interrupted; what was finished is kept.", f"Go on with: autokaggle resume {run.id}"
         ) from interrupt
     except AutoKaggleError as error:
-        _end(context, "failed", error.message)
+        _fail(context, error.message)
         raise
     except BaseException as error:
-        _end(context, "failed", repr(error))
+        trouble = disk_trouble(error, then=f"go on with: autokaggle resume {run.id}")
+        _fail(context, trouble.message if trouble else repr(error))
+        if trouble:
+            raise trouble from error
         raise
     _end(context, "done")
     return context.run
@@ -167,6 +171,12 @@ def _end(context: RunContext, status: RunStatus, message: str = "") -> None:
     submission = context.folder.submission
     handed_in = str(submission) if status == "done" and submission.is_file() else ""
     context.journal.tell("run_finished", message, status=status, submission=handed_in)
+
+
+def _fail(context: RunContext, message: str) -> None:
+    # Where nothing can be written, the run stands as one that was killed.
+    with suppress(DiskTrouble, OSError):
+        _end(context, "failed", message)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from typing import IO
 
 import msgspec
 
-from autokaggle.errors import ActionNeeded, AutoKaggleError, OutsideWorldError
+from autokaggle.errors import ActionNeeded, AutoKaggleError, DiskTrouble, OutsideWorldError
 from autokaggle.records import Competition, DataFile, Record
 from autokaggle.storage.records_file import make_private_folder, read_record, write_record
 
@@ -114,7 +114,7 @@ class DatasetCache:
 
         Raises:
             ValueError: the stream gives more than ``limit`` bytes.
-            ActionNeeded: the disk is full.
+            DiskTrouble: the disk is full.
         """
         part = make_private_folder(self.folder / "blobs") / f".{os.getpid()}-{secrets.token_hex(6)}.part"
         digest, size = hashlib.sha256(), 0
@@ -278,14 +278,14 @@ def full_disk_explained(folder: Path) -> Iterator[None]:
     """Turn "no space left on device" into an error that says what to do.
 
     Raises:
-        ActionNeeded: the disk or the quota is full.
+        DiskTrouble: the disk or the quota is full.
     """
     try:
         yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise ActionNeeded(
+        raise DiskTrouble(
             f"The disk of {folder} is full.",
             "Free disk space (`autokaggle cache prune`), or set AUTOKAGGLE_HOME to a larger disk; "
             "what was downloaded is kept.",

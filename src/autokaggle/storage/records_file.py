@@ -5,6 +5,7 @@ It does not know which record lies where: ``artifacts.py`` does.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from autokaggle.errors import AutoKaggleError, OutsideWorldError
+from autokaggle.errors import AutoKaggleError, DiskTrouble
 from autokaggle.records import Record
 
 R = TypeVar("R", bound=Record)
@@ -33,7 +34,7 @@ def write_atomically(path: Path, content: bytes | str) -> Path:
     """Replace ``path`` by ``content`` so that a reader sees the old or the new file, never a part.
 
     Raises:
-        OutsideWorldError: the disk is full or the folder cannot be written; the old file is untouched.
+        DiskTrouble: the disk is full or the folder cannot be written; the old file is untouched.
     """
     data = content.encode() if isinstance(content, str) else content
     part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
@@ -45,8 +46,9 @@ def write_atomically(path: Path, content: bytes | str) -> Path:
             os.fsync(stream.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutsideWorldError(
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise DiskTrouble(
             f"Cannot write {path}: {error.strerror or error}.",
             "Free disk space or make the folder writable, then resume the run.",
         ) from error

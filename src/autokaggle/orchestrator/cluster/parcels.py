@@ -58,7 +58,7 @@ def receive(cache: DatasetCache, sender: str, sha256: str, chunk: bytes, *, is_f
     """Take one piece of a content on a worker, and keep the content when it is whole.
 
     Raises:
-        ActionNeeded: the disk is full.
+        DiskTrouble: the disk is full.
     """
     part = cache.downloads("cluster", sender) / sha256
     with part.open("wb" if is_first else "ab") as stream:

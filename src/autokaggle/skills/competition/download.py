@@ -69,7 +69,7 @@ def download(
     ``sign_address`` asks Kaggle for a fresh signed address; ``require_space`` refuses a size that the disk cannot take.
 
     Raises:
-        ActionNeeded: the disk is full.
+        DiskTrouble: the disk is full.
         OutsideWorldError: several attempts in a row brought nothing new, or what arrived is damaged each time.
     """
     if target.is_file():

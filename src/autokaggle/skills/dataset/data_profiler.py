@@ -222,6 +222,7 @@ def _describe(study: Study) -> DataProfile:
         id_guess=submission.id_guess,
         submission_columns=roles.sample.columns if roles.sample else (*submission.id_columns, *submission.columns),
         submission_labels=submission.labels,
+        submission_header=roles.sample.header if roles.sample else (),
         submission_kind=kind,
         task_type=tasks.task_type(task),
         task_guess=task,

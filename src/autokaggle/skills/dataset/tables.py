@@ -57,7 +57,8 @@ class Table:
     """A table that DuckDB can read: its columns come as text, named c0, c1, ... in file order.
 
     ``scan`` is the SQL of that; ``sample`` holds the first rows, one sequence per column; None is an empty cell.
-    A table that ``casts_text`` has cells that DuckDB's reader cannot type.
+    A table that ``casts_text`` has cells that DuckDB's reader cannot type. ``header`` is the file's own first line where
+    columns are called otherwise here.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Table:
     first_ragged_line: int | None = None
     warnings: tuple[str, ...] = ()
     sample: dict[str, tuple[str | None, ...]] = field(default_factory=dict, repr=False)
+    header: tuple[str, ...] = ()
 
     def scan_without_missing(self, exact: Collection[str]) -> str:
         """Return the SQL that reads ``MISSING_TEXTS`` as NULL in all columns but the ``exact`` ones.
@@ -265,6 +267,7 @@ def _open_text(connection: duckdb.DuckDBPyConnection, path: Path, name: str, scr
     except text_files.UnreadableText as error:
         raise UnreadableTable(str(error)) from error
     columns, warnings = _usable_names(dialect.header or tuple(f"column_{n + 1}" for n in range(dialect.width)))
+    header = tuple(dialect.header or columns)
     table = Table(
         name=name,
         columns=columns,
@@ -272,6 +275,7 @@ def _open_text(connection: duckdb.DuckDBPyConnection, path: Path, name: str, scr
         format="csv",
         text=(path, dialect),
         warnings=warnings,
+        header=header if header != columns else (),
     )
     if not dialect.encoding.startswith("utf-8") or path.suffix.lower() in (".bz2", ".xz"):
         return _through_clean_copy(connection, table, (path, dialect), scratch)

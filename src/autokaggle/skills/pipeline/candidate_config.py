@@ -101,6 +101,7 @@ def _layout(plan: Plan, profile: DataProfile) -> dict[str, Any]:
         "id_columns": list(plan.id_columns),
         "prediction_columns": list(plan.prediction_columns),
         "submission": {
+            "header": list(plan.submission.first_line),
             "columns": list(plan.submission.columns),
             "id_columns": list(plan.submission.id_columns),
             "ids_from": "test" if plan.submission.ids_from == plan.test_table else "sample_submission",

@@ -163,6 +163,7 @@ def _submission(profile: DataProfile, targets: tuple[str, ...], kind: Submission
         columns=columns,
         id_columns=tuple(column for column in columns if column in profile.id_columns),
         ids_from=profile.sample_submission or profile.test,
+        header=profile.submission_header,
         list_length=int(length.group()) if kind == "ranked_labels" and length else 0,
     )
 

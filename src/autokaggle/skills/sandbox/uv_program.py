@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from autokaggle.errors import AutoKaggleError, OutsideWorldError, UsageError
+from autokaggle.errors import AutoKaggleError, DiskTrouble, OutsideWorldError, UsageError
+from autokaggle.storage.disk import disk_trouble
 
 ASK_SECONDS = 30.0
 # What decides which packages there are; a resolution is remembered under these.
@@ -89,6 +90,8 @@ def index_settings(environment: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def _explained(complaint: str, purpose: str, offline: bool) -> UsageError | OutsideWorldError:
     message = f"Could not {purpose}: {_without_credentials(complaint[-2000:])}"
+    if trouble := disk_trouble(OSError(complaint)):
+        return DiskTrouble(message, trouble.next_step)
     if offline:
         return OutsideWorldError(message, "Run once without --offline to fill the store and uv's cache.")
     if any(word in complaint.lower() for word in UNREACHABLE):

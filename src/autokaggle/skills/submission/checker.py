@@ -32,8 +32,8 @@ def check_submission(path: Path, plan: Plan, tables: Path) -> tuple[str, ...]:
             header = next(reader, None)
             if header is None:
                 return (f"{path.name} is empty.",)
-            if tuple(header) != plan.submission.columns:
-                return (f"The columns are {header}; expected, in this order: {list(plan.submission.columns)}.",)
+            if tuple(header) != plan.submission.first_line:
+                return (f"The columns are {header}; expected, in this order: {list(plan.submission.first_line)}.",)
             rows = list(reader)
     except OSError as error:
         return (f"{path.name} cannot be read: {error.strerror or error}.",)

@@ -45,7 +45,7 @@ def write_submission(path: Path, values: Mapping[str, Sequence[str]], plan: Plan
     columns = [ids[name] if name in ids else _answers(values[name], order) for name in layout.columns]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(layout.columns)
+    writer.writerow(layout.first_line)
     writer.writerows(zip(*columns, strict=True))
     content = text.getvalue().encode()
     write_atomically(path, content)

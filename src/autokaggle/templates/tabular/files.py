@@ -152,7 +152,7 @@ def _find_csv(role: str) -> Path:
 def _fits(role: str, header: set[str]) -> bool:
     targets, features = set(config()["target_columns"]), set(config()["columns"])
     if role == "sample_submission":
-        return set(config()["submission"]["columns"]) == header
+        return set(config()["submission"]["header"]) == header
     has_targets = targets <= header if role == "train" else not targets & header
     return features <= header and has_targets
 

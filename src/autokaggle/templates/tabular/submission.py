@@ -24,7 +24,7 @@ def write(values: Floats, rule: dict[str, Any]) -> None:
     path = files.output_folder() / "submission.csv"
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(layout["columns"])
+        writer.writerow(layout["header"])
         columns = [ids[name] if name in ids else _answers(answers[name], order) for name in layout["columns"]]
         writer.writerows(zip(*columns, strict=True))
     print(f"{path}: {len(order)} rows")
