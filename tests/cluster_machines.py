@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 300.0
 
 
 @dataclass

@@ -275,8 +275,8 @@ class Validation(Record, frozen=True, kw_only=True):
 class SubmissionFormat(Record, frozen=True, kw_only=True):
     """How ``submission.csv`` looks: ``columns`` in file order, ids first as the sample file has them.
 
-    ``ids_from`` is the table (file name under ``input/tables``) whose rows, in order, are the rows to hand in. ``header``
-    is the sample file's first line where columns are called otherwise here: it has empty names, or two alike.
+    ``ids_from`` is the table (file name under ``input/tables``) whose rows, in order, are the rows to hand in.
+    ``header`` is the sample file's first line where columns are called otherwise here: some are empty, or equal.
     """
 
     kind: SubmissionKind

@@ -57,8 +57,8 @@ class Table:
     """A table that DuckDB can read: its columns come as text, named c0, c1, ... in file order.
 
     ``scan`` is the SQL of that; ``sample`` holds the first rows, one sequence per column; None is an empty cell.
-    A table that ``casts_text`` has cells that DuckDB's reader cannot type. ``header`` is the file's own first line where
-    columns are called otherwise here.
+    A table that ``casts_text`` has cells that DuckDB's reader cannot type. ``header`` is the file's own first line
+    where columns are called otherwise here.
     """
 
     name: str
