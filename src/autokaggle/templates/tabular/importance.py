@@ -26,6 +26,7 @@ from matrices import columns_behind, joined
 from targets import Floats, read_targets, to_predictions
 
 MOST_ROWS = 2_000
+FEWEST_GROUPS = 10
 # Columns of numbers whose ranks go together so closely count as one.
 SAME_ABOVE = 0.9
 RANKED_ROWS = 5_000
@@ -64,8 +65,10 @@ def main() -> None:
             sources[chosen] = order
         parts.append(_predicted(number, shuffled, models, chosen, sources))
         slowest = max(slowest, time.time() - started)
-    pq.write_table(pa.concat_tables(parts), files.output_folder() / "importance.parquet")
     listed = groups[: len(parts) - 1]
+    if len(listed) < min(FEWEST_GROUPS, len(groups)):
+        raise SystemExit(f"There was time to shuffle {len(listed)} of {len(groups)} groups of columns only.")
+    pq.write_table(pa.concat_tables(parts), files.output_folder() / "importance.parquet")
     (files.output_folder() / "importance.json").write_text(json.dumps(listed, ensure_ascii=False), "utf-8")
     print(f"{len(listed)} of {len(groups)} groups of columns shuffled in {len(chosen)} rows")
 
