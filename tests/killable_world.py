@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from autokaggle.records import Event
@@ -22,7 +25,8 @@ from tests.sandbox_jobs import STRONG, need
 
 # Built environments are worth sharing between tests: they are content-addressed and read-only.
 SHARED_HOME = "AUTOKAGGLE_TEST_HOME"
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
+FLAGS = ("--no-chat", "--model", "none", "--max-candidates", "2", "--time-budget", "10m", "--json", "--quiet")
 
 Sign = Callable[[Event], bool]
 
@@ -48,13 +52,15 @@ class World:
         self.folder, self.home = folder, folder / "home"
         self.home.mkdir()
         (self.home / "environments").symlink_to(environments)
+        # Wheels too: a test that builds an environment anew should not fetch them anew.
+        self.packages = {"UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(environments.parent / "wheels"))}
         make_orchard(folder / "orchard")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "autokaggle", *arguments],
             cwd=self.folder,
-            env={**os.environ, "AUTOKAGGLE_HOME": str(self.home)},
+            env={**os.environ, "AUTOKAGGLE_HOME": str(self.home), **self.packages},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -107,3 +113,27 @@ def wait_for(process: subprocess.Popen[str], world: World, known: int, sign: Sig
 
 def events(folder: RunFolder) -> list[Event]:
     return list(decode_events(Tail(folder.events).new_lines(also_unfinished=True)))
+
+
+def sandboxes_below(folder: Path) -> list[psutil.Process]:
+    """List what works behind walls on something in ``folder``, outermost first."""
+    found = []
+    for process in psutil.process_iter(["name", "cmdline"]):
+        line = process.info["cmdline"] or ()
+        if process.info["name"] == "bwrap" and any(part.startswith(f"{folder}/") for part in line):
+            found.append(process)
+    return found
+
+
+def sha256(folder: RunFolder) -> str:
+    """Return the hash of the submission that a run left."""
+    return hashlib.sha256(folder.submission.read_bytes()).hexdigest()
+
+
+@contextmanager
+def killable_world(folder: Path, environments: Path) -> Iterator[World]:
+    """Make a world in ``folder``; whatever still works there at the end is killed."""
+    yield World(folder, environments)
+    for process in psutil.process_iter(["cmdline"]):
+        if any(str(folder) in part for part in process.info["cmdline"] or ()):
+            process.kill()

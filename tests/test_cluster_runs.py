@@ -7,15 +7,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from autokaggle.records import Candidate, Run
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from tests.cluster_machines import Machines, machines, wait_until
-from tests.orchard_world import FLAGS, World, orchard_world, sha256, shared_environments, told, wait_for
-from tests.sandbox_jobs import STRONG, need
+from tests.killable_world import (
+    FLAGS,
+    World,
+    killable_world,
+    sandboxes_below,
+    sha256,
+    shared_environments,
+    told,
+    wait_for,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -24,20 +31,19 @@ TRAINS = told("candidate_started", candidate="c001")
 
 @pytest.fixture(scope="module")
 def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need(STRONG)
     return shared_environments(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory, environments: Path) -> dict[str, Any]:
     """Return the result of the same run without a cluster."""
-    with orchard_world(tmp_path_factory.mktemp("alone"), environments) as world:
+    with killable_world(tmp_path_factory.mktemp("alone"), environments) as world:
         return world.finish(world.start("run", "orchard", *FLAGS))
 
 
 @pytest.fixture
 def world(tmp_path: Path, environments: Path) -> Iterator[World]:
-    with orchard_world(tmp_path, environments) as found:
+    with killable_world(tmp_path, environments) as found:
         yield found
 
 
@@ -47,16 +53,6 @@ def pair(tmp_path: Path, world: World) -> Iterator[Machines]:
     (tmp_path / "machines").mkdir()
     with machines(tmp_path / "machines", "one", "two", **world.packages) as found:
         yield found
-
-
-def sandboxes_below(folder: Path) -> list[psutil.Process]:
-    """List what works behind walls on a job that lies on a worker."""
-    found = []
-    for process in psutil.process_iter(["name", "cmdline"]):
-        line = process.info["cmdline"] or ()
-        if process.info["name"] == "bwrap" and any(part.startswith(f"{folder}/") for part in line):
-            found.append(process)
-    return found
 
 
 def wait_for_training(world: World, pair: Machines, is_at_work: Callable[[], bool]) -> tuple[str, Path]:

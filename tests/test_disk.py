@@ -18,8 +18,7 @@ import pytest
 from autokaggle.errors import DiskTrouble
 from autokaggle.skills.sandbox.landlock import drop_capabilities
 from autokaggle.storage.disk import disk_trouble, refuse_full_disk
-from tests.orchard_world import FLAGS, World, make_orchard, orchard_world, shared_environments
-from tests.sandbox_jobs import STRONG, need
+from tests.killable_world import FLAGS, World, killable_world, make_orchard, shared_environments
 
 WRITTEN_ONLY = ("--no-chat", "--model", "none", "--skip-execution", "--json", "--quiet")
 
@@ -161,8 +160,7 @@ def test_a_run_on_a_full_disk_stops_and_goes_on_when_there_is_room(workplace: Wo
 
 @pytest.fixture
 def world(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    need(STRONG)
-    with orchard_world(tmp_path, shared_environments(tmp_path_factory)) as found:
+    with killable_world(tmp_path, shared_environments(tmp_path_factory)) as found:
         yield found
 
 

@@ -5,7 +5,6 @@ One run is killed at each point in its turn and resumed, and must end with the s
 
 from __future__ import annotations
 
-import hashlib
 import signal
 import time
 from collections import Counter
@@ -14,19 +13,29 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import psutil
 import pytest
 
 from autokaggle.records import Candidate, Run
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from autokaggle.storage.state_store import StateStore
-from tests.killable_world import PATIENCE_SECONDS, Sign, World, events, shared_environments, told, wait_for
+from tests.killable_world import (
+    FLAGS,
+    PATIENCE_SECONDS,
+    Sign,
+    World,
+    events,
+    killable_world,
+    sandboxes_below,
+    sha256,
+    shared_environments,
+    told,
+    wait_for,
+)
 
 pytestmark = pytest.mark.slow
 
 STAGES = ("fetch", "profile", "discuss", "plan", "search", "ensemble", "submission", "report")
-FLAGS = ("--no-chat", "--model", "none", "--max-candidates", "2", "--time-budget", "10m", "--json", "--quiet")
 
 # In the order in which a run comes to them. After a kill the run is resumed, and killed at the next.
 POINTS: dict[str, Sign] = {
@@ -65,24 +74,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, environments: Path) ->
 
 @pytest.fixture
 def world(tmp_path: Path, environments: Path) -> Iterator[World]:
-    found = World(tmp_path, environments)
-    yield found
-    for process in psutil.process_iter(["cmdline"]):
-        if any(str(tmp_path) in part for part in process.info["cmdline"] or ()):
-            process.kill()
-
-
-def sandboxes_of(folder: RunFolder) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter(["name", "cmdline"]):
-        line = process.info["cmdline"] or ()
-        if process.info["name"] == "bwrap" and any(part.startswith(f"{folder.path}/") for part in line):
-            found.append(process)
-    return found
-
-
-def sha256(folder: RunFolder) -> str:
-    return hashlib.sha256(folder.submission.read_bytes()).hexdigest()
+    with killable_world(tmp_path, environments) as found:
+        yield found
 
 
 def check_nothing_was_redone(folder: RunFolder) -> None:
@@ -119,7 +112,7 @@ def test_a_run_that_is_killed_at_every_point_ends_as_if_nobody_had_touched_it(
     check_nothing_was_redone(folder)
     record = read_record(folder.record, Run)
     assert [stage.name for stage in record.stages if stage.status == "done"] == list(STAGES)
-    assert sandboxes_of(folder) == []
+    assert sandboxes_below(folder.path) == []
     with StateStore(world.home / "state.sqlite3") as store:
         assert [row.status for row in store.runs()] == ["done"]
 
@@ -133,7 +126,7 @@ def test_a_sandbox_that_is_killed_while_it_trains_is_run_again(
     folder = world.run_folder()
     assert folder is not None
     end = time.monotonic() + PATIENCE_SECONDS
-    while not (boxes := sandboxes_of(folder)):
+    while not (boxes := sandboxes_below(folder.path)):
         assert time.monotonic() < end
         time.sleep(0.01)
     # Inside bubblewrap: its first process, whose child is the code.
@@ -152,7 +145,7 @@ def test_a_sandbox_that_is_killed_while_it_trains_is_run_again(
         process = world.start("resume", folder.id, "--json", "--quiet")
     answer = world.finish(process)
     assert answer["submission"]["sha256"] == undisturbed["submission"]["sha256"]
-    assert sandboxes_of(folder) == []
+    assert sandboxes_below(folder.path) == []
     candidates = [read_record(one.record, Candidate) for one in folder.all_candidates()]
     assert [one.id for one in candidates if one.score is not None] == ["c001", "c002"]
     warnings = Counter("killed from outside" in event.message for event in events(folder) if event.kind == "warning")

@@ -155,8 +155,9 @@ def assemble(*, has_namespaces: bool, machine: str | None = None) -> bytes:
     """Return the filter as an array of ``struct sock_filter``.
 
     ``has_namespaces`` says that the code sees mounts and a network of its own: unix sockets are harmless there.
-    Without, only ``socketpair`` is left, changes of mode, owner and attributes do nothing (they would reach every file of
-    the user), and nor does leaving the session. Other families (internet, vsock, netlink, packet, ...) are refused always.
+    Without, only ``socketpair`` is left, changes of mode, owner and attributes do nothing (they would reach every file
+    of the user), and nor does leaving the session. Other families (internet, vsock, netlink, packet, ...) are refused
+    always.
 
     Source: Documentation/userspace-api/seccomp_filter.rst of the Linux kernel.
     """

@@ -120,7 +120,7 @@ def scores_of(model: FoldModel, made: pd.DataFrame, rows: Rows) -> Floats:
     """
     encoded = encoding.encode(made, model.preparation.encoding)
     told = model.target_encoder.encode(encoded.keys)
-    scores = model.model.predict(joined("train", encoded.values, sources, told)).reshape(len(rows), -1)
+    scores = model.model.predict(joined("train", encoded.values, rows, told)).reshape(len(rows), -1)
     return scores + encoded.baselines[:, model.target, None] if encoded.baselines.shape[1] else scores
 
 
