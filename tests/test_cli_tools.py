@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from autokaggle.cli.profile_text import profile_text
 from autokaggle.config import load_settings
+from autokaggle.skills.dataset.data_profiler import profile_dataset
 from autokaggle.skills.sandbox.environment_store import MARKER, mark_as_built
 from tests.scripted_lifecycle import call, one_object
 
@@ -119,11 +123,22 @@ def test_bad_words_are_refused(
 def test_profile_shows_target_task_and_columns(competition: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("profile", "./orchard") == 0
     out = capsys.readouterr().out
-    assert "train 150 rows" in out
-    assert "target ripe" in out
-    assert "task binary classification" in out
+    assert "150 of train, 50 of test" in out
+    assert re.search(r"^target +ripe", out, re.MULTILINE)
+    assert re.search(r"^task +binary classification", out, re.MULTILINE)
+    assert re.search(r"^  train\.csv +train, 150 rows$", out, re.MULTILINE)
     for column in ("id", "size", "colour", "ripe"):
         assert f"\n  {column}" in out
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120])
+def test_a_profile_fits_the_terminal_and_says_the_same(width: int, competition: Path, tmp_path: Path) -> None:
+    found = profile_dataset(competition, tmp_path / "tables", {})
+    found = msgspec.structs.replace(found, warnings=("a warning of many words " * 9,), columns=found.columns * 70)
+    whole, fitted = profile_text(found, None), profile_text(found, width)
+    assert fitted.split() == whole.split()
+    assert max(map(len, fitted.splitlines())) <= max(width, 40)
+    assert "more columns" in whole
 
 
 def test_profile_as_json_is_the_whole_record_and_leaves_nothing_behind(

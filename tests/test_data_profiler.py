@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from autokaggle.errors import CompetitionUnusable
-from autokaggle.records import Competition, DataProfile, Decisions, Progress, RunOptions
+from autokaggle.records import Competition, DataProfile, Decision, Decisions, Progress, RunOptions
 from autokaggle.skills.dataset.data_profiler import profile_dataset
 from autokaggle.skills.pipeline.plan import make_plan
 from autokaggle.skills.submission.checker import check_submission
@@ -185,7 +185,8 @@ def test_a_first_line_that_sql_cannot_take_comes_back_as_it_was(tmp_path: Path) 
     assert profile.submission_columns == ("unnamed", "alive")
     assert profile.submission_header == ("", "alive")
     plan = make_plan(
-        Competition(slug="shops"), profile, Decisions(decisions=()), RunOptions(target="shops"),
+        Competition(slug="shops"), profile,
+        Decisions(decisions=(Decision(key="metric", value="accuracy", by="user", why=""),)), RunOptions(target="shops"),
         metric_input="label", greater_is_better=True,
     )  # fmt: skip
     path = tmp_path / "submission.csv"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +17,7 @@ from autokaggle.cli.program import Program
 if TYPE_CHECKING:
     from autokaggle.cli.progress import OnProgress
     from autokaggle.config import Settings
-    from autokaggle.records import ColumnProfile, Competition, DataProfile
+    from autokaggle.records import Competition
     from autokaggle.skills.competition.address import Target
     from autokaggle.storage.artifacts import RunFolder
 
@@ -29,6 +31,7 @@ def profile(program: Program, /, target: str, target_columns: tuple[str, ...]) -
     """Show what the data of a competition are."""
     import msgspec
 
+    from autokaggle.cli.profile_text import profile_text
     from autokaggle.cli.progress import shown_progress
     from autokaggle.skills.competition.address import parse_target
     from autokaggle.skills.dataset.data_profiler import profile_dataset
@@ -47,7 +50,8 @@ def profile(program: Program, /, target: str, target_columns: tuple[str, ...]) -
         found = profile_dataset(
             folder.data, folder.tables, pages, target=target_columns, metric_wording=wording, on_progress=on_progress
         )
-    program.answer("\n".join(_lines(found)), msgspec.to_builtins(found))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    program.answer(profile_text(found, width), msgspec.to_builtins(found))
 
 
 def _fetch(target: Target, folder: RunFolder, settings: Settings, on_progress: OnProgress) -> Competition:
@@ -63,35 +67,3 @@ def _fetch(target: Target, folder: RunFolder, settings: Settings, on_progress: O
 
     with closing(open_kaggle(settings)) as client:
         return fetch_competition(client, target.slug, folder, cache, on_progress)
-
-
-def _lines(found: DataProfile) -> list[str]:
-    from autokaggle.cli.text import harmless
-
-    task = found.task_type.replace("_", " ")
-    lines = [
-        f"train {found.train_rows:,} rows ({harmless(found.train)}), test {found.test_rows:,} ({harmless(found.test)})",
-        f"task {task}: {harmless(found.task_guess.evidence)}",
-        f"target {harmless(', '.join(found.target_columns))}: {harmless(found.target_guess.evidence)}",
-        f"ids {harmless(', '.join(found.id_columns))}: {harmless(found.id_guess.evidence)}",
-        f"validation {found.split.scheme.replace('_', ' ')}: {harmless(found.split.reason)}",
-        "",
-    ]
-    width = max((len(harmless(column.name)) for column in found.columns), default=0)
-    lines += [_column(column, min(width, 40)) for column in found.columns]
-    return lines + [f"warning: {harmless(warning)}" for warning in found.warnings]
-
-
-def _column(column: ColumnProfile, width: int) -> str:
-    from autokaggle.cli.text import harmless
-
-    facts = [f"{column.distinct:,} distinct"]
-    if column.missing:
-        facts.append(f"{column.missing:.1%} missing")
-    if column.low is not None and column.high is not None:
-        facts.append(f"{column.low} to {column.high}")
-    elif column.top:
-        facts.append("often " + ", ".join(value for value, _ in column.top[:3]))
-    if column.personal:
-        facts.append(f"personal: {', '.join(column.personal)}")
-    return f"  {harmless(column.name).ljust(width)}  {column.kind:9}  {harmless(', '.join(facts))}"
