@@ -167,6 +167,7 @@ def test_a_browser_shows_the_page_without_errors_or_sideways_scrolling(page: Pat
 @pytest.mark.filterwarnings("error")
 def test_a_few_rows_are_drawn_without_complaint(task: TaskType) -> None:
     few = predictions(task)
+    assert few.decided[0] is not None
     few = dataclasses.replace(
         few, truth=few.truth[:9], oof=few.oof[:9], decided=(few.decided[0][:9],), folds=few.folds[:9]
     )

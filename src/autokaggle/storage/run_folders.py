@@ -32,10 +32,10 @@ def find_run(reference: str, settings: Settings, *, elsewhere: bool = True) -> R
     given = RunFolder(Path(reference).expanduser().absolute())
     if reference and given.record.is_file():
         return given
-    names = _names(settings.runs_dir.absolute())
-    if reference == "latest" and (latest := next(filter(_is_run, reversed(names)), None)):
+    here = _names(settings.runs_dir.absolute())
+    if reference == "latest" and (latest := next(filter(_is_run, reversed(here)), None)):
         return RunFolder(latest)
-    fitting = [path for path in names if reference and path.name.startswith(reference) and _is_run(path)]
+    fitting = [path for path in here if reference and path.name.startswith(reference) and _is_run(path)]
     exact = [path for path in fitting if path.name == reference]
     if len(exact or fitting) == 1:
         return RunFolder((exact or fitting)[0])
