@@ -91,7 +91,7 @@ def test_a_script_runs_as_a_candidate_runs(walls: None, workplace: Path) -> None
 
 def test_a_limit_ends_the_script_and_is_named(walls: None, workplace: Path) -> None:
     (workplace / "script.py").write_text("import time\nprint('waits', flush=True)\ntime.sleep(60)\n")
-    done = process("sandbox", "--wall", "1", "--", sys.executable, "script.py")
+    done = process("sandbox", "--wall", "5", "--", sys.executable, "script.py")
     assert done.returncode == 124
     assert done.stdout.startswith("waits\n")
     assert "ended by the limit on wall" in done.stderr

@@ -152,9 +152,9 @@ def test_a_run_on_a_full_disk_stops_and_goes_on_when_there_is_room(workplace: Wo
         assert "Free disk space" in said
         filler.unlink()
         begun = list(disk.glob("runs/*/run.json"))
-        again = ("resume", begun[0].parent.name, "--runs-dir", str(disk / "runs"), "--json", "--quiet")
-        afresh = ("run", "orchard", *WRITTEN_ONLY, "--runs-dir", str(disk / "runs"))
-        code, answer, _ = workplace.call(*(again if begun else afresh))
+        # With no room for its record, the run never began.
+        command = ("resume", begun[0].parent.name, "--json", "--quiet") if begun else ("run", "orchard", *WRITTEN_ONLY)
+        code, answer, _ = workplace.call(*command, "--runs-dir", str(disk / "runs"))
         assert (code, answer["status"]) == (0, "done")
 
 
