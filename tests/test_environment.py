@@ -264,6 +264,20 @@ def test_an_index_that_cannot_be_reached_is_the_outside_worlds_fault(
     assert uv_program.index_trouble("alpha")
 
 
+def test_uv_sees_index_settings_and_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "uv"
+    program.write_text("#!/bin/sh\nenv\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("uv.find_uv_bin", lambda: str(program))
+    keys = ["KAGGLE_API_TOKEN", "KAGGLE_KEY", "GOOGLE_API_KEY", "OPENAI_API_KEY", "AUTOKAGGLE_MODEL_KEY"]
+    for name in keys:
+        monkeypatch.setenv(name, "planted")
+    monkeypatch.setenv("UV_INDEX_MINE_PASSWORD", "needed")
+    seen = uv_program.run_uv(["pip"], purpose="look", folder=tmp_path, timeout_seconds=30)
+    assert "planted" not in seen
+    assert "UV_INDEX_MINE_PASSWORD=needed" in seen
+
+
 def test_another_index_setting_resolves_anew(index: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     build(store)
     other = index.parent / "other"

@@ -71,6 +71,16 @@ def test_nothing_of_the_environment_is_inherited(
     assert "AUTOKAGGLE_INPUT" in log
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_the_process_that_watches_the_code_holds_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "planted")
+    text = "import os\nprint(len(seen := open(f'/proc/{os.getppid()}/environ').read()), 'planted' in seen)"
+    _, log = run(make_job(tmp_path, text), UNSANDBOXED)
+    length, has_key = log.split()
+    assert int(length) > 0
+    assert has_key == "False"
+
+
 @every_level
 def test_scripts_share_one_interpreter_and_each_is_main(tmp_path: Path, isolation: Isolation) -> None:
     job = make_job(

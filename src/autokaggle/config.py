@@ -20,6 +20,8 @@ CONFIG_FILE = "config.toml"
 CONFIG_KEYS = ("home", "runs_dir", "kaggle_url", "model", "skip_execution", "memory", "disk", "processes")
 YES = frozenset({"1", "true", "yes", "on"})
 NO = frozenset({"", "0", "false", "no", "off"})
+# Keys of Kaggle and of language models; no program that we start needs them.
+KEYS = re.compile(r"KAGGLE_\w+|(GOOGLE|GEMINI|OPENAI|ANTHROPIC|OLLAMA)_API_KEY|AUTOKAGGLE_MODEL_KEY")
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 SMALLEST_BYTES = 16 << 20  # with less, no Python starts
@@ -89,6 +91,11 @@ def load_settings(
         environment=merged,
         private_names=frozenset(written),
     )
+
+
+def without_keys(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that a program which we start may see."""
+    return {name: value for name, value in environment.items() if not KEYS.fullmatch(name)}
 
 
 def read_size(text: str, name: str) -> int:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from autokaggle.config import without_keys
 from autokaggle.errors import OutsideWorldError
 from autokaggle.records import Progress
 from autokaggle.skills.sandbox.environment_store import (
@@ -239,4 +240,4 @@ def _compile(python: Path, venv: Path) -> None:
     packages = next(iter(venv.glob("lib/python*/site-packages")))
     line = [str(python), "-I", "-S", "-m", "compileall", "-q", "-j", "0", "-x", NEVER_IMPORTED, str(packages)]
     # A file that does not compile (some ship templates of Python) fails only whoever imports it.
-    subprocess.run(line, capture_output=True, check=False, timeout=BUILD_SECONDS)
+    subprocess.run(line, capture_output=True, check=False, timeout=BUILD_SECONDS, env=without_keys(os.environ))

@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from autokaggle.config import without_keys
 from autokaggle.errors import AutoKaggleError, UsageError
 from autokaggle.records import Isolation, StepResult
 from autokaggle.skills.sandbox import cgroup
@@ -152,7 +153,12 @@ def _supervise(order: Order, cancelled: threading.Event | None) -> Outcome:
     pipe = subprocess.PIPE
     # A session of its own: Ctrl-C is the program's to answer, and ends the supervisor by the pipe.
     with subprocess.Popen(
-        _supervisor_command(), stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
+        _supervisor_command(),
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        start_new_session=True,
+        env=without_keys(os.environ),
     ) as process:
         assert process.stdin and process.stdout
         answered = select.poll()

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from autokaggle.config import without_keys
 from autokaggle.errors import AutoKaggleError, DiskTrouble, OutsideWorldError, UsageError
 from autokaggle.storage.disk import disk_trouble
 
@@ -34,7 +35,7 @@ def run_uv(line: list[str], *, purpose: str, folder: Path, timeout_seconds: floa
     """
     from uv import find_uv_bin
 
-    environment = {name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}
+    environment = {name: value for name, value in without_keys(os.environ).items() if name not in FOREIGN_VARIABLES}
     environment |= {"UV_NO_PROGRESS": "1", "NO_COLOR": "1", "UV_PYTHON_DOWNLOADS": "never"}
     command = [find_uv_bin(), *line, *(["--offline"] if offline else [])]
     try:
