@@ -364,11 +364,6 @@ def test_what_is_refused_is_explained(line: str, words: str, suggestion: str) ->
     assert (refusal.requirement, refusal.suggestion) == (line, suggestion)
 
 
-def test_a_name_that_the_user_agreed_to_is_accepted() -> None:
-    accepted, refused = check_requirements(["Quite_Unheard.Of>=1"], approved=["quite-unheard-of"])
-    assert (accepted, refused) == (("Quite_Unheard.Of>=1",), ())
-
-
 def test_the_list_is_written_in_normal_form() -> None:
     assert check_requirements(KNOWN_PACKAGES)[1] == ()
     for name, bounds in KNOWN_PACKAGES.items():

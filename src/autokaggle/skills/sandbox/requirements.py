@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -139,25 +139,22 @@ SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Refusal:
-    """One requirement that may not be installed unasked; ``suggestion`` is the package that was likely meant."""
+    """One requirement that may not be installed; ``suggestion`` is the package that was likely meant."""
 
     requirement: str
     reason: str
     suggestion: str = ""
 
 
-def check_requirements(
-    lines: Iterable[str], approved: Collection[str] = ()
-) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
+def check_requirements(lines: Iterable[str]) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
     """Split what generated code asks for into what may be installed and what may not.
 
-    The first part carries the list's version bounds. ``approved`` are further names that the user agreed to.
+    The first part carries the list's version bounds.
     """
     accepted: dict[str, str] = {}
     refused: list[Refusal] = []
-    agreed = {canonicalize_name(name) for name in approved}
     for line in lines:
-        verdict = _judge(line.strip(), agreed)
+        verdict = _judge(line.strip())
         if isinstance(verdict, Refusal):
             refused.append(verdict)
         else:
@@ -201,14 +198,12 @@ def check_lock(lock: str) -> None:
             )
 
 
-def _judge(line: str, approved: Collection[str]) -> str | Refusal:
+def _judge(line: str) -> str | Refusal:
     try:
         requirement = Requirement(plain_requirement(line))
     except UsageError as error:
         return Refusal(line, error.message)
     name = canonicalize_name(requirement.name)
-    if name in approved:
-        return line
     if name not in KNOWN_PACKAGES:
         return _unknown(line, name)
     bounds = SpecifierSet(KNOWN_PACKAGES[name])
