@@ -102,4 +102,7 @@ def encode(table: pd.DataFrame, encoding: Encoding) -> Encoded:
 
 
 def _codes(column: pd.Series, levels: pd.Index) -> Codes:
+    if isinstance(column.dtype, pd.CategoricalDtype):  # as text each level once, not each row
+        places = np.append(levels.get_indexer(pd.Index(column.cat.categories.astype("str"))), -1)
+        return places[column.cat.codes.to_numpy()].astype(np.int32)
     return levels.get_indexer(pd.Index(column.astype("str"))).astype(np.int32)

@@ -76,9 +76,25 @@ def fit(train: Table) -> State:
 
 
 def transform(table: Table, state: State) -> Table:
-    """Return the features of each row of ``table``, in its order."""
+    """Return the features of each row of ``table``, in its order; the seasonal naive forecast needs none but time."""
     steps = state.periods.number(table[state.periods.column])
     place = state.names.get_indexer(series.number_series(table, state.keys)).astype(np.int64)
+    is_naive = files.config()["model"]["family"] == "seasonal"
+    made = {} if is_naive else _columns(table, state)
+    if is_naive or state.baseline == "none":
+        made["time"] = pd.Series(steps.astype(np.float64))
+    for target, past in state.pasts.items():
+        own = np.where(place < 0, past.history.all_series, place)
+        cutoffs = past.cutoffs(own, steps)
+        label = f"{target}: " if len(state.pasts) > 1 else "past: "
+        if not is_naive and state.baseline not in CALENDAR_ALONE:
+            made |= {label + name: pd.Series(values) for name, values in past.describe(own, steps, cutoffs).items()}
+        made[BASELINE + target] = pd.Series(_baseline(past, state.baseline, own, steps, cutoffs))
+    return pd.DataFrame(made, index=pd.RangeIndex(len(table)))
+
+
+def _columns(table: Table, state: State) -> dict[str, pd.Series]:
+    """Return what is known of a row without looking back: its columns, and the calendar."""
     made: dict[str, pd.Series] = {}
     for name, use in state.columns.items():
         if use == "number":
@@ -87,18 +103,7 @@ def transform(table: Table, state: State) -> Table:
             made[name] = table[name].astype("str").astype("category").reset_index(drop=True)
     for parts in state.dates:
         made |= parts(table[parts.name].reset_index(drop=True))
-    if state.calendar:
-        made |= state.calendar(table)
-    if state.baseline == "none":
-        made["time"] = pd.Series(steps.astype(np.float64))
-    for target, past in state.pasts.items():
-        own = np.where(place < 0, past.history.all_series, place)
-        cutoffs = past.cutoffs(own, steps)
-        label = f"{target}: " if len(state.pasts) > 1 else "past: "
-        if state.baseline not in CALENDAR_ALONE:
-            made |= {label + name: pd.Series(values) for name, values in past.describe(own, steps, cutoffs).items()}
-        made[BASELINE + target] = pd.Series(_baseline(past, state.baseline, own, steps, cutoffs))
-    return pd.DataFrame(made, index=pd.RangeIndex(len(table)))
+    return made | (state.calendar(table) if state.calendar else {})
 
 
 def _baseline(past: Past, name: str, own: Integers, steps: Integers, cutoffs: Integers) -> Floats:
