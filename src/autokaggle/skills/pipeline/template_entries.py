@@ -26,7 +26,6 @@ class TemplateEntry:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     features: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    requirements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def proposals(
             family=entry.family,
             hypothesis=entry.hypothesis,
             config=merge(base, entry.settings),
-            requirements=(*requirements, *entry.requirements),
+            requirements=requirements,
             expected_seconds=round(seconds.preparing + min(seconds.training, most_seconds), 1),
         )
 

