@@ -117,7 +117,7 @@ def measure(made: Made, work: Path, budget: str) -> list[str]:
     records = [json.loads(path.read_text("utf-8")) for path in folder.glob("candidates/*/candidate.json")]
     memory = max((step["peak_memory_bytes"] for one in records for step in one["steps"]), default=0)
     return [
-        f"{until_scored(folder):.0f} s",
+        until_scored(folder),
         f"{seconds:.0f} s",
         f"{memory / 1e9:.1f} GB",
         f"{sum(one['status'] == 'scored' for one in records)}",
@@ -128,13 +128,16 @@ def measure(made: Made, work: Path, budget: str) -> list[str]:
     ]
 
 
-def until_scored(folder: Path) -> float:
-    """Seconds from the end of fetch, where the budget begins, to the first submission of a scored candidate."""
+def until_scored(folder: Path) -> str:
+    """Tell the seconds from the end of fetch, where the budget begins, to the first submission of a candidate."""
     events = [json.loads(line) for line in (folder / "logs" / "events.jsonl").read_text("utf-8").splitlines()]
     start = next(one for one in events if one["kind"] == "stage_finished" and one["fields"]["stage"] == "fetch")
-    first = next(one for one in events if one["kind"] == "best_changed" and one["fields"]["candidate"] != "constant")
+    scored = (one for one in events if one["kind"] == "best_changed" and one["fields"]["candidate"] != "constant")
+    first = next(scored, None)
+    if first is None:
+        return "none: the best constant"
     moments = [dt.datetime.fromisoformat(one["time"]) for one in (start, first)]
-    return (moments[1] - moments[0]).total_seconds()
+    return f"{(moments[1] - moments[0]).total_seconds():.0f} s"
 
 
 def plain(made: Made) -> float:

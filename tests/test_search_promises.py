@@ -146,7 +146,7 @@ def test_a_resumed_combination_is_the_one_that_was_interrupted(judged: JudgedRun
 
 @pytest.mark.slow
 def test_a_cap_on_costs_ends_the_questions_and_not_the_search(tmp_path: Path) -> None:
-    cap = 0.3
+    cap = 0.12
     with Coder() as server, searching(tmp_path, server, max_candidates=5, max_cost_usd=cap) as (judged, search):
         search.carry_out()
         calls = [read_record(path, PromptCall) for path in judged.context.folder.all_prompts()]
@@ -154,7 +154,7 @@ def test_a_cap_on_costs_ends_the_questions_and_not_the_search(tmp_path: Path) ->
         spent = sum(one.input_tokens * 15.0 + one.output_tokens * 75.0 for one in calls) / 1e6
         assert 0 < spent <= cap
         told = (judged.context.folder.events).read_text()
-        assert "the limit of $0.30 is reached" in told
+        assert "the limit of $0.12 is reached" in told
         assert len(judged.context.candidates()) == 5
         assert judged.best.ensemble is not None
         assert judged.context.folder.submission.is_file()
