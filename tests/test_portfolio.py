@@ -196,20 +196,38 @@ def finish(search: Search, proposal: Proposal, mean: float, seconds: float = 5.0
     return msgspec.structs.replace(search, candidates=(*search.candidates, done))
 
 
-def test_of_very_many_rows_the_best_on_a_sample_is_fitted_on_all(competition: SmallCompetition) -> None:
-    search, best = large(competition), ""
+def test_of_very_many_rows_the_best_on_a_sample_is_fitted_on_more(competition: SmallCompetition) -> None:
+    search, best = large(competition), None
     for number in range(4):
         proposal = next_proposal(search)
         assert proposal is not None
         assert 40_000 <= proposal.config["sample_rows"] < 1_000_000
         mean = -abs(number - 2.0) if search.plan.greater_is_better else abs(number - 2.0)
-        best = proposal.title if number == 2 else best
+        best = proposal if number == 2 else best
         search = finish(search, proposal, mean)
     proposal = next_proposal(search)  # a third of the budget went into samples
     assert proposal is not None
-    assert "sample_rows" not in proposal.config
+    assert best is not None
     assert (proposal.operator, proposal.parent) == ("improve", "c003")
-    assert best.startswith(proposal.title.removesuffix(", on all rows"))
+    assert best.title.startswith(proposal.title.removesuffix(", on more rows"))
+    times = proposal.config["sample_rows"] / best.config["sample_rows"]
+    assert times == pytest.approx(proposal.config["most_seconds"] / best.config["most_seconds"], rel=0.05)
+    while proposal is not None and proposal.operator == "improve":
+        search = finish(search, proposal, 9.0 if search.plan.greater_is_better else 0.0)
+        proposal = next_proposal(search)
+    assert sum(each.proposal.parent == "c003" for each in search.candidates) == 1
+
+
+def test_where_time_is_plenty_the_best_on_a_sample_is_fitted_on_all(competition: SmallCompetition) -> None:
+    search = large(competition)
+    proposal = next_proposal(search)
+    assert proposal is not None
+    longer = msgspec.structs.replace(search.plan, time_budget_seconds=10_000.0)
+    search = finish(msgspec.structs.replace(search, plan=longer), proposal, 0.5, 4_000.0)
+    again = next_proposal(search)
+    assert again is not None
+    assert again.title.endswith(", on all rows")
+    assert "sample_rows" not in again.config
 
 
 def test_of_few_rows_all_are_used(competition: SmallCompetition) -> None:

@@ -2,7 +2,7 @@
 
 On a table that would take a configuration many times its share of the budget, the clock would end its fits after a few
 trees. So each is first fitted on as many rows as its share is enough for, and judged on all of them; the best is then
-fitted on all rows, with the time that was saved on the others.
+fitted on as many as the time that was saved on the others is enough for, on all if it can be.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from autokaggle.records import Candidate, Plan, Proposal, Search
+from autokaggle.records import Candidate, Proposal, Search
 
 SAMPLE_ROWS = "sample_rows"
 TOLD = ", on a sample"
@@ -21,9 +21,11 @@ FEWEST_ROWS, SMALLEST_SAMPLE = 200_000, 40_000
 # predictions are of all rows all the same.
 TIMES_TOO_LONG = 3.0
 PART_OF_SHARE = 0.5
-# Samples together may take so much of the budget before the best is fitted on all rows, and that so much.
+# Samples together may take so much of the budget before the best is fitted on more rows, and that so much.
 SHARE_OF_SAMPLES, SHARE_OF_ONE = 1 / 3, 0.4
 MOST_PROMOTED = 3
+# So large a sample may as well be all rows.
+NEARLY_ALL = 0.8
 
 
 def on_a_sample(proposal: Proposal, rows: int, seconds: float, share: float) -> Proposal:
@@ -44,25 +46,31 @@ def is_time_to_promote(search: Search) -> bool:
 
 
 def promoted(search: Search) -> Iterator[Proposal]:
-    """Yield the best configurations on a sample, the best first, to be fitted on all rows."""
+    """Yield the best configurations on a sample, the best first, to be fitted on more rows, at best on all."""
     scored = [one for one in _sampled(search.candidates) if one.status == "scored" and one.score is not None]
     scored.sort(key=lambda one: one.score.mean if one.score else 0.0, reverse=search.plan.greater_is_better)
-    yield from (_on_all_rows(one, search.plan) for one in scored[:MOST_PROMOTED])
+    yield from (_on_more_rows(one, search) for one in scored[:MOST_PROMOTED])
 
 
-def _on_all_rows(candidate: Candidate, plan: Plan) -> Proposal:
-    config = {name: value for name, value in candidate.proposal.config.items() if name != SAMPLE_ROWS}
+def _on_more_rows(candidate: Candidate, search: Search) -> Proposal:
+    config, seconds = dict(candidate.proposal.config), SHARE_OF_ONE * search.plan.time_budget_seconds
+    rows = config.pop(SAMPLE_ROWS) * max(1.0, seconds / config["most_seconds"])
+    config["most_seconds"] = round(seconds, 1)
+    is_all = rows >= NEARLY_ALL * search.profile.train_rows
+    if not is_all:
+        config[SAMPLE_ROWS] = int(round(rows, -3))
     return msgspec.structs.replace(
         candidate.proposal,
         operator="improve",
         parent=candidate.id,
-        title=candidate.proposal.title.removesuffix(TOLD) + ", on all rows",
-        hypothesis="What did best on a sample should do better still with all rows.",
-        config={**config, "most_seconds": round(SHARE_OF_ONE * plan.time_budget_seconds, 1)},
+        title=f"{candidate.proposal.title.removesuffix(TOLD)}, on {'all' if is_all else 'more'} rows",
+        hypothesis="What did best on a sample should do better still with more rows.",
+        config=config,
         # It ends its fits in time by itself: it may start when there is time for what a sample took.
         expected_seconds=None,
     )
 
 
 def _sampled(candidates: Sequence[Candidate]) -> list[Candidate]:
-    return [one for one in candidates if one.proposal.author == "portfolio" and SAMPLE_ROWS in one.proposal.config]
+    drafts = [one for one in candidates if one.proposal.author == "portfolio" and one.proposal.operator == "draft"]
+    return [one for one in drafts if SAMPLE_ROWS in one.proposal.config]
