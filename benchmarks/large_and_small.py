@@ -1,6 +1,6 @@
 """Very many rows, and more columns than rows; this program writes a table in docs/benchmarks.md.
 
-    python benchmarks/large_and_small.py [--rows 1000000] [--columns 50] [--budget 120s] [--name large-and-small]
+    python benchmarks/large_and_small.py [--tables 1000000x50 150x300] [--budget 120s] [--name large-and-small]
 
 The tables are made up: a few columns carry a signal with an interaction, some are categories, the others are noise. The
 private labels stay here; plain LightGBM (its defaults) is trained on the same train rows and scored on the same labels.
@@ -33,7 +33,7 @@ HEADER = [
     "private AUC", "inside", "plain LightGBM",
 ]  # fmt: skip
 NUMBERS_OF_SIGNAL, CATEGORIES, LEVELS = 6, 3, 40
-SMALL_ROWS, SMALL_COLUMNS, SMALL_TEST = 150, 300, 4_000
+FEWEST_TEST_ROWS = 4_000
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,7 @@ class Made:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--columns", type=int, default=50)
+    parser.add_argument("--tables", nargs="+", default=["1000000x50", "150x300"], help="rows of train x columns")
     parser.add_argument("--budget", default="120s")
     parser.add_argument("--name", default="")
     given = parser.parse_args()
@@ -55,15 +54,14 @@ def main() -> None:
     # A first run builds the environment, which the others find in the store.
     run(make(work / "warm", 300, 10, 100), work, "60s", "--max-candidates", "1")
     rows = []
-    for train_rows, columns, test_rows in (
-        (given.rows, given.columns, given.rows // 4),
-        (SMALL_ROWS, SMALL_COLUMNS, SMALL_TEST),
-    ):
+    for size in given.tables:
+        train_rows, columns = map(int, size.split("x"))
+        test_rows = max(train_rows // 4, FEWEST_TEST_ROWS)
         made = make(work / f"table-{train_rows}", train_rows, columns, test_rows)
         rows.append([f"{train_rows:,} x {columns}", given.budget, *measure(made, work, given.budget)])
         print(" | ".join(rows[-1]), flush=True)
     if given.name:
-        command = f"python benchmarks/large_and_small.py --rows {given.rows} --columns {given.columns}"
+        command = f"python benchmarks/large_and_small.py --tables {' '.join(given.tables)}"
         told = f"`{command} --budget {given.budget} --name {given.name}`"
         write_block(given.name, [told, "", *table(HEADER, rows)])
 
