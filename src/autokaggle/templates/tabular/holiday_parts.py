@@ -23,9 +23,12 @@ def holidays_of(country: str, years: list[int]) -> list[pd.Timestamp]:
         return []
     # The package names its classes after countries: United States is UnitedStates, US is US.
     known = getattr(holidays, re.sub(r"\W", "", country.title() if len(country) > 3 else country.upper()), None)
-    if not (isinstance(known, type) and issubclass(known, holidays.HolidayBase)):
-        return []
-    return sorted(pd.Timestamp(day) for day in known(years=years))
+    # Later versions give something that loads the class when it is called, so what it makes is looked at.
+    try:
+        found = known(years=years) if callable(known) else None
+    except TypeError:  # something else of this name
+        found = None
+    return sorted(pd.Timestamp(day) for day in found) if isinstance(found, holidays.HolidayBase) else []
 
 
 def holds_countries(column: pd.Series) -> bool:
