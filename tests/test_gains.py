@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from autokaggle.records import Candidate, Proposal
+from autokaggle.skills.scoring.evaluator import judge
 from autokaggle.skills.scoring.model_weights import best_single
 from autokaggle.skills.scoring.surrogate import make_surrogate
 from autokaggle.skills.submission.checker import check_submission
@@ -29,6 +32,28 @@ def test_the_earlier_model_stays_unless_a_later_one_is_better_beyond_the_noise(l
     same_size = errors[1] * np.sqrt(np.mean(errors[0] ** 2) / np.mean(errors[1] ** 2)) * (1 - lead)
     weights = best_single(surrogate, np.stack([truth + errors[0], truth + same_size]))
     assert weights.tolist() == [float(winner == 0), float(winner == 1)]
+
+
+def test_at_the_end_all_candidates_are_combined_unless_that_is_worse_beyond_noise(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    with judged_run(orchard(tmp_path / "orchard", "price"), tmp_path, metric="rmse") as run:
+        best = run.best
+        rows = np.arange(len(best.truth.values))
+        for name in ("c001", "c002", "c003", "c004", "c005"):
+            oof = best.truth.values + random.normal(0, 5, best.truth.values.shape)
+            told = judge(best.plan, best.truth, best.folds, rows, oof, oof[: best.test_rows])
+            best.add(Candidate(id=name, proposal=Proposal(title="a test", family="lightgbm"), status="scored"), told)
+        assert best.blend is not None
+        of_few = msgspec.structs.replace(best.blend.ensemble, chosen_from=("c001",))
+        lucky = replace(best.blend, own_losses=best.blend.own_losses * 0.5, ensemble=of_few)
+        best.blend = lucky
+        best.settle()
+        assert best.blend is lucky
+        best.blend = replace(lucky, own_losses=best.blend.own_losses * 2.0)
+        best.settle()
+        assert best.ensemble is not None
+        assert best.ensemble.chosen_from == ("c001", "c002", "c003", "c004", "c005")
+        assert check_submission(run.context.folder.submission, best.plan, run.context.folder.tables) == ()
 
 
 def test_a_candidate_s_gain_is_recorded_over_its_parent_and_the_best(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from autokaggle.skills.scoring.comparison import compare, loss_errors
 from autokaggle.skills.scoring.ensemble import Blend, build_ensemble
 from autokaggle.skills.scoring.evaluator import Evaluation, InvalidPredictions
 from autokaggle.skills.scoring.metrics import find_metric
+from autokaggle.skills.scoring.model_weights import is_as_good
 from autokaggle.skills.scoring.surrogate import Surrogate, make_surrogate
 from autokaggle.skills.submission.writer import write_submission
 from autokaggle.storage.artifacts import CandidateFolder
@@ -36,6 +37,7 @@ class BestSoFar:
         self.evaluations: dict[str, Evaluation] = {}
         self._families: dict[str, str] = {}
         self.blend: Blend | None = None
+        self._whole: Blend | None = None
         self.floor = context.run.earlier[-1].score if context.run.earlier else None
         self._changing = threading.RLock()
         for candidate in context.candidates():
@@ -95,9 +97,27 @@ class BestSoFar:
         with self._changing:
             self.evaluations[candidate.id] = evaluation
             self._families[candidate.id] = candidate.proposal.family
-            if self._take_better(self._combined()):
+            self._whole = self._combined()
+            if self._take_better(self._whole):
                 self.hand_in()
                 self.context.save(ensemble=self.ensemble)
+
+    def settle(self) -> None:
+        """Hand in the combination of all candidates if it is as good as the best on the way but for noise.
+
+        The least of many losses on the way is luck in part; what all candidates agree on is not.
+        """
+        with self._changing:
+            if self.blend is None:
+                return
+            whole = self._whole or self._combined()
+            is_as_high = self.floor is None or not find_metric(self.plan.metric).is_better(
+                self.floor.mean, whole.ensemble.score.mean
+            )
+            is_other = whole.ensemble != self.blend.ensemble
+            if is_other and is_as_high and is_as_good(whole.own_losses, self.blend.own_losses):
+                self.blend = whole
+                self.hand_in()
 
     def gains(self, parent: str | None, evaluation: Evaluation) -> tuple[Gain, ...]:
         """Compare a new evaluation with that of its parent, and with the best single one, on the same rows."""

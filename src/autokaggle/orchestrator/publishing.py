@@ -25,6 +25,7 @@ def ensemble(context: RunContext) -> str:
         _publish_unexecuted(context)
         return "nothing was executed; code/ holds what would run first"
     best = best_so_far(context)
+    best.settle()
     audit_members(context, best)
     chosen = best.ensemble
     context.save(ensemble=chosen)

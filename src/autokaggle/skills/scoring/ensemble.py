@@ -49,13 +49,18 @@ class Blend:
 
     ``evaluation.oof`` and ``.test`` are blended with the published weights; its score and answers are those of blends
     whose weights and rule did not see the row. ``losses`` are the honest losses of all methods that competed,
-    ``own_loss`` is that of the chosen one.
+    ``own_losses`` are those of rows under the chosen one.
     """
 
     ensemble: Ensemble
     evaluation: Evaluation
     losses: dict[Method, float]
-    own_loss: float
+    own_losses: Floats
+
+    @property
+    def own_loss(self) -> float:
+        """The honest loss of the chosen method."""
+        return float(self.own_losses.mean())
 
     @property
     def test(self) -> Floats:
@@ -115,8 +120,7 @@ def build_ensemble(
     )
     losses = {entry.method: float(entry.losses.mean()) for entry in entries}
     evaluation = Evaluation(score=judged.score, rule=rule, rows=rows, oof=oof, test=test, answers=judged.answers)
-    own_loss = float(best.losses.mean())
-    return Blend(ensemble=ensemble, evaluation=evaluation, losses=losses, own_loss=own_loss)
+    return Blend(ensemble=ensemble, evaluation=evaluation, losses=losses, own_losses=best.losses)
 
 
 def _compete(
