@@ -25,7 +25,7 @@ from tests.sandbox_jobs import STRONG, need
 
 # Built environments are worth sharing between tests: they are content-addressed and read-only.
 SHARED_HOME = "AUTOKAGGLE_TEST_HOME"
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 600.0
 FLAGS = ("--no-chat", "--model", "none", "--max-candidates", "2", "--time-budget", "10m", "--json", "--quiet")
 
 Sign = Callable[[Event], bool]
