@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from autokaggle.cli.text import harmless
 from autokaggle.records import ColumnProfile, DataProfile, FileProfile, Guess
 
@@ -28,6 +30,7 @@ def profile_text(found: DataProfile, width: int | None) -> str:
 
 
 def _fitted(line: str, indent: int, width: int) -> list[str]:
+    width -= cell_len(line) - len(line)  # some signs take two places
     if len(line) <= width:
         return [line]
     return textwrap.wrap(line, width, subsequent_indent=" " * min(indent, width // 2), break_on_hyphens=False)
