@@ -23,7 +23,9 @@ STRENGTHS = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0)
 MOST_CELLS_TO_TRY = 100_000
 INNER_PARTS = 5
 SMALLEST_PROBABILITY = 1e-6
-STEPS_PER_LOOK = 50
+# Steps between two looks at the clock, fewer where one takes long: by size alone, so that a repeated fit is the same.
+STEPS_PER_LOOK, FEWEST_STEPS_PER_LOOK = 50, 5
+CELLS_PER_LOOK = 1_000_000_000
 DEFAULTS = {"C": 0.3, "rounds": 500}
 
 # Several fits run side by side: threads inside each would only wait for each other.
@@ -65,8 +67,9 @@ def _logistic(task: Task, encoder: dense.Dense, x: Matrix) -> Linear:
     strength = parameters["C"] if "C" in task.parameters else _best_strength(task, x)
     model = LogisticRegression(C=strength, warm_start=True)
     steps, is_cut = 0, False
+    portion = min(STEPS_PER_LOOK, max(FEWEST_STEPS_PER_LOOK, CELLS_PER_LOOK // max(1, x.size)))
     while not is_cut and steps < parameters["rounds"]:
-        model.max_iter = min(STEPS_PER_LOOK, parameters["rounds"] - steps)
+        model.max_iter = min(portion, parameters["rounds"] - steps)
         model.fit(x, task.rows.y, sample_weight=task.rows.weights)
         done = int(model.n_iter_.max())
         steps += done
