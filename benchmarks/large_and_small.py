@@ -70,18 +70,21 @@ def make(folder: Path, train_rows: int, columns: int, test_rows: int) -> Made:
     """Write train.csv, test.csv and sample_submission.csv, and return the labels of test."""
     random = np.random.default_rng(columns)
     rows = train_rows + test_rows
-    made = pd.DataFrame({"id": np.arange(rows)})
+    columns_made: dict[str, Any] = {"id": np.arange(rows)}
     signal = np.zeros(rows, dtype=np.float32)
     for place in range(columns):
         if place < CATEGORIES and columns > 20 and train_rows > LEVELS * 20:
             level = random.integers(0, LEVELS, rows)
-            made[f"kind {place}"] = pd.Categorical.from_codes(level, [f"level {number}" for number in range(LEVELS)])
+            columns_made[f"kind {place}"] = pd.Categorical.from_codes(
+                level, [f"level {number}" for number in range(LEVELS)]
+            )
             signal += random.normal(size=LEVELS).astype(np.float32)[level] * 0.4
             continue
         values = random.normal(size=rows).astype(np.float32).round(4)
-        made[f"number {place}"] = values
+        columns_made[f"number {place}"] = values
         if place < CATEGORIES + NUMBERS_OF_SIGNAL:
             signal += 0.5 * values if place % 2 else 0.7 * np.abs(values)
+    made = pd.DataFrame(columns_made)
     signal += 0.8 * made.iloc[:, -1].to_numpy() * made.iloc[:, -2].to_numpy()
     signal += random.logistic(size=rows).astype(np.float32)
     label = (signal > np.median(signal)).astype(np.int8)
