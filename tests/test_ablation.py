@@ -20,7 +20,7 @@ def fit(train):
 
 
 def transform(table, state):
-    made = base_features.transform(table, state["base"])[["grower"]]
+    made = base_features.transform(table, state["base"]).drop(columns=["height", "width"])
     rows = table.reset_index(drop=True)
     made["margin"] = rows["height"] - 0.7 * rows["width"]
     made["noise"] = np.modf(np.abs(rows["height"].to_numpy()) * 997)[0]
