@@ -31,7 +31,7 @@ def guess(table, fit_rows):
     return np.clip(np.polyval(slope, table["height"].to_numpy()), 0.01, 0.99)
 
 
-rows = np.sort(np.concatenate([split.scored_rows for split in splits]))
+rows = np.unique(np.concatenate([split.scored_rows for split in splits]))
 oof = np.full(len(train), np.nan)
 for split in splits:
     oof[split.scored_rows] = guess(train, split.fit_rows)[split.scored_rows]

@@ -121,7 +121,7 @@ def test_every_stage_is_recorded_as_done(journey: tuple[RunFolder, dict[str, Any
 def test_nothing_that_a_run_leaves_or_says_holds_the_key(journey: tuple[RunFolder, dict[str, Any]], home: Path) -> None:
     folder, _ = journey
     # Installed packages are not ours, and take a minute to read.
-    apart = {"venv", "environments"}
+    apart = {"venv", "environments", "wheels"}
     places = (folder.path.parents[1], home)
     files = [path for place in places for path in place.rglob("*") if path.is_file() and not apart & set(path.parts)]
     names = {path.name for path in files}

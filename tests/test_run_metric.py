@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -37,6 +38,7 @@ def test_a_run_is_scored_by_the_users_own_metric(tmp_path: Path) -> None:
         candidate, evaluation = run.candidate()
         assert evaluation is not None, candidate.reason
         run.best.add(candidate, evaluation)
+        run.context.save_candidate(msgspec.structs.replace(candidate, ensemble_gain=0.1))  # as the search does
         ensemble(run.context)
         submission(run.context)
         folder = run.context.folder

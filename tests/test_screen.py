@@ -77,7 +77,7 @@ def test_the_picture_holds_what_a_person_looks_for() -> None:
     assert re.search(r"✓ fetch +2\.0 s 4 files, 1\.2 MB", out)
     assert re.search(r"▸ search +28 s .*fold 2", out)
     assert re.search(r"· report", out)
-    assert re.search(r"c001 LightGBM, small +0\.12346 +5\.0 s", out)
+    assert re.search(r"c001 LightGBM, small +0\.12346 \(0\.11000 to 0\.14000\) +5\.0 s", out)
     assert re.search(r"c002 Ridge: memory limit +failed +3\.0 s", out)
     assert "best rmsle ↓ 0.12346  (0.11000 to 0.14000)  c001" in out
 

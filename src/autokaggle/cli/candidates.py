@@ -22,10 +22,12 @@ NARROWEST = 40
 
 def tree_text(folder: RunFolder, width: int) -> str:
     """Tell all candidates, each below the one that it changes; "" when there are none."""
+    records = [one.record for one in folder.all_candidates() if one.record.is_file()]
+    if not records:
+        return ""
     from autokaggle.records import Candidate
     from autokaggle.skills.report.candidate_tree import candidate_tree
 
-    records = [one.record for one in folder.all_candidates() if one.record.is_file()]
     candidates = [read_record(record, Candidate) for record in records]
     branches = candidate_tree(candidates, _metrics(folder))
     return "\n".join(line for branch in branches for line in _branch_lines(folder, branch, max(width, NARROWEST)))
@@ -79,7 +81,7 @@ def _outcome(candidate: Candidate) -> str:
 
 def _verdict(candidate: Candidate) -> str:
     """Say what it gained over others, and what it is to the combination."""
-    from autokaggle.skills.scoring.comparison import gain_text
+    from autokaggle.skills.scoring.gain_words import gain_text
 
     gains = [gain_text(gain) for gain in candidate.gains]
     if candidate.status != "scored":

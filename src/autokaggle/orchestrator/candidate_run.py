@@ -22,8 +22,8 @@ from autokaggle.orchestrator.sealed_run import SealedRun
 from autokaggle.records import Candidate, Check, Proposal, Sealing, StepResult
 from autokaggle.skills.pipeline import code_checks, pipeline_generator
 from autokaggle.skills.sandbox.environment import Environment
-from autokaggle.skills.scoring.comparison import gain_text
 from autokaggle.skills.scoring.evaluator import Evaluation, InvalidPredictions
+from autokaggle.skills.scoring.gain_words import gain_text
 from autokaggle.storage.artifacts import CandidateFolder
 from autokaggle.storage.records_file import make_private_folder
 

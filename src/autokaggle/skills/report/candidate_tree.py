@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from statistics import fmean, stdev
 
 from autokaggle.records import Candidate, Gain, Metrics, Score
 
@@ -53,9 +52,9 @@ def gain_over(mine: Score, other: Score, name: str) -> Gain:
     if len(mine.folds) != len(other.folds) or len(mine.folds) < 2:
         error = max(mine.std, other.std)
         return Gain(over=name, value=value, error=error, is_noise=abs(value) <= error)
-    differences = sign * (np.array(mine.folds) - np.array(other.folds))
-    error = float(np.std(differences, ddof=1)) / len(differences) ** 0.5
-    return Gain(over=name, value=value, error=error, is_noise=abs(float(differences.mean())) <= NOISE_ERRORS * error)
+    differences = [sign * (one - another) for one, another in zip(mine.folds, other.folds, strict=True)]
+    error = stdev(differences) / len(differences) ** 0.5
+    return Gain(over=name, value=value, error=error, is_noise=abs(fmean(differences)) <= NOISE_ERRORS * error)
 
 
 def _gains(candidates: Sequence[Candidate]) -> dict[str, Gain]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Gain
 from autokaggle.skills.scoring.answers import Answers
 from autokaggle.skills.scoring.intervals import bootstrap_deviation
 from autokaggle.skills.scoring.surrogate import Surrogate
@@ -62,11 +61,3 @@ def compare(newer: Answers, older: Answers) -> Comparison:
     """
     gain = newer.metric.gain(newer.score(), older.score())
     return Comparison(gain=gain, error=bootstrap_deviation(newer, older))
-
-
-def gain_text(gain: Gain) -> str:
-    """Say in a few words what a candidate is against another."""
-    size = f"{abs(gain.value):.4g} ± {gain.error:.2g}"
-    if gain.is_noise:
-        return f"like {gain.over} but for noise ({'+' if gain.value >= 0 else '-'}{size})"
-    return f"{'better' if gain.value > 0 else 'worse'} than {gain.over} by {size}"

@@ -61,7 +61,8 @@ class History:
 
     def start(self, series: Integers) -> Integers:
         """Return the first step at which each series has a value."""
-        return self.first + np.argmax(np.isfinite(self.values), axis=1)[series]
+        first: Integers = np.argmax(np.isfinite(self.values), axis=1)
+        return self.first + first[series]
 
     def at(self, series: Integers, steps: Integers) -> Floats:
         """Return the value of each series at each step, NaN where there is none."""
