@@ -19,6 +19,7 @@ from autokaggle.records import DataProfile, Plan, Proposal, Search
 from autokaggle.skills.pipeline import portfolio
 from autokaggle.skills.pipeline.configurations import Entry
 from autokaggle.skills.pipeline.proposals import untried
+from autokaggle.skills.pipeline.template_entries import FITS_AT_ONCE
 
 FILE_PREFIX = "model_"
 START_SECONDS_PER_FOLD = portfolio.START_SECONDS + portfolio.SCIKIT_LEARN_SECONDS
@@ -89,7 +90,7 @@ def _propose(plan: Plan, profile: DataProfile) -> Iterator[Proposal]:
             proposal = portfolio.proposal(entry, plan, profile)
             needed = (*proposal.requirements, *family.requirements)
             # Foreign code is started anew for each fold, on an input that lacks the fold's labels.
-            starts = plan.validation.folds * START_SECONDS_PER_FOLD / portfolio.FITS_AT_ONCE
+            starts = plan.validation.folds * START_SECONDS_PER_FOLD / FITS_AT_ONCE
             yield msgspec.structs.replace(
                 proposal,
                 files=code,

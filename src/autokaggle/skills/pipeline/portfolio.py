@@ -13,6 +13,7 @@ from autokaggle.skills.pipeline import feature_gate, samples
 from autokaggle.skills.pipeline.configurations import ENTRIES, FAMILIES, QUICK, SLOW, Entry
 from autokaggle.skills.pipeline.objective import CLASSIFICATION, QUANTILE_METRIC
 from autokaggle.skills.pipeline.proposals import untried
+from autokaggle.skills.pipeline.template_entries import FITS_AT_ONCE, fits
 from autokaggle.skills.pipeline.variations import variations
 
 __all__ = ["BASE_REQUIREMENTS", "ENTRIES", "FAMILIES", "next_proposal", "propose", "requirements"]
@@ -43,8 +44,6 @@ GATE_TITLES = (SLOW, f"{SLOW}{TOLD}")
 FIRST = (QUICK, "LightGBM, many leaves", SLOW, "Linear", "XGBoost, slow", "CatBoost")
 # The others learn the mean, whatever they are asked for.
 QUANTILE_FAMILIES = ("lightgbm", "xgboost", "catboost")
-# Fits run side by side, one thread each.
-FITS_AT_ONCE = 2
 
 
 def next_proposal(search: Search) -> Proposal | None:
@@ -107,12 +106,8 @@ def propose(plan: Plan, profile: DataProfile) -> Iterator[Proposal]:
 
 def expected_seconds(entry: Entry, plan: Plan, profile: DataProfile) -> float:
     """Estimate the wall-clock seconds of a candidate on two cores, from rows, columns, classes and folds."""
-    boosters = len(plan.target_columns)
-    if plan.task_type == "multiclass_classification":
-        boosters = sum(len(labels) if len(labels) > 2 else 1 for labels in plan.classes.values())
-    models = boosters * plan.validation.folds * plan.validation.repeats
     cells = profile.train_rows * sum(column.in_train and column.in_test for column in profile.columns)
-    training = entry.cost * models * (SECONDS_PER_MODEL + SECONDS_PER_CELL * cells) / FITS_AT_ONCE
+    training = entry.cost * fits(plan) * (SECONDS_PER_MODEL + SECONDS_PER_CELL * cells) / FITS_AT_ONCE
     imports = START_SECONDS + (SCIKIT_LEARN_SECONDS if entry.family in SCIKIT_LEARN_FAMILIES else 0.0)
     return imports + training
 

@@ -9,6 +9,7 @@ from typing import Any
 from autokaggle.records import Plan, Proposal
 from autokaggle.skills.pipeline.candidate_config import merge
 
+# Fits run side by side, one thread each.
 FITS_AT_ONCE = 2
 
 
