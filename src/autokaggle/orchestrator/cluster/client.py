@@ -174,9 +174,9 @@ class ClusterJobs:
             while not done.wait(0.1):
                 if time.monotonic() > end or cancelled.is_set():
                     return None
-                if self._client.status in ("closing", "closed"):
+                if self._is_closed():
                     raise OSError("the connection was closed")
-            answer: Missing | Outcome = future.result()
+            answer = self._result(future)
         except (CancelledError, OSError, TimeoutError) as error:
             raise OutsideWorldError(
                 f"The cluster was lost while a candidate ran: {error}.", "Resume the run when the cluster is back."
@@ -186,6 +186,19 @@ class ClusterJobs:
             with contextlib.suppress(Exception):
                 future.cancel()
         return answer
+
+    def _result(self, future: Future[Any]) -> Missing | Outcome:
+        try:
+            answer: Missing | Outcome = future.result()
+        except RuntimeError as error:
+            # The client, closed by another thread, cancelled the future and has no loop any more to say so with.
+            if self._is_closed():
+                raise OSError("the connection was closed") from error
+            raise
+        return answer
+
+    def _is_closed(self) -> bool:
+        return self._client.status in ("closing", "closed")
 
     def _send(self, remote: RemoteJob, wanted: Missing) -> None:
         """Send contents to one worker; two jobs that want the same at once send it once."""
