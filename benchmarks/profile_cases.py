@@ -19,7 +19,7 @@ from typing import Any
 
 from tables import table, write_block
 
-from autokaggle.records import DataProfile, Guess
+from autokaggle.records.data_profile import DataProfile, Guess
 from autokaggle.skills.competition.pages import evaluation_text
 from autokaggle.skills.dataset.data_profiler import profile_dataset
 from autokaggle.skills.scoring.metrics import identify_metric

@@ -24,7 +24,9 @@ import msgspec
 from tables import table, write_block
 
 from autokaggle.config import Settings
-from autokaggle.records import Candidate, Event, Proposal, Run, RunOptions, Score, StageRecord
+from autokaggle.records.candidate import Candidate, Proposal, Score
+from autokaggle.records.event import Event
+from autokaggle.records.run import Run, RunOptions, StageRecord
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import write_record
 from autokaggle.storage.run_queue import RunQueue, Share, WorkerRow

@@ -24,7 +24,7 @@ from tables import table, write_block
 
 from autokaggle.config import load_settings
 from autokaggle.plugins.manager import Plugins
-from autokaggle.records import Isolation
+from autokaggle.records.sandbox import Isolation
 from autokaggle.skills.sandbox.backends import backends
 from autokaggle.skills.sandbox.environment import build_environment
 from autokaggle.skills.sandbox.executor import run_job

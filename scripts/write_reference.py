@@ -6,6 +6,7 @@ Run it after changing a command, a record or a dependency; ``--check`` says whet
 from __future__ import annotations
 
 import argparse
+import importlib
 import inspect
 import re
 import sys
@@ -20,11 +21,13 @@ from packaging.requirements import Requirement
 
 from autokaggle import records
 from autokaggle.cli.application import COMMANDS, application
-from autokaggle.records import Record
+from autokaggle.records.base import Record
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 WRITTEN = "<!-- written by scripts/write_reference.py -->\n"
 DISTRIBUTION = "autokaggle-pilot"
+# The modules of records, in the order in which a run comes to them.
+SUBJECTS = ("competition", "data_profile", "plan", "prompt", "sandbox", "candidate", "outcome", "run", "event")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -162,8 +165,9 @@ def _code(metavar: str) -> str:
 
 
 def _records() -> list[type[Record]]:
-    found = [each for each in vars(records).values() if inspect.isclass(each) and issubclass(each, Record)]
-    return [each for each in found if each is not Record]
+    modules = [importlib.import_module(f"{records.__name__}.{subject}") for subject in SUBJECTS]
+    found = [(module, each) for module in modules for each in vars(module).values() if inspect.isclass(each)]
+    return [each for module, each in found if issubclass(each, Record) and each.__module__ == module.__name__]
 
 
 def _own_doc(record: type[Record]) -> str:
@@ -176,7 +180,7 @@ def _fields(record: type[Record]) -> tuple[msgspec.structs.FieldInfo, ...]:
 
 def _type(record: type[Record], name: str) -> str:
     written = str(inspect.get_annotations(record).get(name, "")) or "str"
-    alias = getattr(records, written, None)
+    alias = getattr(sys.modules[record.__module__], written, None)
     if alias is not None and getattr(alias, "__args__", None):
         written = " or ".join(repr(value) for value in alias.__args__)
     written = re.sub(r"Literal\[(.*?)\]", lambda match: match.group(1).replace(", ", " or "), written)

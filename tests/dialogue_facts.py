@@ -5,17 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from autokaggle.records import (
-    ColumnProfile,
-    Competition,
-    DataProfile,
-    FileProfile,
-    Gate,
-    Guess,
-    MetricFinding,
-    RunOptions,
-    SplitHints,
-)
+from autokaggle.records.competition import Competition, Gate, MetricFinding
+from autokaggle.records.data_profile import ColumnProfile, DataProfile, FileProfile, Guess, SplitHints
+from autokaggle.records.run import RunOptions
 from autokaggle.skills.dialogue.brief import Brief
 
 COMPETITION = Competition(

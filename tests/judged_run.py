@@ -26,7 +26,8 @@ from autokaggle.orchestrator.journal import Journal
 from autokaggle.orchestrator.run_lifecycle import start_run
 from autokaggle.orchestrator.run_metric import register_metrics
 from autokaggle.plugins.manager import Plugins
-from autokaggle.records import Candidate, Proposal, Run, RunOptions
+from autokaggle.records.candidate import Candidate, Proposal
+from autokaggle.records.run import Run, RunOptions
 from autokaggle.skills.sandbox.environment import Environment
 from autokaggle.skills.scoring.evaluator import Evaluation
 from autokaggle.storage.records_file import read_record

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from autokaggle.records import Event
+from autokaggle.records.event import Event
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.tail import Tail, decode_events
 from tests.sandbox_jobs import STRONG, need

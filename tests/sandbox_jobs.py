@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autokaggle.records import Isolation, StepResult
+from autokaggle.records.sandbox import Isolation, StepResult
 from autokaggle.skills.sandbox.backends import backends
 from autokaggle.skills.sandbox.executor import run_job
 from autokaggle.skills.sandbox.isolation import try_backend

@@ -18,22 +18,11 @@ from autokaggle.cli import main
 from autokaggle.cli.program import Program
 from autokaggle.config import Settings
 from autokaggle.orchestrator.journal import Journal, Listener, utc_now
-from autokaggle.records import (
-    Candidate,
-    Isolation,
-    Member,
-    Metrics,
-    Plan,
-    Proposal,
-    Run,
-    RunOptions,
-    RunStatus,
-    SentSubmission,
-    StageRecord,
-    SubmissionFacts,
-    SubmissionFormat,
-    Validation,
-)
+from autokaggle.records.candidate import Candidate, Proposal
+from autokaggle.records.outcome import Member, Metrics, SentSubmission, SubmissionFacts
+from autokaggle.records.plan import Plan, SubmissionFormat, Validation
+from autokaggle.records.run import Run, RunOptions, RunStatus, StageRecord
+from autokaggle.records.sandbox import Isolation
 from autokaggle.skills.competition.address import parse_target
 from autokaggle.skills.dialogue.person import Person
 from autokaggle.storage.artifacts import RunFolder

@@ -17,21 +17,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from autokaggle.plugins.manager import Plugins
-from autokaggle.records import (
+from autokaggle.records.candidate import Proposal
+from autokaggle.records.competition import Competition
+from autokaggle.records.data_profile import (
     ColumnKind,
     ColumnProfile,
-    Competition,
     DataProfile,
-    Decision,
-    Decisions,
     FileProfile,
     Guess,
-    Plan,
-    Proposal,
-    RunOptions,
     SplitHints,
     TaskType,
 )
+from autokaggle.records.plan import Decision, Decisions, Plan
+from autokaggle.records.run import RunOptions
 from autokaggle.skills.pipeline.pipeline_generator import write_candidate
 from autokaggle.skills.pipeline.plan import MetricInput, make_plan
 from autokaggle.storage.artifacts import CandidateFolder, RunFolder

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Plan, SubmissionFormat, SubmissionKind, TaskType, Validation, ValidationScheme
+from autokaggle.records.data_profile import SubmissionKind, TaskType, ValidationScheme
+from autokaggle.records.plan import Plan, SubmissionFormat, Validation
 from autokaggle.skills.scoring.metrics import METRICS
 from autokaggle.storage.parquet_tables import write_columns
 

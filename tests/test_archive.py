@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from autokaggle.errors import ActionNeeded
-from autokaggle.records import Progress
+from autokaggle.records.event import Progress
 from autokaggle.skills.competition import archive as archive_module
 from autokaggle.skills.competition.archive import DamagedArchive, UnsafeArchive, extract_archive, name_problem
 from autokaggle.skills.competition.inner_archives import unpack_inner_archives

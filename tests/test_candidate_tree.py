@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from autokaggle.records import Candidate, Gain, Proposal, Score
+from autokaggle.records.candidate import Candidate, Gain, Proposal, Score
 from autokaggle.skills.report.candidate_tree import Branch, candidate_tree, gain_over
 
 

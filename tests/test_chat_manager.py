@@ -8,17 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from autokaggle.records import (
-    ColumnProfile,
-    Competition,
-    DataProfile,
-    Decision,
-    Decisions,
-    Guess,
-    MetricFinding,
-    RunOptions,
-    SplitHints,
-)
+from autokaggle.records.competition import Competition, MetricFinding
+from autokaggle.records.data_profile import ColumnProfile, DataProfile, Guess, SplitHints
+from autokaggle.records.plan import Decision, Decisions
+from autokaggle.records.run import RunOptions
 from autokaggle.skills.dialogue.brief import Brief
 from autokaggle.skills.dialogue.chat_manager import hold_dialogue
 from autokaggle.storage.artifacts import RunFolder

@@ -21,7 +21,7 @@ from autokaggle.errors import (
     RunInterrupted,
     UsageError,
 )
-from autokaggle.records import RunOptions
+from autokaggle.records.run import RunOptions
 from autokaggle.storage.artifacts import RunFolder
 from tests.scripted_lifecycle import ScriptedLifecycle, call, one_object
 

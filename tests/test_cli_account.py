@@ -19,7 +19,8 @@ from autokaggle.errors import RunInterrupted
 from autokaggle.orchestrator.kaggle_account import open_kaggle
 from autokaggle.practice.accounts import DEMO_KEY, DEMO_TOKEN, DEMO_USERNAME
 from autokaggle.practice.kaggle_server import PracticeKaggle
-from autokaggle.records import Run, SentSubmission
+from autokaggle.records.outcome import SentSubmission
+from autokaggle.records.run import Run
 from autokaggle.skills.sandbox.limits import machine_memory_bytes
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record

@@ -20,7 +20,8 @@ import pytest
 
 from autokaggle.cli import main
 from autokaggle.cli.person import TerminalPerson
-from autokaggle.records import Decisions, Run
+from autokaggle.records.plan import Decisions
+from autokaggle.records.run import Run
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from tests.dialogue_facts import counsel

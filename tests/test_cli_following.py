@@ -11,7 +11,8 @@ import pytest
 from filelock import FileLock
 
 from autokaggle.orchestrator.journal import Journal
-from autokaggle.records import Candidate, Gain, Proposal, Run, Score
+from autokaggle.records.candidate import Candidate, Gain, Proposal, Score
+from autokaggle.records.run import Run
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record, write_record
 from autokaggle.storage.state_store import StateStore

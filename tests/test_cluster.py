@@ -14,7 +14,7 @@ import pytest
 
 from autokaggle.errors import OutsideWorldError, UsageError
 from autokaggle.orchestrator.cluster.client import ClusterJobs, check_address, open_cluster
-from autokaggle.records import StepResult
+from autokaggle.records.sandbox import StepResult
 from autokaggle.skills.sandbox.executor import run_job
 from autokaggle.skills.sandbox.job import Job
 from tests.cluster_machines import PATIENCE_SECONDS, Machines, machines, wait_until

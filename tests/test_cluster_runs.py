@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from autokaggle.records import Candidate, Run
+from autokaggle.records.candidate import Candidate
+from autokaggle.records.run import Run
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from tests.cluster_machines import Machines, machines, wait_until

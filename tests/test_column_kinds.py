@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autokaggle.records import ColumnProfile
+from autokaggle.records.data_profile import ColumnProfile
 from autokaggle.skills.dataset.column_facts import Facts, measure
 from autokaggle.skills.dataset.column_kinds import find_personal_columns, guess_kind, profile_columns
 from autokaggle.skills.dataset.column_types import infer

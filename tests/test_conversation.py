@@ -10,7 +10,8 @@ from typing import Any, Self
 import pytest
 
 from autokaggle.errors import UsageError
-from autokaggle.records import Decisions, RunOptions
+from autokaggle.records.plan import Decisions
+from autokaggle.records.run import RunOptions
 from autokaggle.skills.dataset.personal_data import mask
 from autokaggle.skills.dialogue.brief import Brief
 from autokaggle.skills.dialogue.chat_manager import hold_dialogue

@@ -15,7 +15,11 @@ import msgspec
 import pytest
 
 from autokaggle.errors import CompetitionUnusable
-from autokaggle.records import Competition, DataProfile, Decision, Decisions, Progress, RunOptions
+from autokaggle.records.competition import Competition
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.event import Progress
+from autokaggle.records.plan import Decision, Decisions
+from autokaggle.records.run import RunOptions
 from autokaggle.skills.dataset.data_profiler import profile_dataset
 from autokaggle.skills.pipeline.plan import make_plan
 from autokaggle.skills.submission.checker import check_submission

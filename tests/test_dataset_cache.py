@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from autokaggle.errors import ActionNeeded, DiskTrouble, OutsideWorldError
-from autokaggle.records import DataFile
+from autokaggle.records.competition import DataFile
 from autokaggle.storage.dataset_cache import SEALED_TIME_NS, DatasetCache, Manifest
 
 ORIGIN, SLUG = "kaggle.com", "titanic"

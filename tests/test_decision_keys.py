@@ -8,7 +8,11 @@ import msgspec
 import pytest
 
 from autokaggle.errors import UsageError
-from autokaggle.records import Candidate, Competition, Decision, MetricFinding, Proposal, RunOptions, Score, SplitHints
+from autokaggle.records.candidate import Candidate, Proposal, Score
+from autokaggle.records.competition import Competition, MetricFinding
+from autokaggle.records.data_profile import SplitHints
+from autokaggle.records.plan import Decision
+from autokaggle.records.run import RunOptions
 from autokaggle.skills.dialogue import strategist
 from autokaggle.skills.dialogue.agreement import Agreement, Doubt
 from autokaggle.skills.dialogue.answers import ProposedSetting

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autokaggle.errors import CompetitionUnusable
-from autokaggle.records import Plan
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.answer_columns import answer_columns
 from autokaggle.skills.scoring.answers import Answers, true_answers
 from autokaggle.skills.scoring.decision_rules import apply_rule, cross_fit, fit_rule

@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from autokaggle.errors import ActionNeeded, OutsideWorldError
-from autokaggle.records import Progress
+from autokaggle.records.event import Progress
 from autokaggle.skills.competition.download import StoredObject, discard, download
 from autokaggle.skills.competition.fetcher import fetch_competition
 from autokaggle.storage.artifacts import RunFolder

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from autokaggle.records import Ensemble
+from autokaggle.records.outcome import Ensemble
 from autokaggle.skills.scoring.ensemble import build_ensemble
 from autokaggle.skills.scoring.evaluator import Evaluation, judge, read_truth
 from autokaggle.skills.scoring.folds import Folds, make_folds

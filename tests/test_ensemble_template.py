@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autokaggle.records import Ensemble, Member, Proposal, Score
+from autokaggle.records.candidate import Proposal, Score
+from autokaggle.records.outcome import Ensemble, Member
 from autokaggle.skills.pipeline.pipeline_generator import publish, write_candidate
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.templates.ensemble.blend import blend

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from autokaggle.errors import OutsideWorldError, UsageError
-from autokaggle.records import Progress
+from autokaggle.records.event import Progress
 from autokaggle.skills.sandbox import environment_store, uv_program
 from autokaggle.skills.sandbox.environment import Environment, build_environment
 from autokaggle.skills.sandbox.environment_store import check_environment, prune_environments

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from autokaggle.errors import AutoKaggleError, UsageError
-from autokaggle.records import Isolation
+from autokaggle.records.sandbox import Isolation
 from autokaggle.skills.sandbox import bubblewrap
 from autokaggle.skills.sandbox.executor import run_job
 from tests.sandbox_jobs import LEVELS, PARTIAL, STRONG, UNSANDBOXED, make_job, need, run
@@ -201,7 +201,7 @@ def test_kill_9_of_the_program_leaves_nothing_behind(tmp_path: Path, isolation: 
     program = f"""
 import sys, tempfile, threading
 from pathlib import Path
-from autokaggle.records import Isolation
+from autokaggle.records.sandbox import Isolation
 from autokaggle.skills.sandbox.executor import run_job
 from tests.sandbox_jobs import make_job
 text = '''

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from autokaggle.errors import CompetitionUnusable, OutsideWorldError
-from autokaggle.records import Competition, Progress
+from autokaggle.records.competition import Competition
+from autokaggle.records.event import Progress
 from autokaggle.skills.competition import transfer
 from autokaggle.skills.competition.fetcher import fetch_competition, fetch_offline
 from autokaggle.storage.artifacts import RunFolder

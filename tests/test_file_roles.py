@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autokaggle.errors import CompetitionUnusable
-from autokaggle.records import DataProfile, FileProfile
+from autokaggle.records.data_profile import DataProfile, FileProfile
 from autokaggle.skills.dataset.data_profiler import profile_dataset
 from autokaggle.skills.dataset.file_roles import words_of
 from tests.csv_folder import Columns, write_csv

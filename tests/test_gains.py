@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from autokaggle.records import Candidate, Proposal
+from autokaggle.records.candidate import Candidate, Proposal
 from autokaggle.skills.scoring.evaluator import judge
 from autokaggle.skills.scoring.model_weights import best_single
 from autokaggle.skills.scoring.surrogate import make_surrogate

@@ -10,7 +10,9 @@ import pytest
 from autokaggle.orchestrator.handing_in import UNCONFIRMED, send, wait_for_score, with_sent
 from autokaggle.practice.accounts import DEMO_KEY, DEMO_USERNAME
 from autokaggle.practice.kaggle_server import PracticeKaggle
-from autokaggle.records import Progress, Run, RunOptions, SentSubmission
+from autokaggle.records.event import Progress
+from autokaggle.records.outcome import SentSubmission
+from autokaggle.records.run import Run, RunOptions
 from autokaggle.skills.competition.credentials import find_credentials
 from autokaggle.skills.competition.kaggle_client import KaggleClient
 from tests.practice_world import SLUG, TRUTH, make_competition, submission

@@ -17,7 +17,8 @@ from autokaggle.config import Settings
 from autokaggle.errors import UsageError
 from autokaggle.orchestrator.improving import take_up
 from autokaggle.orchestrator.run_lifecycle import carry_out, start_run
-from autokaggle.records import Candidate, Run, RunOptions
+from autokaggle.records.candidate import Candidate
+from autokaggle.records.run import Run, RunOptions
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record, write_record
 from autokaggle.storage.run_folders import hold_run

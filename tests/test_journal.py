@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from autokaggle.orchestrator.journal import Journal, printable
-from autokaggle.records import Event
+from autokaggle.records.event import Event
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.tail import decode_events
 

@@ -20,7 +20,10 @@ import pytest
 from autokaggle.practice.accounts import DEMO_KEY, DEMO_USERNAME
 from autokaggle.practice.demo_competition import DEMO_SLUG, make_demo_competition
 from autokaggle.practice.kaggle_server import PracticeKaggle
-from autokaggle.records import Decisions, Event, Importance, Run
+from autokaggle.records.event import Event
+from autokaggle.records.outcome import Importance
+from autokaggle.records.plan import Decisions
+from autokaggle.records.run import Run
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 

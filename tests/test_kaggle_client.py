@@ -17,7 +17,8 @@ import pytest
 from autokaggle.config import load_settings
 from autokaggle.errors import ActionNeeded, CompetitionUnusable, OutsideWorldError, UsageError
 from autokaggle.practice.accounts import DEMO_REFRESH_TOKEN
-from autokaggle.records import Progress, SubmissionLimits
+from autokaggle.records.competition import SubmissionLimits
+from autokaggle.records.event import Progress
 from autokaggle.skills.competition.credentials import VAULT_ENTRY, Credentials, find_credentials
 from autokaggle.skills.competition.fetcher import fetch_competition
 from autokaggle.skills.competition.kaggle_client import KaggleClient, origin_of

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from autokaggle.errors import ActionNeeded, AutoKaggleError, CompetitionUnusable, OutsideWorldError
-from autokaggle.records import Competition
+from autokaggle.records.competition import Competition
 from autokaggle.skills.competition.fetcher import fetch_competition
 from autokaggle.skills.competition.retries import RetryPolicy
 from autokaggle.storage.artifacts import RunFolder

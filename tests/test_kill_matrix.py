@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from autokaggle.records import Candidate, Run
+from autokaggle.records.candidate import Candidate
+from autokaggle.records.run import Run
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from autokaggle.storage.state_store import StateStore

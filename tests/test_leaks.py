@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autokaggle.records import Candidate
+from autokaggle.records.candidate import Candidate
 from tests.judged_run import TEST_ROWS, TRAIN_ROWS, JudgedRun, judged_run, orchard
 
 FEATURES = """

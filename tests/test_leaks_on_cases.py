@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from autokaggle.records import Candidate
+from autokaggle.records.candidate import Candidate
 from autokaggle.skills.scoring.evaluator import Evaluation
 from tests.judged_run import judged_run
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats  # type: ignore[import-untyped]
 
-from autokaggle.records import SentSubmission
+from autokaggle.records.outcome import SentSubmission
 from autokaggle.skills.submission.ledger import Entry, make_ledger
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from autokaggle.config import Settings
-from autokaggle.records import Isolation
+from autokaggle.records.sandbox import Isolation
 from autokaggle.skills.sandbox import cgroup, group_account
 from autokaggle.skills.sandbox.limits import MEBIBYTE, available_cores, default_limits, machine_memory_bytes
 from autokaggle.skills.sandbox.process_tree import descendants, sample

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from autokaggle.errors import CompetitionUnusable
-from autokaggle.records import Competition, MetricFinding, Progress
+from autokaggle.records.competition import Competition, MetricFinding
+from autokaggle.records.event import Progress
 from autokaggle.skills.competition.local_folder import read_local_folder
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.dataset_cache import DatasetCache

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autokaggle.records import DataProfile, FileProfile
+from autokaggle.records.data_profile import DataProfile, FileProfile
 from tests.small_competition import SmallCompetition, mixed_tables, prepare, run_all
 
 MAKE = "import features, files; t = files.load_table('train')\n"

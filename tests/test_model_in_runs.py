@@ -17,7 +17,9 @@ from urllib.parse import quote
 import pytest
 
 from autokaggle.cli import main
-from autokaggle.records import Decisions, PromptCall, Run
+from autokaggle.records.plan import Decisions
+from autokaggle.records.prompt import PromptCall
+from autokaggle.records.run import Run
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from autokaggle.storage.secrets_vault import SecretsVault

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from autokaggle.records import Decisions
+from autokaggle.records.plan import Decisions
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from tests.dialogue_facts import counsel

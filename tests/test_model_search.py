@@ -13,7 +13,8 @@ import pytest
 
 from autokaggle.orchestrator.candidate_search import CandidateSearch
 from autokaggle.orchestrator.model_proposer import ModelProposer
-from autokaggle.records import Candidate, PromptCall, Proposal
+from autokaggle.records.candidate import Candidate, Proposal
+from autokaggle.records.prompt import PromptCall
 from autokaggle.skills.sandbox.environment import Environment
 from autokaggle.storage.records_file import read_record
 from tests.judged_run import HERE, JudgedRun, judged_run, orchard

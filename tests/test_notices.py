@@ -6,7 +6,7 @@ import datetime as dt
 
 import pytest
 
-from autokaggle.records import Competition, Gate
+from autokaggle.records.competition import Competition, Gate
 from autokaggle.skills.competition.notices import TOPICS, notices
 from autokaggle.skills.competition.rules import READERS
 

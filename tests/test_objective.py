@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autokaggle.records import Proposal
+from autokaggle.records.candidate import Proposal
 from autokaggle.skills.pipeline.objective import Objective, choose_objective
 from autokaggle.skills.pipeline.pipeline_generator import write_candidate
 from autokaggle.skills.scoring.metrics import METRICS

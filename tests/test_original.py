@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from autokaggle.errors import UsageError
-from autokaggle.records import Candidate, ColumnProfile, DataProfile, Gain, Plan, Search
+from autokaggle.records.candidate import Candidate, Gain, Search
+from autokaggle.records.data_profile import ColumnProfile, DataProfile
+from autokaggle.records.plan import Plan
 from autokaggle.skills.dataset.original_table import ORIGINAL_TABLE, write_original
 from autokaggle.skills.pipeline import feature_gate, portfolio
 from tests.judged_run import judged_run, orchard

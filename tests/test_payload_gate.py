@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autokaggle.records import PromptCall
+from autokaggle.records.prompt import PromptCall
 from autokaggle.skills.dataset.personal_data import mask
 from autokaggle.skills.dialogue.language_model import Message, ModelFailure, ModelRequest, Usage, silently
 from autokaggle.skills.dialogue.payload import Prompt, Section

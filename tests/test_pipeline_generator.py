@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autokaggle.errors import UsageError
-from autokaggle.records import Ensemble, Member, Proposal, Score
+from autokaggle.records.candidate import Proposal, Score
+from autokaggle.records.outcome import Ensemble, Member
 from autokaggle.skills.pipeline.candidate_config import config_text, merge
 from autokaggle.skills.pipeline.code_checks import check_code
 from autokaggle.skills.pipeline.pipeline_generator import code_hash, publish, template_folder, write_candidate

@@ -8,17 +8,10 @@ import msgspec
 import pytest
 
 from autokaggle.errors import CompetitionUnusable, UsageError
-from autokaggle.records import (
-    ColumnProfile,
-    Competition,
-    DataProfile,
-    Decision,
-    Decisions,
-    Guess,
-    Plan,
-    RunOptions,
-    SplitHints,
-)
+from autokaggle.records.competition import Competition
+from autokaggle.records.data_profile import ColumnProfile, DataProfile, Guess, SplitHints
+from autokaggle.records.plan import Decision, Decisions, Plan
+from autokaggle.records.run import RunOptions
 from autokaggle.skills.pipeline.plan import MetricInput, make_plan
 
 SURE = Guess(value="", confidence=1.0, evidence="")

@@ -15,7 +15,7 @@ from autokaggle.errors import UsageError
 from autokaggle.plugins import hookspecs
 from autokaggle.plugins.kinds import KINDS
 from autokaggle.plugins.manager import Plugins
-from autokaggle.records import Search
+from autokaggle.records.candidate import Search
 from autokaggle.skills.dialogue.language_model import ModelFailure, ModelRequest, silently
 from autokaggle.skills.pipeline import families
 from autokaggle.skills.sandbox import backends

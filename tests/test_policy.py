@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from autokaggle.orchestrator.policy import FIRST_GUESS, GIBIBYTE, Policy, candidates_at_once
-from autokaggle.records import Candidate, Proposal
+from autokaggle.records.candidate import Candidate, Proposal
 
 
 def proposal(

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from autokaggle.records import Candidate, Gain, Plan, Proposal, Score, Search
+from autokaggle.records.candidate import Candidate, Gain, Proposal, Score, Search
+from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline.code_checks import check_code
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
 from autokaggle.skills.pipeline.portfolio import (

@@ -10,7 +10,7 @@ import pytest
 
 from autokaggle.errors import UsageError
 from autokaggle.plugins.manager import Plugins
-from autokaggle.records import TaskType
+from autokaggle.records.data_profile import TaskType
 from autokaggle.skills.dataset.personal_data import mask
 from autokaggle.skills.dialogue.answers import MalformedAnswer, read_code_answer
 from autokaggle.skills.dialogue.asking import ask_for

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autokaggle.errors import AutoKaggleError, OutsideWorldError
-from autokaggle.records import Decision, Decisions
+from autokaggle.records.plan import Decision, Decisions
 from autokaggle.storage.records_file import make_private_folder, read_record, write_atomically, write_record
 
 RECORD = Decisions(decisions=(Decision(key="metric", value="rmse", by="flag", why="given"),))

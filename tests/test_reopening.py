@@ -8,7 +8,9 @@ import pytest
 
 from autokaggle.errors import UsageError
 from autokaggle.orchestrator.reopening import need_published_code
-from autokaggle.records import Ensemble, Member, Metrics, Run, RunOptions, RunStatus, Score, SubmissionFacts
+from autokaggle.records.candidate import Score
+from autokaggle.records.outcome import Ensemble, Member, Metrics, SubmissionFacts
+from autokaggle.records.run import Run, RunOptions, RunStatus
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import write_record
 

@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from autokaggle.records import Plan, SubmissionFormat, TaskType, Validation
+from autokaggle.records.data_profile import TaskType
+from autokaggle.records.plan import Plan, SubmissionFormat, Validation
 from autokaggle.skills.report.curves import precision_recall_points, roc_points
 from autokaggle.skills.report.drawing import Axis, Plot, nice_step, short
 from autokaggle.skills.report.material import Predictions

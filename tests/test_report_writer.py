@@ -7,23 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from autokaggle.records import (
-    Candidate,
-    Competition,
-    DataProfile,
-    Decision,
-    Decisions,
-    Guess,
-    Member,
-    Metrics,
-    Proposal,
-    Run,
-    RunOptions,
-    Score,
-    SplitHints,
-    StageRecord,
-    SubmissionFacts,
-)
+from autokaggle.records.candidate import Candidate, Proposal, Score
+from autokaggle.records.competition import Competition
+from autokaggle.records.data_profile import DataProfile, Guess, SplitHints
+from autokaggle.records.outcome import Member, Metrics, SubmissionFacts
+from autokaggle.records.plan import Decision, Decisions
+from autokaggle.records.run import Run, RunOptions, StageRecord
 from autokaggle.skills.report.report_writer import ReportMaterial, write_report
 from autokaggle.skills.report.wording import number, percent, plain
 

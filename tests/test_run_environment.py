@@ -22,7 +22,7 @@ from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.journal import Journal
 from autokaggle.orchestrator.run_environment import prepare_environment
 from autokaggle.plugins.manager import Plugins
-from autokaggle.records import Run, RunOptions
+from autokaggle.records.run import Run, RunOptions
 from autokaggle.storage.artifacts import RunFolder
 from tests.test_environment import make_wheel
 

@@ -12,7 +12,8 @@ from filelock import FileLock
 
 from autokaggle.cli.run_view import RunView
 from autokaggle.errors import UsageError
-from autokaggle.records import Event, Run, RunOptions, StageRecord
+from autokaggle.records.event import Event
+from autokaggle.records.run import Run, RunOptions, StageRecord
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import write_record
 from autokaggle.storage.run_folders import hold_run, is_at_work, read_run

@@ -16,7 +16,8 @@ from autokaggle.config import Settings
 from autokaggle.errors import ActionNeeded, CompetitionUnusable, RunInterrupted, UsageError
 from autokaggle.orchestrator.run_lifecycle import carry_out, start_run
 from autokaggle.orchestrator.stages import STAGES
-from autokaggle.records import Event, Run, RunOptions
+from autokaggle.records.event import Event
+from autokaggle.records.run import Run, RunOptions
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from autokaggle.storage.state_store import StateStore

@@ -14,7 +14,10 @@ from autokaggle.orchestrator.best_so_far import BestSoFar
 from autokaggle.orchestrator.publishing import ensemble, submission
 from autokaggle.orchestrator.run_lifecycle import start_run
 from autokaggle.orchestrator.run_metric import register_metrics
-from autokaggle.records import Competition, Decisions, Metrics, Run, RunOptions
+from autokaggle.records.competition import Competition
+from autokaggle.records.outcome import Metrics
+from autokaggle.records.plan import Decisions
+from autokaggle.records.run import Run, RunOptions
 from autokaggle.skills.scoring.metrics import METRICS
 from autokaggle.storage.records_file import read_record
 from tests.judged_run import judged_run, orchard

@@ -11,7 +11,7 @@ import pytest
 
 from autokaggle.config import Settings
 from autokaggle.orchestrator.standing import leave_to_worker, take_from_queue
-from autokaggle.records import Run, RunOptions, RunStatus
+from autokaggle.records.run import Run, RunOptions, RunStatus
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record, write_record
 from autokaggle.storage.run_queue import LEASE_SECONDS, RunQueue, Share, WorkerRow

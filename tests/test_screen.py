@@ -21,7 +21,9 @@ from autokaggle.cli.drawing import RunDrawing
 from autokaggle.cli.event_lines import describe
 from autokaggle.cli.run_view import RunView
 from autokaggle.cli.screen import LiveScreen, PlainScreen, open_screen
-from autokaggle.records import Event, Isolation, Run, RunOptions
+from autokaggle.records.event import Event
+from autokaggle.records.run import Run, RunOptions
+from autokaggle.records.sandbox import Isolation
 
 START = 1_767_323_045.0  # 2026-01-02T03:04:05Z
 HOSTILE = "evil\x1b]0;owned\x07\x9b2J\r\n\u202egnp.exe [bold]x[/bold]"

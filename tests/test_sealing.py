@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from autokaggle.records import DataProfile, FileProfile, FileRole, Guess, Plan, SplitHints
+from autokaggle.records.data_profile import DataProfile, FileProfile, FileRole, Guess, SplitHints
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.folds import Folds, make_folds, read_folds
 from autokaggle.skills.scoring.sealing import seal_input
 from autokaggle.storage.parquet_tables import column_types, read_columns, read_text_columns, write_columns

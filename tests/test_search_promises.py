@@ -14,7 +14,10 @@ import pytest
 
 from autokaggle.orchestrator.best_so_far import BestSoFar
 from autokaggle.orchestrator.candidate_search import CandidateSearch
-from autokaggle.records import DataProfile, Plan, PromptCall, Proposal, Search
+from autokaggle.records.candidate import Proposal, Search
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Plan
+from autokaggle.records.prompt import PromptCall
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from tests.judged_run import QUICK, JudgedRun, judged_run, orchard

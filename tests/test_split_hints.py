@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autokaggle.records import DataProfile, SplitHints
+from autokaggle.records.data_profile import DataProfile, SplitHints
 from autokaggle.skills.dataset.data_profiler import profile_dataset
 from autokaggle.skills.dataset.drift import area_under_curve, column_drift, tell_apart
 from tests.csv_folder import Columns, facts_of, write_csv

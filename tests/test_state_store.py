@@ -14,20 +14,11 @@ import msgspec
 import pytest
 
 from autokaggle.errors import AutoKaggleError, OutsideWorldError, UsageError
-from autokaggle.records import (
-    Candidate,
-    Event,
-    Isolation,
-    Member,
-    Metrics,
-    Proposal,
-    Run,
-    RunOptions,
-    RunStatus,
-    Score,
-    StageRecord,
-    SubmissionFacts,
-)
+from autokaggle.records.candidate import Candidate, Proposal, Score
+from autokaggle.records.event import Event
+from autokaggle.records.outcome import Member, Metrics, SubmissionFacts
+from autokaggle.records.run import Run, RunOptions, RunStatus, StageRecord
+from autokaggle.records.sandbox import Isolation
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import write_record
 from autokaggle.storage.state_store import StateStore, StateStoreDamaged, open_state_store, rebuild_state_store
@@ -181,7 +172,7 @@ def test_processes_write_without_losing_an_event(path: Path, tmp_path: Path) -> 
     code = """
 import sys
 from pathlib import Path
-from autokaggle.records import Event
+from autokaggle.records.event import Event
 from autokaggle.storage.state_store import StateStore
 with StateStore(Path(sys.argv[1])) as store:
     for step in range(50):

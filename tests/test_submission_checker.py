@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autokaggle.records import Plan
+from autokaggle.records.plan import Plan
 from autokaggle.skills.submission.checker import check_submission
 from tests.small_plans import make_plan, text_column, write_tables
 

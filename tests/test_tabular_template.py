@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from autokaggle.records import TaskType
+from autokaggle.records.data_profile import TaskType
 from autokaggle.storage.artifacts import CandidateFolder
 from tests.small_competition import (
     STRANGE_NAMES,

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from autokaggle.errors import CompetitionUnusable
-from autokaggle.records import DataProfile
+from autokaggle.records.data_profile import DataProfile
 from autokaggle.skills.dataset.data_profiler import profile_dataset
 from tests.csv_folder import Columns, write_csv
 

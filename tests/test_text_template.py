@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from autokaggle.records import ColumnKind
+from autokaggle.records.data_profile import ColumnKind
 from autokaggle.storage.artifacts import CandidateFolder
 from tests.small_competition import SmallCompetition, prepare, run_all, shuffling_costs
 

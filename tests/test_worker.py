@@ -19,7 +19,7 @@ import pytest
 from autokaggle.config import Settings
 from autokaggle.orchestrator.run_lifecycle import start_run
 from autokaggle.orchestrator.standing import leave_to_worker
-from autokaggle.records import Run, RunOptions
+from autokaggle.records.run import Run, RunOptions
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from autokaggle.storage.run_folders import is_at_work

@@ -24,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from autokaggle.records import Isolation
+from autokaggle.records.sandbox import Isolation
 from autokaggle.skills.sandbox.executor import Job, run_job
 from autokaggle.skills.sandbox.limits import MEBIBYTE, Limits
 from tests.escapes.world import ATTEMPTS, World, make_world

@@ -34,7 +34,7 @@ def cancel(program: Program, /, run: str, runs_dir: Path | None) -> None:
     What it has made so far stays in its folder.
     """
     from autokaggle.orchestrator.standing import end_run
-    from autokaggle.records import OVER
+    from autokaggle.records.run import OVER
     from autokaggle.storage.run_folders import is_at_work, read_run
 
     folder, settings = program.find_run(run, runs_dir), program.settings(runs_dir)

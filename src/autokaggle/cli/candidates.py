@@ -14,7 +14,8 @@ from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 
 if TYPE_CHECKING:
-    from autokaggle.records import Candidate, Metrics
+    from autokaggle.records.candidate import Candidate
+    from autokaggle.records.outcome import Metrics
     from autokaggle.skills.report.candidate_tree import Branch
 
 NARROWEST = 40
@@ -25,7 +26,7 @@ def tree_text(folder: RunFolder, width: int) -> str:
     records = [one.record for one in folder.all_candidates() if one.record.is_file()]
     if not records:
         return ""
-    from autokaggle.records import Candidate
+    from autokaggle.records.candidate import Candidate
     from autokaggle.skills.report.candidate_tree import candidate_tree
 
     candidates = [read_record(record, Candidate) for record in records]
@@ -35,7 +36,7 @@ def tree_text(folder: RunFolder, width: int) -> str:
 
 def candidate_text(folder: RunFolder, name: str) -> str:
     """Tell one candidate: what it is, what came of it, and how its code differs from its parent's."""
-    from autokaggle.records import Candidate
+    from autokaggle.records.candidate import Candidate
 
     place = folder.candidate(name)
     if not place.record.is_file():
@@ -114,7 +115,7 @@ def _changes(folder: RunFolder, name: str) -> list[str]:
 
 
 def _metrics(folder: RunFolder) -> Metrics | None:
-    from autokaggle.records import Metrics
+    from autokaggle.records.outcome import Metrics
 
     return read_record(folder.metrics, Metrics) if folder.metrics.is_file() else None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from autokaggle.config import Settings
 from autokaggle.errors import AutoKaggleError
-from autokaggle.records import Finding
+from autokaggle.records.event import Finding
 
 MODEL_KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 LITTLE_DISK_BYTES, TOO_LITTLE_DISK_BYTES = 5_000_000_000, 1_000_000_000

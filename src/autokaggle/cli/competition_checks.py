@@ -15,7 +15,8 @@ import msgspec
 from autokaggle.cli.checks import existing_folder, guarded
 from autokaggle.config import Settings
 from autokaggle.errors import AutoKaggleError
-from autokaggle.records import Competition, Finding
+from autokaggle.records.competition import Competition
+from autokaggle.records.event import Finding
 
 if TYPE_CHECKING:
     from autokaggle.skills.competition.kaggle_client import KaggleClient

@@ -15,7 +15,7 @@ from autokaggle.errors import RunInterrupted, UsageError
 
 if TYPE_CHECKING:
     from autokaggle.config import Settings
-    from autokaggle.records import Run
+    from autokaggle.records.run import Run
 
 
 @click.command()
@@ -33,7 +33,7 @@ def demo(program: Program, /, time_budget: str, seed: int, runs_dir: Path | None
     from autokaggle.cli.run import carry_out, give_result
     from autokaggle.practice.demo_competition import make_demo_competition
     from autokaggle.practice.kaggle_server import PracticeKaggle
-    from autokaggle.records import RunOptions
+    from autokaggle.records.run import RunOptions
 
     budget = values.parse_duration(time_budget, "--time-budget")
     with tempfile.TemporaryDirectory(prefix="autokaggle-demo-") as name:

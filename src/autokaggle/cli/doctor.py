@@ -13,7 +13,7 @@ from autokaggle.cli.program import Program
 from autokaggle.errors import ActionNeeded
 
 if TYPE_CHECKING:
-    from autokaggle.records import Finding
+    from autokaggle.records.event import Finding
 
 MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 

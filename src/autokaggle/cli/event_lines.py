@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from autokaggle.cli import text
-from autokaggle.records import Event
+from autokaggle.records.event import Event
 
 
 def describe(event: Event) -> str:

@@ -16,7 +16,7 @@ from autokaggle.errors import UsageError
 
 if TYPE_CHECKING:
     from autokaggle.cli.run_view import RunView
-    from autokaggle.records import Run
+    from autokaggle.records.run import Run
     from autokaggle.storage.artifacts import RunFolder
 
 SECONDS_BETWEEN_LOOKS = 0.5

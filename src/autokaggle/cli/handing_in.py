@@ -14,7 +14,8 @@ from autokaggle.errors import NoValidSubmission, UsageError
 
 if TYPE_CHECKING:
     from autokaggle.config import Settings
-    from autokaggle.records import Run, SentSubmission
+    from autokaggle.records.outcome import SentSubmission
+    from autokaggle.records.run import Run
     from autokaggle.storage.artifacts import RunFolder
 
 
@@ -152,7 +153,7 @@ def _record(folder: RunFolder, sent: SentSubmission) -> None:
     from filelock import FileLock
 
     from autokaggle.orchestrator.handing_in import with_sent
-    from autokaggle.records import Run
+    from autokaggle.records.run import Run
     from autokaggle.storage.records_file import read_record, write_record
 
     with FileLock(folder.lock):

@@ -13,7 +13,7 @@ from autokaggle.errors import AutoKaggleError
 from autokaggle.skills.submission.ledger import FEWEST_FOR_CORRELATION, Entry, Ledger, make_ledger
 
 if TYPE_CHECKING:
-    from autokaggle.records import SentSubmission
+    from autokaggle.records.outcome import SentSubmission
 
 SCORES = {"public": "public_score", "private": "private_score"}
 STEPS = {True: "better than the next", False: "no better than the next: the difference is inside the noise", None: ""}

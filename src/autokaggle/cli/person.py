@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
 
     from autokaggle.config import Settings
-    from autokaggle.records import RunOptions
+    from autokaggle.records.run import RunOptions
     from autokaggle.skills.dialogue.person import Person
 
 Pause = Callable[[], AbstractContextManager[None]]

@@ -17,7 +17,7 @@ from autokaggle.cli.program import Program
 if TYPE_CHECKING:
     from autokaggle.cli.progress import OnProgress
     from autokaggle.config import Settings
-    from autokaggle.records import Competition
+    from autokaggle.records.competition import Competition
     from autokaggle.skills.competition.address import Target
     from autokaggle.storage.artifacts import RunFolder
 

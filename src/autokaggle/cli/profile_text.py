@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 
 from autokaggle.cli.text import harmless
-from autokaggle.records import ColumnProfile, DataProfile, FileProfile, Guess
+from autokaggle.records.data_profile import ColumnProfile, DataProfile, FileProfile, Guess
 
 MOST_COLUMNS, MOST_FILES = 200, 20
 WIDEST_NAME = 40

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 if TYPE_CHECKING:
     from autokaggle.config import Settings
     from autokaggle.orchestrator.journal import Listener
-    from autokaggle.records import Run, RunOptions
+    from autokaggle.records.run import Run, RunOptions
     from autokaggle.skills.dialogue.person import Person
     from autokaggle.storage.artifacts import RunFolder
 

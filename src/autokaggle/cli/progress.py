@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from autokaggle.cli import text
 from autokaggle.cli.program import Program
 from autokaggle.cli.screen import PlainScreen, is_terminal
-from autokaggle.records import Event, Progress
+from autokaggle.records.event import Event, Progress
 
 OnProgress = Callable[[Progress], None]
 

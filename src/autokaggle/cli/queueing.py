@@ -13,7 +13,7 @@ from autokaggle.errors import UsageError
 
 if TYPE_CHECKING:
     from autokaggle.config import Settings
-    from autokaggle.records import Run
+    from autokaggle.records.run import Run
     from autokaggle.storage.artifacts import RunFolder
     from autokaggle.storage.run_queue import Entry
     from autokaggle.storage.state_store import StateStore

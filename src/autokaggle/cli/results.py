@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from autokaggle.cli import text
-from autokaggle.records import Metrics, Run
+from autokaggle.records.outcome import Metrics
+from autokaggle.records.run import Run
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 

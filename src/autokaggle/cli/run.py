@@ -14,7 +14,7 @@ from autokaggle.errors import UsageError
 
 if TYPE_CHECKING:
     from autokaggle.config import Settings
-    from autokaggle.records import Run
+    from autokaggle.records.run import Run
     from autokaggle.storage.artifacts import RunFolder
 
 
@@ -61,7 +61,7 @@ def run(program: Program, /, target: str, runs_dir: Path | None, **given: Any) -
     """
     from autokaggle.cli.chat import model_options
     from autokaggle.cli.handing_in import refuse_local
-    from autokaggle.records import RunOptions
+    from autokaggle.records.run import RunOptions
 
     settings = program.settings(runs_dir)
     _refuse_what_is_not_there(given)
@@ -147,7 +147,7 @@ def carry_out(program: Program, folder: RunFolder, settings: Settings, *, reads_
     from autokaggle.cli.person import find_person
     from autokaggle.cli.screen import open_screen
     from autokaggle.orchestrator.talking import load_ahead
-    from autokaggle.records import Run
+    from autokaggle.records.run import Run
     from autokaggle.storage.records_file import read_record
 
     with open_screen(sys.stderr, view_of(folder), quiet=program.quiet) as screen:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from autokaggle.cli.text import epoch, harmless
-from autokaggle.records import Event, Run, StageName
+from autokaggle.records.event import Event
+from autokaggle.records.run import Run, StageName
 
 STAGES: tuple[str, ...] = get_args(StageName)
 CUT_SHORT = ("running", "interrupted")

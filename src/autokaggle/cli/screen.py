@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from autokaggle.cli.event_lines import describe
 from autokaggle.cli.run_view import RunView
-from autokaggle.records import Event
+from autokaggle.records.event import Event
 
 if TYPE_CHECKING:
     from autokaggle.cli.drawing import RunDrawing

@@ -12,7 +12,8 @@ from autokaggle.orchestrator.best_so_far import BestSoFar
 from autokaggle.orchestrator.code_run import failure_of, run_code
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.sealed_run import sealed_input
-from autokaggle.records import Candidate, Importance
+from autokaggle.records.candidate import Candidate
+from autokaggle.records.outcome import Importance
 from autokaggle.skills.pipeline.pipeline_generator import template_folder
 from autokaggle.skills.sandbox.environment import Environment
 from autokaggle.skills.sandbox.limits import available_cores

@@ -20,7 +20,7 @@ from autokaggle.orchestrator.best_so_far import BestSoFar
 from autokaggle.orchestrator.code_run import SCRIPTS, failure_of, run_code
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.sealed_run import sealed_input
-from autokaggle.records import Candidate, Check, Gain
+from autokaggle.records.candidate import Candidate, Check, Gain
 from autokaggle.skills.pipeline.data_usage import unread_files
 from autokaggle.skills.scoring import audit, data_checks, feature_checks
 from autokaggle.skills.scoring.evaluator import Evaluation

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Iterable
 
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.records import Candidate, Ensemble, Gain, Score, SubmissionFacts
+from autokaggle.records.candidate import Candidate, Gain, Score
+from autokaggle.records.outcome import Ensemble, SubmissionFacts
 from autokaggle.skills.scoring import evaluator, folds
 from autokaggle.skills.scoring.comparison import compare, loss_errors
 from autokaggle.skills.scoring.ensemble import Blend, build_ensemble

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.records import Candidate
+from autokaggle.records.candidate import Candidate
 from autokaggle.storage.artifacts import CandidateFolder
 from autokaggle.storage.records_file import write_atomically
 

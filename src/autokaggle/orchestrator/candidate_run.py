@@ -19,7 +19,8 @@ from autokaggle.orchestrator.best_so_far import BestSoFar
 from autokaggle.orchestrator.code_run import SCRIPTS, failure_of, run_code
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.sealed_run import SealedRun
-from autokaggle.records import Candidate, Check, Proposal, Sealing, StepResult
+from autokaggle.records.candidate import Candidate, Check, Proposal, Sealing
+from autokaggle.records.sandbox import StepResult
 from autokaggle.skills.pipeline import code_checks, pipeline_generator
 from autokaggle.skills.sandbox.environment import Environment
 from autokaggle.skills.scoring.evaluator import Evaluation, InvalidPredictions

@@ -22,7 +22,7 @@ from autokaggle.orchestrator.policy import SHORTEST_SECONDS, Policy, candidates_
 from autokaggle.orchestrator.run_environment import RunEnvironments
 from autokaggle.orchestrator.talking import open_gate
 from autokaggle.plugins.extensions import Proposer
-from autokaggle.records import Candidate, Proposal, Search
+from autokaggle.records.candidate import Candidate, Proposal, Search
 from autokaggle.skills.pipeline.proposals import identity, known_in
 from autokaggle.skills.sandbox.limits import available_cores, machine_memory_bytes
 from autokaggle.skills.sandbox.requirements import check_requirements

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.records import StepResult
+from autokaggle.records.sandbox import StepResult
 from autokaggle.skills.sandbox.job import Job
 from autokaggle.skills.sandbox.limits import default_limits
 from autokaggle.storage.records_file import make_private_folder

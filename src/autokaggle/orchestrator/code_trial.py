@@ -13,7 +13,7 @@ import msgspec
 
 from autokaggle.orchestrator.code_run import SCRIPTS, last_line, run_code
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.records import Proposal
+from autokaggle.records.candidate import Proposal
 from autokaggle.skills.pipeline.candidate_config import merge
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
 from autokaggle.skills.pipeline.sample_input import make_sample_input

@@ -17,7 +17,12 @@ from autokaggle.errors import AutoKaggleError, RunInterrupted
 from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.journal import Journal, utc_now
 from autokaggle.plugins.manager import Plugins
-from autokaggle.records import Candidate, Competition, DataProfile, Isolation, Plan, Run, StepResult
+from autokaggle.records.candidate import Candidate
+from autokaggle.records.competition import Competition
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Plan
+from autokaggle.records.run import Run
+from autokaggle.records.sandbox import Isolation, StepResult
 from autokaggle.skills.sandbox.executor import KILLED_EXIT_CODE, SandboxLost, run_job
 from autokaggle.skills.sandbox.job import Job
 from autokaggle.storage.artifacts import RunFolder

@@ -11,7 +11,7 @@ from typing import Self
 from autokaggle.orchestrator.best_so_far import BestSoFar
 from autokaggle.orchestrator.candidate_run import run_candidate
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.records import Candidate, Proposal
+from autokaggle.records.candidate import Candidate, Proposal
 from autokaggle.skills.sandbox.environment import Environment
 from autokaggle.skills.scoring.evaluator import Evaluation
 

@@ -15,7 +15,7 @@ from autokaggle.config import Settings
 from autokaggle.errors import UsageError
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.reopening import need_published_code, reopen_run
-from autokaggle.records import FileProfile
+from autokaggle.records.data_profile import FileProfile
 from autokaggle.skills.dataset.column_types import DAYS, MISSING_NUMBERS, MISSING_TEXTS, TIMES
 from autokaggle.skills.export.archive import write_archive
 from autokaggle.skills.export.bundle import READER, Bundle, read_code

@@ -16,7 +16,10 @@ from autokaggle.config import Settings
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.journal import progress_listener
 from autokaggle.orchestrator.kaggle_account import open_kaggle
-from autokaggle.records import Competition, Progress, Run, SentSubmission
+from autokaggle.records.competition import Competition
+from autokaggle.records.event import Progress
+from autokaggle.records.outcome import SentSubmission
+from autokaggle.records.run import Run
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 

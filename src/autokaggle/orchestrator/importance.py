@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autokaggle.orchestrator.best_so_far import best_so_far
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.records import Importance
+from autokaggle.records.outcome import Importance
 from autokaggle.skills.sandbox.job import Job
 from autokaggle.skills.sandbox.limits import default_limits
 from autokaggle.skills.scoring.evaluator import InvalidPredictions

@@ -14,7 +14,9 @@ from autokaggle.config import Settings
 from autokaggle.errors import UsageError
 from autokaggle.orchestrator.journal import Journal
 from autokaggle.orchestrator.standing import changed, save
-from autokaggle.records import Candidate, Earlier, Metrics, Run, RunOptions, StageName
+from autokaggle.records.candidate import Candidate
+from autokaggle.records.outcome import Metrics
+from autokaggle.records.run import Earlier, Run, RunOptions, StageName
 from autokaggle.skills.pipeline.pipeline_generator import code_hash
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record

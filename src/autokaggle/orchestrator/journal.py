@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from autokaggle.records import Event, Progress, StageName
+from autokaggle.records.event import Event, Progress
+from autokaggle.records.run import StageName
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import PRIVATE_FILE
 

@@ -17,7 +17,9 @@ from autokaggle.orchestrator.best_so_far import best_so_far
 from autokaggle.orchestrator.code_trial import trial_problem
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.next_step import History, Step, next_step
-from autokaggle.records import Candidate, DataProfile, Decisions, Plan, Proposal, Search
+from autokaggle.records.candidate import Candidate, Proposal, Search
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Decisions, Plan
 from autokaggle.skills.pipeline import portfolio, written_code
 from autokaggle.skills.pipeline.proposals import identity, known_in
 from autokaggle.skills.pipeline.written_code import Unusable, Work, make_proposal

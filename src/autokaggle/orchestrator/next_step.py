@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autokaggle.records import Candidate, Operator, Proposal, Search
+from autokaggle.records.candidate import Candidate, Operator, Proposal, Search
 
 FIRST_DRAFTS = 3
 DEEPEST_DEBUG = 3

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from autokaggle.records import Candidate, Proposal
+from autokaggle.records.candidate import Candidate, Proposal
 
 # Less than this is not worth starting a candidate for: imports alone take two seconds.
 SHORTEST_SECONDS = 4.0

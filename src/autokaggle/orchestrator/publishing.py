@@ -13,7 +13,8 @@ from autokaggle.orchestrator.best_so_far import BestSoFar, best_so_far
 from autokaggle.orchestrator.candidate_search import first_proposal
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.handing_in import hand_in_stage
-from autokaggle.records import Candidate, Ensemble, Metrics, SubmissionFacts
+from autokaggle.records.candidate import Candidate
+from autokaggle.records.outcome import Ensemble, Metrics, SubmissionFacts
 from autokaggle.skills.pipeline import pipeline_generator
 from autokaggle.skills.submission.checker import check_submission
 from autokaggle.storage.records_file import write_record

@@ -10,7 +10,8 @@ from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.journal import Journal, Listener, silent
 from autokaggle.plugins.manager import Plugins
-from autokaggle.records import Metrics, Run
+from autokaggle.records.outcome import Metrics
+from autokaggle.records.run import Run
 from autokaggle.skills.sandbox.isolation import probe_isolation
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record

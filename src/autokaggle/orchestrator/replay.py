@@ -20,7 +20,11 @@ from autokaggle.errors import AutoKaggleError, CompetitionUnusable, UsageError
 from autokaggle.orchestrator.code_run import SCRIPTS
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.reopening import need_published_code, reopen_run
-from autokaggle.records import Competition, Metrics, Progress, Run, StepResult
+from autokaggle.records.competition import Competition
+from autokaggle.records.event import Progress
+from autokaggle.records.outcome import Metrics
+from autokaggle.records.run import Run
+from autokaggle.records.sandbox import StepResult
 from autokaggle.skills.sandbox.environment import Environment, build_environment
 from autokaggle.skills.sandbox.job import Job
 from autokaggle.skills.sandbox.limits import default_limits

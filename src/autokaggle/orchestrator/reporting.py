@@ -16,7 +16,10 @@ from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.importance import importance
 from autokaggle.orchestrator.journal import Listener, silent
 from autokaggle.orchestrator.reopening import reopen_run
-from autokaggle.records import ColumnProfile, Decisions, Importance, Metrics, Run
+from autokaggle.records.data_profile import ColumnProfile
+from autokaggle.records.outcome import Importance, Metrics
+from autokaggle.records.plan import Decisions
+from autokaggle.records.run import Run
 from autokaggle.skills.report.material import GroupScore, GroupScores, Predictions
 from autokaggle.skills.report.report_writer import ReportMaterial, write_report
 from autokaggle.skills.scoring import evaluator, fold_columns

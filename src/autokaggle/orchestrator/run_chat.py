@@ -18,7 +18,8 @@ from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.journal import Journal, Listener, silent, utc_now
 from autokaggle.plugins.manager import Plugins
-from autokaggle.records import Decisions, RunOptions, StageRecord
+from autokaggle.records.plan import Decisions
+from autokaggle.records.run import RunOptions, StageRecord
 from autokaggle.skills.dialogue.payload import Payload, Prompt
 from autokaggle.skills.dialogue.person import Person
 from autokaggle.storage.artifacts import RunFolder

@@ -14,7 +14,7 @@ from contextlib import suppress
 from autokaggle.errors import AutoKaggleError, DiskTrouble, OutsideWorldError
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.journal import progress_listener
-from autokaggle.records import Proposal
+from autokaggle.records.candidate import Proposal
 from autokaggle.skills.sandbox.environment import Environment, build_environment, find_environment
 from autokaggle.storage.records_file import write_atomically
 

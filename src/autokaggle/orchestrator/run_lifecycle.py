@@ -26,7 +26,8 @@ from autokaggle.orchestrator.run_metric import check_metric, keep_metric, regist
 from autokaggle.orchestrator.signals import terminate_like_interrupt
 from autokaggle.orchestrator.stages import STAGES, Stage
 from autokaggle.plugins.manager import Plugins
-from autokaggle.records import Isolation, Run, RunOptions, RunStatus, StageRecord
+from autokaggle.records.run import Run, RunOptions, RunStatus, StageRecord
+from autokaggle.records.sandbox import Isolation
 from autokaggle.storage.artifacts import RunFolder, new_run_id
 from autokaggle.storage.disk import disk_trouble
 from autokaggle.storage.records_file import make_private_folder, read_record

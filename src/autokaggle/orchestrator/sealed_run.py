@@ -16,7 +16,7 @@ from pathlib import Path
 from autokaggle.orchestrator.best_so_far import BestSoFar
 from autokaggle.orchestrator.code_run import failure_of, run_code
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.records import StepResult
+from autokaggle.records.sandbox import StepResult
 from autokaggle.skills.sandbox.limits import available_cores
 from autokaggle.skills.scoring.prediction_files import InvalidPredictions
 from autokaggle.skills.scoring.sealed_folds import join_oof, join_test

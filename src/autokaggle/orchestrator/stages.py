@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from autokaggle.orchestrator import candidate_search, publishing, reporting, understanding
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.records import StageName
+from autokaggle.records.run import StageName
 
 
 @dataclass(frozen=True)

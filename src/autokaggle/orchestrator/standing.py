@@ -13,7 +13,7 @@ import msgspec
 from autokaggle.config import Settings
 from autokaggle.errors import AutoKaggleError
 from autokaggle.orchestrator.journal import Journal, utc_now
-from autokaggle.records import OVER, Run, RunStatus
+from autokaggle.records.run import OVER, Run, RunStatus
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record, write_record
 from autokaggle.storage.run_folders import hold_run, refuse_cancelled

@@ -17,7 +17,8 @@ import msgspec
 from autokaggle.config import Settings
 from autokaggle.errors import AutoKaggleError, UsageError
 from autokaggle.plugins.manager import Plugins
-from autokaggle.records import Decisions, PromptCall
+from autokaggle.records.plan import Decisions
+from autokaggle.records.prompt import PromptCall
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 

@@ -12,7 +12,8 @@ from autokaggle.errors import UsageError
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.journal import progress_listener
 from autokaggle.orchestrator.run_environment import build_ahead
-from autokaggle.records import Competition, Decision, Decisions, MetricFinding, Plan
+from autokaggle.records.competition import Competition, MetricFinding
+from autokaggle.records.plan import Decision, Decisions, Plan
 from autokaggle.skills.competition import address
 from autokaggle.skills.competition.notices import obstacles, rules
 from autokaggle.skills.competition.pages import evaluation_text

@@ -23,7 +23,7 @@ from autokaggle.config import Settings
 from autokaggle.errors import AutoKaggleError, RunInterrupted
 from autokaggle.orchestrator.journal import utc_now
 from autokaggle.orchestrator.standing import end_run
-from autokaggle.records import OVER
+from autokaggle.records.run import OVER
 from autokaggle.skills.sandbox.limits import MEMORY_VARIABLE, available_cores, machine_memory_bytes
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.run_folders import is_at_work, read_run

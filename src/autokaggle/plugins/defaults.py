@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from autokaggle.plugins.extensions import ModelProvider, Proposer, Template
 from autokaggle.plugins.hookspecs import hookimpl
-from autokaggle.records import DataProfile, Plan, Proposal, Search
+from autokaggle.records.candidate import Proposal, Search
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Plan
 
 if TYPE_CHECKING:
     from autokaggle.skills.pipeline.families import ModelFamily

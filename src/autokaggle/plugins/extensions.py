@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from autokaggle.records import DataProfile, Plan, Proposal, Search
+from autokaggle.records.candidate import Proposal, Search
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Plan
 
 __all__ = ["ModelProvider", "Proposal", "Proposer", "ReportSection", "Search", "Template"]
 

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from autokaggle.plugins.extensions import Proposer
-from autokaggle.records import DataProfile, Plan, Proposal, Search
+from autokaggle.records.candidate import Proposal, Search
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Plan
 
 if TYPE_CHECKING:
     from autokaggle.skills.dialogue.language_model import Answer, LanguageModel, ModelRequest, OnText

@@ -24,7 +24,8 @@ from typing import IO
 import msgspec
 
 from autokaggle.errors import ActionNeeded, AutoKaggleError, DiskTrouble, OutsideWorldError
-from autokaggle.records import Competition, DataFile, Record
+from autokaggle.records.base import Record
+from autokaggle.records.competition import Competition, DataFile
 from autokaggle.storage.records_file import make_private_folder, read_record, write_record
 
 CHUNK_BYTES = 1 << 20

@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from autokaggle.errors import AutoKaggleError, DiskTrouble
-from autokaggle.records import Record
+from autokaggle.records.base import Record
 
 R = TypeVar("R", bound=Record)
 

@@ -12,7 +12,7 @@ import msgspec
 
 from autokaggle.config import Settings
 from autokaggle.errors import AutoKaggleError, UsageError
-from autokaggle.records import Run, RunStatus
+from autokaggle.records.run import Run, RunStatus
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import PRIVATE_FILE, read_record
 

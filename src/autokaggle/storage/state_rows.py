@@ -14,7 +14,10 @@ from typing import Any
 import msgspec
 
 from autokaggle.errors import AutoKaggleError
-from autokaggle.records import OVER, Candidate, Event, Metrics, Run, RunStatus
+from autokaggle.records.candidate import Candidate
+from autokaggle.records.event import Event
+from autokaggle.records.outcome import Metrics
+from autokaggle.records.run import OVER, Run, RunStatus
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 

@@ -18,7 +18,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from autokaggle.errors import AutoKaggleError, OutsideWorldError, UsageError
-from autokaggle.records import Candidate, Event, Record, Run
+from autokaggle.records.base import Record
+from autokaggle.records.candidate import Candidate
+from autokaggle.records.event import Event
+from autokaggle.records.run import Run
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.migrations import apply_migrations
 from autokaggle.storage.records_file import PRIVATE_FILE, make_private_folder, read_record

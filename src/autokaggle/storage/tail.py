@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from autokaggle.records import Event
+from autokaggle.records.event import Event
 
 
 class Tail:

@@ -20,7 +20,7 @@ from autokaggle.errors import AutoKaggleError, OutsideWorldError, UsageError
 from autokaggle.orchestrator.cluster import remote_job
 from autokaggle.orchestrator.cluster.parcels import Folders
 from autokaggle.orchestrator.cluster.remote_job import DEADLINE, Missing, Outcome, RemoteJob
-from autokaggle.records import Isolation, StepResult
+from autokaggle.records.sandbox import Isolation, StepResult
 from autokaggle.skills.sandbox.job import Job
 from autokaggle.skills.sandbox.limits import GIBIBYTE, available_cores, machine_memory_bytes
 from autokaggle.storage.records_file import make_private_folder

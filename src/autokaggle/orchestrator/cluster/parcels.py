@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from autokaggle.records import DataFile
+from autokaggle.records.competition import DataFile
 from autokaggle.storage.dataset_cache import DatasetCache
 from autokaggle.storage.records_file import make_private_folder
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from autokaggle.config import load_settings
 from autokaggle.errors import ActionNeeded, OutsideWorldError
 from autokaggle.orchestrator.cluster import parcels
-from autokaggle.records import DataFile, Isolation, IsolationLevel, StepResult
+from autokaggle.records.competition import DataFile
+from autokaggle.records.sandbox import Isolation, IsolationLevel, StepResult
 from autokaggle.skills.sandbox.environment import build_environment
 from autokaggle.skills.sandbox.executor import run_job
 from autokaggle.skills.sandbox.isolation import probe_isolation

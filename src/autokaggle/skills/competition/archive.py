@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from autokaggle.errors import CompetitionUnusable, OutsideWorldError
-from autokaggle.records import DataFile
+from autokaggle.records.competition import DataFile
 from autokaggle.skills.competition.meter import Meter, OnProgress
 from autokaggle.storage.dataset_cache import DatasetCache
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from autokaggle.errors import OutsideWorldError
-from autokaggle.records import Record
+from autokaggle.records.base import Record
 from autokaggle.skills.competition.meter import Meter, OnProgress
 from autokaggle.skills.competition.retries import RetryPolicy, is_passing, ordered_wait
 from autokaggle.storage.dataset_cache import full_disk_explained

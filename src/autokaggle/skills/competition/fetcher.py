@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from autokaggle.errors import AutoKaggleError, CompetitionUnusable, OutsideWorldError
-from autokaggle.records import Competition, DataFile, Progress, SubmissionLimits
+from autokaggle.records.competition import Competition, DataFile, SubmissionLimits
+from autokaggle.records.event import Progress
 from autokaggle.skills.competition.inner_archives import unpack_inner_archives
 from autokaggle.skills.competition.kaggle_client import KaggleClient, RemoteFile, origin_of
 from autokaggle.skills.competition.meter import OnProgress

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from autokaggle.records import DataFile
+from autokaggle.records.competition import DataFile
 from autokaggle.skills.competition.archive import DamagedArchive, UnsafeArchive, extract_archive
 from autokaggle.skills.competition.meter import OnProgress
 from autokaggle.storage.dataset_cache import DatasetCache

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from autokaggle.errors import ActionNeeded, AutoKaggleError
-from autokaggle.records import Competition, MetricFinding, Record, SentSubmission, SubmissionLimits
+from autokaggle.records.base import Record
+from autokaggle.records.competition import Competition, MetricFinding, SubmissionLimits
+from autokaggle.records.outcome import SentSubmission
 from autokaggle.skills.competition import notebooks, sending
 from autokaggle.skills.competition.credentials import Credentials
 from autokaggle.skills.competition.download import download

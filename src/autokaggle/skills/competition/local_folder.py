@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from autokaggle.errors import CompetitionUnusable
-from autokaggle.records import Competition, DataFile
+from autokaggle.records.competition import Competition, DataFile
 from autokaggle.skills.competition.address import slug_from
 from autokaggle.skills.competition.archive import name_problem
 from autokaggle.skills.competition.fetcher import write_pages

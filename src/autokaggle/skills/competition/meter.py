@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from autokaggle.records import Progress
+from autokaggle.records.event import Progress
 
 REPORT_EVERY_SECONDS = 0.2
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from autokaggle.errors import CompetitionUnusable, NoValidSubmission, OutsideWorldError
-from autokaggle.records import Progress
+from autokaggle.records.event import Progress
 from autokaggle.skills.competition.meter import OnProgress
 from autokaggle.skills.competition.refusals import NotFound, clean_text
 

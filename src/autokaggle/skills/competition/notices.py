@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from autokaggle.records import Competition, Gate
+from autokaggle.records.competition import Competition, Gate
 from autokaggle.skills.competition.refusals import rules_page
 
 # A rule in one or two words, and what its values mean where they are no numbers or names.

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from autokaggle.records import MetricFinding, Record
+from autokaggle.records.base import Record
+from autokaggle.records.competition import MetricFinding
 
 HTML_BLOCK = re.compile(r"</(?:p|div|h[1-6]|ul|ol|table|section|article)\s*>", re.I)
 MARKDOWN_BLOCK = re.compile(r"^(?:#{1,6} |[-*] |\d+\. |```|> |\|.*\|)", re.M)

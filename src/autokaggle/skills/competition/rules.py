@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from autokaggle.records import Gate
+from autokaggle.records.competition import Gate
 from autokaggle.skills.competition.pages import sentences
 
 GateValue = bool | int | str

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from autokaggle.errors import ActionNeeded, AutoKaggleError, CompetitionUnusable, OutsideWorldError, UsageError
-from autokaggle.records import Competition, Progress, SentSubmission, SubmissionLimits
+from autokaggle.records.competition import Competition, SubmissionLimits
+from autokaggle.records.event import Progress
+from autokaggle.records.outcome import SentSubmission
 from autokaggle.skills.competition.meter import OnProgress
 from autokaggle.skills.competition.retries import RetryPolicy, is_passing, ordered_wait
 from autokaggle.skills.competition.transport import KaggleTransport

@@ -12,7 +12,8 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from autokaggle.errors import CompetitionUnusable, OutsideWorldError
-from autokaggle.records import DataFile, Progress
+from autokaggle.records.competition import DataFile
+from autokaggle.records.event import Progress
 from autokaggle.skills.competition.archive import DamagedArchive, extract_archive, name_problem
 from autokaggle.skills.competition.download import discard
 from autokaggle.skills.competition.kaggle_client import KaggleClient, RemoteFile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from autokaggle.records import FileProfile
+from autokaggle.records.data_profile import FileProfile
 from autokaggle.skills.dataset.column_facts import Facts
 from autokaggle.skills.dataset.data_files import Collection
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from autokaggle.records import ColumnProfile, SplitHints
+from autokaggle.records.data_profile import ColumnProfile, SplitHints
 from autokaggle.skills.dataset.column_facts import Facts
 from autokaggle.skills.dataset.drift import drift_by_chance
 from autokaggle.skills.dataset.lookups import OtherTable

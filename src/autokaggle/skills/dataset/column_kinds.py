@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autokaggle.records import ColumnKind, ColumnProfile
+from autokaggle.records.data_profile import ColumnKind, ColumnProfile
 from autokaggle.skills.dataset.column_facts import Facts
 from autokaggle.skills.dataset.drift import column_drift
 from autokaggle.skills.dataset.personal_data import mask_value, scan_column

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from autokaggle.records import FileRole, Progress
+from autokaggle.records.data_profile import FileRole
+from autokaggle.records.event import Progress
 from autokaggle.skills.dataset.archives import unpack_tables
 from autokaggle.skills.dataset.tables import Table, UnreadableTable, is_table_name, open_table
 

@@ -15,16 +15,16 @@ from typing import cast
 import duckdb
 
 from autokaggle.errors import CompetitionUnusable
-from autokaggle.records import (
+from autokaggle.records.data_profile import (
     ColumnKind,
     ColumnProfile,
     DataProfile,
     FileProfile,
     FileRole,
     Guess,
-    Progress,
     SplitHints,
 )
+from autokaggle.records.event import Progress
 from autokaggle.skills.dataset import (
     attachments,
     cautions,

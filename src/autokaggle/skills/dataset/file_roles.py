@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from autokaggle.errors import CompetitionUnusable
-from autokaggle.records import Guess
+from autokaggle.records.data_profile import Guess
 from autokaggle.skills.dataset.tables import Table
 
 TRAIN_WORDS = frozenset({"train", "training", "learn", "learning", "labeled", "labelled"})

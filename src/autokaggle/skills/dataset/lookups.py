@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from autokaggle.records import FileRole
+from autokaggle.records.data_profile import FileRole
 from autokaggle.skills.dataset.column_facts import Facts
 from autokaggle.skills.dataset.column_types import is_number
 from autokaggle.skills.dataset.file_roles import words_of

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 import msgspec
 
-from autokaggle.records import SplitHints, ValidationScheme
+from autokaggle.records.data_profile import SplitHints, ValidationScheme
 from autokaggle.skills.dataset.column_facts import Facts
 from autokaggle.skills.dataset.drift import tell_apart
 from autokaggle.skills.dataset.repeats import count_copied_rows

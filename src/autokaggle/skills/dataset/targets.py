@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autokaggle.errors import CompetitionUnusable
-from autokaggle.records import Guess, SubmissionKind
+from autokaggle.records.data_profile import Guess, SubmissionKind
 from autokaggle.skills.dataset.column_types import infer, is_number
 from autokaggle.skills.dataset.file_roles import Roles
 from autokaggle.skills.dataset.tables import Table

@@ -10,7 +10,14 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, get_args
 
-from autokaggle.records import ColumnProfile, FileProfile, Guess, SubmissionKind, TaskType, ValidationScheme
+from autokaggle.records.data_profile import (
+    ColumnProfile,
+    FileProfile,
+    Guess,
+    SubmissionKind,
+    TaskType,
+    ValidationScheme,
+)
 from autokaggle.skills.dataset.column_types import is_number
 
 CLASS_WORDING = re.compile(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from autokaggle.errors import UsageError
-from autokaggle.records import Decision, Decisions
+from autokaggle.records.plan import Decision, Decisions
 from autokaggle.skills.dialogue.answers import ProposedSetting
 from autokaggle.skills.dialogue.brief import Brief
 from autokaggle.skills.dialogue.decision_keys import GROWING_KEYS, PERSONS_KEYS, Value, read_value

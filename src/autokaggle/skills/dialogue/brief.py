@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from autokaggle.records import Candidate, Competition, DataProfile, Plan, RunOptions
+from autokaggle.records.candidate import Candidate
+from autokaggle.records.competition import Competition
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Plan
+from autokaggle.records.run import RunOptions
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from autokaggle.records import Decision, Decisions
+from autokaggle.records.plan import Decision, Decisions
 from autokaggle.skills.dialogue import strategist
 from autokaggle.skills.dialogue.agreement import Agreement
 from autokaggle.skills.dialogue.answers import read_counsel

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from autokaggle.records import Candidate, Decision, Gain
+from autokaggle.records.candidate import Candidate, Gain
+from autokaggle.records.plan import Decision
 from autokaggle.skills.dialogue.answers import CodeAnswer, read_code_answer
 from autokaggle.skills.dialogue.asking import ask_for
 from autokaggle.skills.dialogue.brief import Brief

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from autokaggle.errors import UsageError
-from autokaggle.records import Decision
+from autokaggle.records.plan import Decision
 from autokaggle.skills.dialogue import materials
 from autokaggle.skills.dialogue.agreement import Agreement, Doubt
 from autokaggle.skills.dialogue.answers import Counsel, ProposedSetting, partial_reply, read_counsel

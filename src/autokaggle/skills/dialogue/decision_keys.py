@@ -23,7 +23,7 @@ SHORTEST_BUDGET_SECONDS, LONGEST_BUDGET_SECONDS = 1.0, 30 * 86400.0
 MOST_IDEAS, LONGEST_IDEA = 12, 240
 SCHEMES = ("kfold", "stratified", "group", "stratified_group", "time")
 COLUMN_SCHEMES = ("group", "stratified_group", "time")
-# A group may be made from a column: ``part(COLUMN, "SEPARATOR", INDEX)`` or ``day(COLUMN)`` (see records.SplitHints).
+# A group may be made from a column: ``part(COLUMN, "SEPARATOR", INDEX)`` or ``day(COLUMN)`` (see SplitHints).
 MADE_COLUMN = re.compile(r'(?:part\((?P<part>.+), "[^"]*", \d+\)|day\((?P<day>.+)\))')
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smh]?)")
 # Words that a rule may forbid, by the name of its gate.

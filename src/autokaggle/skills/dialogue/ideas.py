@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autokaggle.records import Decision
+from autokaggle.records.plan import Decision
 
 # What was agreed comes first, but not at the cost of every other direction.
 MOST_AGREED = 4

@@ -11,7 +11,9 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from autokaggle.records import Candidate, ColumnProfile, Decision
+from autokaggle.records.candidate import Candidate
+from autokaggle.records.data_profile import ColumnProfile
+from autokaggle.records.plan import Decision
 from autokaggle.skills.dialogue.brief import Brief
 from autokaggle.skills.dialogue.payload import Section
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from autokaggle.records import PromptCall
+from autokaggle.records.prompt import PromptCall
 from autokaggle.skills.dialogue.fencing import fence, new_nonce
 from autokaggle.skills.dialogue.language_model import (
     Answer,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from autokaggle.errors import UsageError
-from autokaggle.records import DataProfile, TaskType
+from autokaggle.records.data_profile import DataProfile, TaskType
 from autokaggle.skills.dialogue.language_model import Thinking
 
 OURS = Path(str(resources.files("autokaggle.skills.dialogue"))) / "prompts"

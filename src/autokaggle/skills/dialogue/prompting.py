@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autokaggle.errors import UsageError
-from autokaggle.records import Decision
+from autokaggle.records.plan import Decision
 from autokaggle.skills.dialogue import materials
 from autokaggle.skills.dialogue.answers import Counsel, json_form
 from autokaggle.skills.dialogue.brief import Brief

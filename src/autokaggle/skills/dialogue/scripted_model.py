@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import cast, get_args
 
-from autokaggle.records import PromptCall
+from autokaggle.records.prompt import PromptCall
 from autokaggle.skills.dialogue.language_model import (
     Answer,
     FailureKind,

@@ -7,7 +7,10 @@ Decisions have these keys, which ``pipeline.plan.make_plan`` reads: ``metric`` (
 
 from __future__ import annotations
 
-from autokaggle.records import Competition, DataProfile, Decision, Decisions, MetricFinding, RunOptions
+from autokaggle.records.competition import Competition, MetricFinding
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Decision, Decisions
+from autokaggle.records.run import RunOptions
 
 DEFAULT_FOLDS = 5
 # So many predictions of rows tell models apart; fewer rows are predicted again under other folds.

@@ -6,7 +6,9 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from autokaggle.records import Competition, DataProfile, Decision
+from autokaggle.records.competition import Competition
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Decision
 from autokaggle.skills.dialogue.answers import Quote
 from autokaggle.skills.dialogue.materials import say_value
 

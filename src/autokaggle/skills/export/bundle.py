@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Metrics, Run
+from autokaggle.records.outcome import Metrics
+from autokaggle.records.run import Run
 
 READER = Path(__file__).with_name("read_tables.py")
 

@@ -10,7 +10,10 @@ from typing import Any
 
 import yaml
 
-from autokaggle.records import DataProfile, Ensemble, Plan, Proposal
+from autokaggle.records.candidate import Proposal
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.outcome import Ensemble
+from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline.objective import choose_objective
 
 HEADER = """\

@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 from autokaggle.python_code import parse_python
-from autokaggle.records import DataProfile
+from autokaggle.records.data_profile import DataProfile
 
 READ_BY_TEMPLATES = ("train", "test", "sample_submission")
 

@@ -15,7 +15,9 @@ from pathlib import Path
 import msgspec
 
 from autokaggle.python_code import parse_python
-from autokaggle.records import DataProfile, Plan, Proposal, Search
+from autokaggle.records.candidate import Proposal, Search
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import portfolio
 from autokaggle.skills.pipeline.configurations import Entry
 from autokaggle.skills.pipeline.proposals import untried

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from autokaggle.records import Candidate, DataProfile, Proposal, Search
+from autokaggle.records.candidate import Candidate, Proposal, Search
+from autokaggle.records.data_profile import DataProfile
 
 # The blocks of the template's blocks.py in the order in which they should be tried.
 BLOCKS = {

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from autokaggle.records import ColumnProfile, DataProfile, Plan
+from autokaggle.records.data_profile import ColumnProfile, DataProfile
+from autokaggle.records.plan import Plan
 
 CLASSIFICATION = ("binary_classification", "multiclass_classification", "multilabel_classification")
 RELATIVE_METRICS = ("mape", "smape")

@@ -18,7 +18,10 @@ from typing import Any
 import yaml
 
 from autokaggle.errors import AutoKaggleError, UsageError
-from autokaggle.records import DataProfile, Ensemble, Plan, Proposal
+from autokaggle.records.candidate import Proposal
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.outcome import Ensemble
+from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline.candidate_config import candidate_config, config_text, ensemble_config
 from autokaggle.storage.artifacts import CandidateFolder, RunFolder
 from autokaggle.storage.records_file import make_private_folder, write_atomically

@@ -11,19 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from autokaggle.errors import CompetitionUnusable, UsageError
-from autokaggle.records import (
-    ColumnProfile,
-    Competition,
-    DataProfile,
-    Decisions,
-    Plan,
-    RunOptions,
-    SubmissionFormat,
-    SubmissionKind,
-    TaskType,
-    Validation,
-    ValidationScheme,
-)
+from autokaggle.records.competition import Competition
+from autokaggle.records.data_profile import ColumnProfile, DataProfile, SubmissionKind, TaskType, ValidationScheme
+from autokaggle.records.plan import Decisions, Plan, SubmissionFormat, Validation
+from autokaggle.records.run import RunOptions
 from autokaggle.skills.pipeline.families import family_names
 
 MetricInput = Literal["value", "label", "probability", "class_probability", "ranked_labels"]

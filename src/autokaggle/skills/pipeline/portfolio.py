@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from autokaggle.records import DataProfile, Plan, Proposal, Search
+from autokaggle.records.candidate import Proposal, Search
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import feature_gate, samples
 from autokaggle.skills.pipeline.configurations import ENTRIES, FAMILIES, QUICK, SLOW, Entry
 from autokaggle.skills.pipeline.objective import CLASSIFICATION, QUANTILE_METRIC

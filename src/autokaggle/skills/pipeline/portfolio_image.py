@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from autokaggle.records import DataProfile, Plan, Proposal
+from autokaggle.records.candidate import Proposal
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline.portfolio import BASE_REQUIREMENTS
 from autokaggle.skills.pipeline.template_entries import FITS_AT_ONCE, Estimate, TemplateEntry, fits, proposals
 

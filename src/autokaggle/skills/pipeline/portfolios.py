@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from autokaggle.records import DataProfile, Plan, Proposal, Search
+from autokaggle.records.candidate import Proposal, Search
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import portfolio, portfolio_image, portfolio_text, portfolio_timeseries
 from autokaggle.skills.pipeline.proposals import untried
 

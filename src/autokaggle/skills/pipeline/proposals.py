@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from autokaggle.records import Proposal, Search
+from autokaggle.records.candidate import Proposal, Search
 
 # It ends fits early, and grows with the time budget; what is fitted stays the same.
 TIME_LIMIT = "most_seconds"

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import DataProfile, Plan
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Plan
 from autokaggle.storage.parquet_tables import copy_rows, write_columns
 from autokaggle.storage.records_file import make_private_folder
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from autokaggle.records import Candidate, Proposal, Search
+from autokaggle.records.candidate import Candidate, Proposal, Search
 
 SAMPLE_ROWS = "sample_rows"
 TOLD = ", on a sample"

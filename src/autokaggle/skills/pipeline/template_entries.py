@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from autokaggle.records import Plan, Proposal
+from autokaggle.records.candidate import Proposal
+from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline.candidate_config import merge
 
 # Fits run side by side, one thread each.

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from autokaggle.records import Candidate, Proposal, Search
+from autokaggle.records.candidate import Candidate, Proposal, Search
 
 # Settings that may be multiplied by up to this, or its inverse; shares stay between a tenth and one.
 FACTORS = {

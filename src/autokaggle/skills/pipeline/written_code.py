@@ -17,7 +17,9 @@ from typing import Any, Literal
 import msgspec
 
 from autokaggle.python_code import parse_python
-from autokaggle.records import DataProfile, Operator, Plan, Proposal
+from autokaggle.records.candidate import Operator, Proposal
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import code_checks
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
 from autokaggle.skills.pipeline.proposals import GROUPS

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from autokaggle.records import Candidate, Gain, Metrics, Score
+from autokaggle.records.candidate import Candidate, Gain, Score
+from autokaggle.records.outcome import Metrics
 
 # A mean difference of folds within so many standard errors says nothing.
 NOISE_ERRORS = 2.0

@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Candidate, Competition, DataProfile, Decisions, Ensemble, Importance, Metrics, Run
+from autokaggle.records.candidate import Candidate
+from autokaggle.records.competition import Competition
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.outcome import Ensemble, Importance, Metrics
+from autokaggle.records.plan import Decisions
+from autokaggle.records.run import Run
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from autokaggle.records import Plan
+from autokaggle.records.plan import Plan
 from autokaggle.skills.report.curves import Scored, confusion_figure, curve_figures
 from autokaggle.skills.report.drawing import Figure
 from autokaggle.skills.report.material import Floats, Predictions

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autokaggle.records import ColumnImportance, ColumnProfile
+from autokaggle.records.data_profile import ColumnProfile
+from autokaggle.records.outcome import ColumnImportance
 from autokaggle.skills.report import wording
 from autokaggle.skills.report.candidate_tree import candidate_tree
 from autokaggle.skills.report.material import ReportMaterial

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from autokaggle.records import Metrics, SentSubmission
+from autokaggle.records.outcome import Metrics, SentSubmission
 
 AIR = 0.06
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from autokaggle.errors import AutoKaggleError
-from autokaggle.records import IsolationLevel
+from autokaggle.records.sandbox import IsolationLevel
 from autokaggle.skills.sandbox import bubblewrap, landlock, seatbelt, seccomp
 from autokaggle.skills.sandbox.interpreter import Interpreter
 from autokaggle.skills.sandbox.job import INSIDE, Job, Layout, command_of, variables_of

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from autokaggle.errors import AutoKaggleError
-from autokaggle.records import Finding, Isolation
+from autokaggle.records.event import Finding
+from autokaggle.records.sandbox import Isolation
 from autokaggle.skills.sandbox import bubblewrap, cgroup, landlock, seccomp
 from autokaggle.skills.sandbox.isolation import how_to_install, probe_isolation, self_test
 from autokaggle.skills.sandbox.limits import machine_memory_bytes

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from autokaggle.config import without_keys
 from autokaggle.errors import OutsideWorldError
-from autokaggle.records import Progress
+from autokaggle.records.event import Progress
 from autokaggle.skills.sandbox.environment_store import (
     BUILDING,
     RESOLUTIONS,

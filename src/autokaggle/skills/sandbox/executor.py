@@ -22,7 +22,7 @@ from pathlib import Path
 
 from autokaggle.config import without_keys
 from autokaggle.errors import AutoKaggleError, UsageError
-from autokaggle.records import Isolation, StepResult
+from autokaggle.records.sandbox import Isolation, StepResult
 from autokaggle.skills.sandbox import cgroup
 from autokaggle.skills.sandbox.backends import find_backend
 from autokaggle.skills.sandbox.interpreter import find_interpreter

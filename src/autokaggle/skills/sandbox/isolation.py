@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from autokaggle.errors import ActionNeeded, AutoKaggleError
-from autokaggle.records import Isolation
+from autokaggle.records.sandbox import Isolation
 from autokaggle.skills.sandbox import landlock
 from autokaggle.skills.sandbox.backends import Backend, backends
 from autokaggle.skills.sandbox.executor import Job, run_job

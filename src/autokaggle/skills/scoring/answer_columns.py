@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autokaggle.errors import CompetitionUnusable
-from autokaggle.records import Plan
+from autokaggle.records.plan import Plan
 
 
 @dataclass(frozen=True)

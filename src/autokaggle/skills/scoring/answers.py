@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Plan
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.metric import Metric
 from autokaggle.skills.scoring.truth import label_scale
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Check, Plan
+from autokaggle.records.candidate import Check
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.answers import Answers, true_answers
 from autokaggle.skills.scoring.comparison import compare
 from autokaggle.skills.scoring.constant import constant_predictions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Plan
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.answer_columns import AnswerColumns, answer_columns
 from autokaggle.skills.scoring.metric import Metric
 from autokaggle.skills.scoring.metrics import find_metric

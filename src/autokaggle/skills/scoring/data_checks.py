@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Check, Plan, SplitHints
+from autokaggle.records.candidate import Check
+from autokaggle.records.data_profile import SplitHints
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.feature_checks import NEARLY_ALL, power_of
 from autokaggle.skills.scoring.folds import Folds
 from autokaggle.skills.scoring.truth import Truth

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Plan
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.answer_columns import AnswerColumns, answer_columns
 from autokaggle.skills.scoring.answers import Answers, Column, true_answers
 from autokaggle.skills.scoring.metric import Metric

@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Ensemble, Member, Plan
+from autokaggle.records.outcome import Ensemble, Member
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.decision_rules import fit_rule
 from autokaggle.skills.scoring.evaluator import Evaluation, judge
 from autokaggle.skills.scoring.folds import Folds

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from autokaggle.errors import CompetitionUnusable
-from autokaggle.records import Plan, Score
+from autokaggle.records.candidate import Score
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.answers import Answers
 from autokaggle.skills.scoring.constant import constant_predictions
 from autokaggle.skills.scoring.decision_rules import Rule, cross_fit, fit_rule

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Check, Plan
+from autokaggle.records.candidate import Check
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.prediction_files import InvalidPredictions
 from autokaggle.skills.scoring.truth import Truth
 from autokaggle.skills.scoring.value_metrics import mean_ranks

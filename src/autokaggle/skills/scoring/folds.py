@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autokaggle.errors import AutoKaggleError, CompetitionUnusable
-from autokaggle.records import Plan
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring import fold_columns, fold_schemes
 from autokaggle.storage import parquet_tables
 

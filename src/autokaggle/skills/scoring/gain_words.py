@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autokaggle.records import Gain
+from autokaggle.records.candidate import Gain
 
 
 def gain_text(gain: Gain) -> str:

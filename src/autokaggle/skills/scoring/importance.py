@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import ColumnImportance, Importance, Plan
+from autokaggle.records.outcome import ColumnImportance, Importance
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.answers import Answers, true_answers
 from autokaggle.skills.scoring.decision_rules import Rule, apply_rule
 from autokaggle.skills.scoring.folds import Folds

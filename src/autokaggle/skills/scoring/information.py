@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Plan
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.constant import constant_predictions
 from autokaggle.skills.scoring.prediction_files import InvalidPredictions
 from autokaggle.skills.scoring.surrogate import make_surrogate

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 from autokaggle.errors import UsageError
-from autokaggle.records import MetricFinding, SubmissionKind, TaskType
+from autokaggle.records.competition import MetricFinding
+from autokaggle.records.data_profile import SubmissionKind, TaskType
 from autokaggle.skills.scoring import metric_wording
 from autokaggle.skills.scoring.metric import Metric
 from autokaggle.skills.scoring.metric_catalogue import METRICS

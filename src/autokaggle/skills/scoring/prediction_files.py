@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Plan
+from autokaggle.records.plan import Plan
 from autokaggle.storage.parquet_tables import open_reader, quote_text
 
 if TYPE_CHECKING:

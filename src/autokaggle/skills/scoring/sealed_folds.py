@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Plan
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.folds import Folds
 from autokaggle.skills.scoring.prediction_files import InvalidPredictions, read_predictions
 from autokaggle.storage.parquet_tables import row_count, write_columns

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import DataProfile, Plan
+from autokaggle.records.data_profile import DataProfile
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.folds import Folds, write_folds
 from autokaggle.storage.parquet_tables import column_types, open_reader, quote_identifier, quote_text, row_count
 from autokaggle.storage.records_file import make_private_folder

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records import Plan
+from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.answer_columns import AnswerColumns, answer_columns
 from autokaggle.skills.scoring.metrics import find_metric
 from autokaggle.skills.scoring.truth import label_scale

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autokaggle.errors import AutoKaggleError
-from autokaggle.records import Plan
+from autokaggle.records.plan import Plan
 from autokaggle.storage.parquet_tables import quote_identifier, quote_text, read_columns
 
 Floats = npt.NDArray[np.float64]

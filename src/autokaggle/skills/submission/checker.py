@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from autokaggle.records import Plan
+from autokaggle.records.plan import Plan
 from autokaggle.storage.parquet_tables import read_text_columns, row_count
 
 EMPTY_WORDS = frozenset({"", "nan", "null", "none", "na", "n/a"})

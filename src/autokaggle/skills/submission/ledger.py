@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autokaggle.records import SentSubmission
+from autokaggle.records.outcome import SentSubmission
 
 NORMAL_95 = 1.959964
 # From bound to bound an expected range is so many deviations wide: it reaches farther to the worse side.

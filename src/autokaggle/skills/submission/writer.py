@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from autokaggle.errors import AutoKaggleError, CompetitionUnusable
-from autokaggle.records import Plan, SubmissionFacts
+from autokaggle.records.outcome import SubmissionFacts
+from autokaggle.records.plan import Plan
 from autokaggle.storage.parquet_tables import column_types, read_text_columns, row_count
 from autokaggle.storage.records_file import write_atomically
 

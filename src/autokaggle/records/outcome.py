@@ -1,0 +1,81 @@
+"""What came out: output/metrics.json, output/importance.json, the ensemble and what was handed in."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from autokaggle.records.base import Record
+from autokaggle.records.candidate import Score
+from autokaggle.records.sandbox import IsolationLevel
+
+
+class Member(Record, frozen=True, kw_only=True):
+    candidate: str
+    weight: float
+
+
+class Ensemble(Record, frozen=True, kw_only=True):
+    """The published combination; ``rule`` turns blended predictions into submission values.
+
+    ``blend`` is the scale on which the weighted mean is taken (``templates/ensemble/blend.py``). The same candidates to
+    choose from (``chosen_from``) give the same combination again.
+    """
+
+    version: int = 1
+    method: Literal["single", "greedy", "mean", "stacker"]
+    members: tuple[Member, ...]
+    blend: Literal["values", "log1p", "logits", "ranks"] = "values"
+    score: Score
+    rule: dict[str, Any]
+    correlation: tuple[tuple[float, ...], ...] = ()
+    chosen_from: tuple[str, ...] = ()
+
+
+class SubmissionFacts(Record, frozen=True, kw_only=True):
+    rows: int
+    sha256: str
+
+
+class Metrics(Record, frozen=True, kw_only=True):
+    version: int = 1
+    metric: str
+    greater_is_better: bool
+    cv: dict[str, Any]
+    audit: dict[str, Any] = {}
+    candidates: int
+    ensemble: tuple[Member, ...]
+    submission: SubmissionFacts
+    seconds: dict[str, float]
+    isolation: IsolationLevel
+
+
+class ColumnImportance(Record, frozen=True, kw_only=True):
+    """By how much the score gets worse, over all sampled rows and in each fold, when ``columns`` are shuffled."""
+
+    columns: tuple[str, ...]
+    loss: float
+    folds: tuple[float, ...] = ()
+
+
+class Importance(Record, frozen=True, kw_only=True):
+    """What one candidate's models live on, the most important first: output/importance.json."""
+
+    version: int = 1
+    candidate: str
+    metric: str
+    rows: int
+    columns: tuple[ColumnImportance, ...]
+
+
+class SentSubmission(Record, frozen=True, kw_only=True):
+    """One submission as Kaggle knows it; scores are None until Kaggle gives them."""
+
+    ref: int
+    description: str
+    date: str = ""
+    status: Literal["pending", "complete", "error"] = "pending"
+    public_score: float | None = None
+    private_score: float | None = None
+    error: str = ""
+    rank: int | None = None
+    teams: int | None = None
