@@ -62,7 +62,7 @@ def journey(
     """One run, looked at by every test below."""
     folder = tmp_path_factory.mktemp("work")
     link = f"https://www.kaggle.com/competitions/{DEMO_SLUG}/overview"
-    flags = ("--no-chat", "--model", "none", "--time-budget", "40s", "--max-candidates", "2", "--submit", "--json")
+    flags = ("--no-chat", "--model", "none", "--time-budget", "10m", "--max-candidates", "2", "--submit", "--json")
     done = autokaggle("run", link, *flags, home=home, url=kaggle.url, folder=folder)
     assert done.returncode == 0, done.stderr
     (folder / "stdout").write_text(done.stdout)

@@ -54,7 +54,7 @@ def environment(server: ModelServer, tmp_path: Path, tmp_path_factory: pytest.Te
 
 
 def autokaggle(target: Path, environment: dict[str, str]) -> tuple[RunFolder, dict[str, Any], str]:
-    flags = ("--model", "gemini-3-flash-preview", "--time-budget", "25s", "--max-candidates", "1", "--json")
+    flags = ("--model", "gemini-3-flash-preview", "--time-budget", "10m", "--max-candidates", "1", "--json")
     command = [sys.executable, "-m", "autokaggle", "run", str(target), *flags]
     done = subprocess.run(
         command, cwd=target.parent, env=environment, capture_output=True, text=True, timeout=300,
