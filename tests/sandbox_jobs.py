@@ -23,6 +23,8 @@ STRONG = Isolation(level="strong", backend="bubblewrap")
 PARTIAL = Isolation(level="partial", backend="landlock")
 UNSANDBOXED = Isolation(level="none", backend="none")
 LEVELS = [STRONG, PARTIAL, UNSANDBOXED]
+EVERY_LEVEL = pytest.mark.parametrize("isolation", LEVELS, ids=lambda isolation: isolation.backend)
+WALLED = pytest.mark.parametrize("isolation", [STRONG, PARTIAL], ids=lambda isolation: isolation.backend)
 
 SMALL = Limits(
     wall_seconds=20,

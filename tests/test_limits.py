@@ -17,9 +17,7 @@ from autokaggle.records.sandbox import Isolation
 from autokaggle.skills.sandbox import cgroup, group_account
 from autokaggle.skills.sandbox.limits import MEBIBYTE, available_cores, default_limits, machine_memory_bytes
 from autokaggle.skills.sandbox.process_tree import descendants, sample
-from tests.sandbox_jobs import LEVELS, PARTIAL, STRONG, make_job, need, run
-
-every_level = pytest.mark.parametrize("isolation", LEVELS, ids=lambda isolation: isolation.backend)
+from tests.sandbox_jobs import EVERY_LEVEL, PARTIAL, STRONG, make_job, need, run
 
 BREACHES: dict[str, tuple[str, dict[str, Any]]] = {
     "wall": ("import time\ntime.sleep(30)", {"wall_seconds": 0.7}),
@@ -47,7 +45,7 @@ BREACHES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@every_level
+@EVERY_LEVEL
 @pytest.mark.parametrize("limit", BREACHES)
 def test_a_limit_ends_the_step_and_is_named(tmp_path: Path, isolation: Isolation, limit: str) -> None:
     text, bounds = BREACHES[limit]
@@ -70,7 +68,7 @@ def test_a_limit_ends_the_step_and_is_named(tmp_path: Path, isolation: Isolation
     ],
     ids=["ignores signals", "stops itself", "changes its session", "spins"],
 )
-@every_level
+@EVERY_LEVEL
 def test_the_wall_limit_is_kept_to_half_a_second(tmp_path: Path, isolation: Isolation, text: str) -> None:
     result, _ = run(make_job(tmp_path, text, bounds={"wall_seconds": 0.8}), isolation)
     assert result.limit == "wall"
@@ -131,7 +129,7 @@ def test_temporary_folders_are_bounded(tmp_path: Path) -> None:
     assert "No space left on device" in log
 
 
-@every_level
+@EVERY_LEVEL
 def test_no_file_grows_beyond_its_limit(tmp_path: Path, isolation: Isolation) -> None:
     text = "import os\nos.truncate(os.open('sparse', os.O_CREAT | os.O_RDWR), 1 << 40)"
     result, log = run(make_job(tmp_path, text), isolation)
@@ -139,7 +137,7 @@ def test_no_file_grows_beyond_its_limit(tmp_path: Path, isolation: Isolation) ->
     assert "File too large" in log
 
 
-@every_level
+@EVERY_LEVEL
 def test_the_log_is_capped(tmp_path: Path, isolation: Isolation) -> None:
     text = "import os\nfor _ in range(40): os.write(2, b'x' * (1 << 20))"
     result, log = run(make_job(tmp_path, text, bounds={"log_bytes": 300_000}), isolation)
