@@ -126,7 +126,8 @@ class CandidateSearch:
                     if self.most is None:
                         # The next one works while this one is weighed; then the choice knows less than a resumed run.
                         self._fill()
-                    self._weigh(outcome)
+                    with self.context.budget.measured():
+                        self._weigh(outcome)
                 self._fill()
 
     def _is_overdue(self) -> bool:

@@ -43,7 +43,8 @@ MISSING = "(missing)"
 
 def report(context: RunContext) -> str:
     """Leave report.html; what is left of the budget goes into the importance of columns."""
-    seconds = min(MOST_IMPORTANCE_SECONDS, context.budget.left_seconds - RESERVED_SECONDS)
+    reserved = RESERVED_SECONDS * context.budget.slowness
+    seconds = min(MOST_IMPORTANCE_SECONDS, context.budget.left_seconds - reserved)
     write(context, seconds)
     return context.folder.report.name
 
