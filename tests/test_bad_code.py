@@ -5,12 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from autokaggle.orchestrator import code_run
-from autokaggle.skills.sandbox.limits import MEBIBYTE, Limits, default_limits
+from autokaggle.skills.sandbox.limits import MEBIBYTE
 from autokaggle.storage.parquet_tables import row_count
 from tests.judged_run import JudgedRun, judged_run, orchard
 
@@ -101,19 +99,9 @@ KINDS = [
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JudgedRun]:
     folder = tmp_path_factory.mktemp("bad")
-    with judged_run(orchard(folder / "orchard"), folder) as made:
+    # Little memory, shared by two folds at a time: the limit is reached soon, and enforced as ever.
+    with judged_run(orchard(folder / "orchard"), folder, memory_bytes=800 * MEBIBYTE) as made:
         yield made
-
-
-@pytest.fixture(autouse=True)
-def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let limits be reached soon; they are enforced as ever."""
-
-    def small(**asked: float | int | Path | None) -> Limits:
-        wall = float(asked["wall_seconds"])  # type: ignore[arg-type]
-        return default_limits(wall_seconds=wall, memory_bytes=400 * MEBIBYTE, threads=1, folder=Path("/tmp"))
-
-    monkeypatch.setattr(code_run, "default_limits", small)
 
 
 def pipeline(body: str, *, writes: bool = True) -> dict[str, str]:

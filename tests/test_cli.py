@@ -98,13 +98,14 @@ def test_flags_become_options(lifecycle: ScriptedLifecycle) -> None:
     flags = "--time-budget 1h30m --seed 7 --model none --no-chat --model-family lightgbm --gpu off --metric rmse"
     more = "--validation group:Family_Name --template tabular --message Größe --skip-execution --offline"
     rest = "--target-column Survived --target-column Fare --max-candidates 3 --folds 4"
-    last = "--allow-unsandboxed --yes --runs-dir elsewhere"
+    last = "--memory 4G --disk 512M --processes 64 --allow-unsandboxed --yes --runs-dir elsewhere"
     assert call("run", "titanic", *f"{flags} {more} {rest} {last}".split(), lifecycle=lifecycle) == 0
     expected = RunOptions(
         target="titanic", time_budget_seconds=5400.0, seed=7, model=None, chat=False, model_family="lightgbm",
         gpu="off", metric="rmse", validation="group:Family_Name", target_columns=("Survived", "Fare"),
         template="tabular", message="Größe",
-        skip_execution=True, offline=True, max_candidates=3, folds=4, allow_unsandboxed=True, assume_yes=True,
+        skip_execution=True, offline=True, max_candidates=3, folds=4, memory_bytes=4 << 30,
+        disk_bytes=512 << 20, processes=64, allow_unsandboxed=True, assume_yes=True,
     )  # fmt: skip
     assert lifecycle.options == [expected]
     assert Path("elsewhere").is_dir()
@@ -119,6 +120,9 @@ def test_flags_become_options(lifecycle: ScriptedLifecycle) -> None:
         (["--time-budget", "nan"], "like 90s, 10m, 1h30m"),
         (["--time-budget", "0"], "between 1s and 30d"),
         (["--time-budget", "31d"], "between 1s and 30d"),
+        (["--memory", "plenty"], "--memory 'plenty'"),
+        (["--disk", "1"], "like 512M"),
+        (["--processes", "1"], "--processes"),
         (["--gpu", "maybe"], "'auto', 'on', 'off'"),
         (["--validation", "group"], "group:COLUMN"),
         (["--validation", "kfold:x"], "group:COLUMN"),

@@ -74,7 +74,8 @@ def test_a_script_runs_as_a_candidate_runs(walls: None, workplace: Path) -> None
     (workplace / "in" / "data.csv").write_text("x\n")
     (workplace / "secret").write_text("secret")
     done = process(
-        "sandbox", "--input", "in", "--output", "out", "--memory", "512M", "--json", "--", "code/script.py", "--flag",
+        "sandbox", "--input", "in", "--output", "out", "--memory", "512M", "--disk", "64M", "--processes", "64",
+        "--json", "--", "code/script.py", "--flag",
         str(workplace / "secret"),
     )  # fmt: skip
     assert done.returncode == 7
@@ -104,6 +105,8 @@ def test_a_limit_ends_the_script_and_is_named(walls: None, workplace: Path) -> N
         (["--", "python3"], "No script was given"),
         (["--memory", "1", "--", "script.py"], "like 512M"),
         (["--memory", "much", "--", "script.py"], "like 512M"),
+        (["--disk", "some", "--", "script.py"], "--disk 'some'"),
+        (["--processes", "2", "--", "script.py"], "--processes"),
         (["--wall", "soon", "--", "script.py"], "like 90s"),
         (["--input", "nowhere", "--", "script.py"], "--input nowhere is no folder"),
         ([], "Missing argument"),

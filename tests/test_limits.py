@@ -181,6 +181,8 @@ def test_settings_come_before_the_machine_and_arguments_before_settings(tmp_path
     assert (set_.memory_bytes, set_.disk_bytes, set_.processes) == (70, 60, 50)
     given = default_limits(settings=settings, memory_bytes=7, disk_bytes=6, folder=tmp_path)
     assert (given.memory_bytes, given.disk_bytes, given.processes) == (7, 6, 50)
+    half = default_limits(settings=settings, processes=9, threads=3, folder=tmp_path, beside=2)
+    assert (half.memory_bytes, half.threads, half.disk_bytes, half.processes) == (35, 1, 60, 9)
 
 
 def test_a_control_group_is_bounded_and_removed() -> None:

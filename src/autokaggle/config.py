@@ -107,7 +107,7 @@ def read_size(text: str, name: str) -> int:
     match = SIZE.fullmatch(text.strip())
     count = int(float(match.group(1)) * SIZE_UNITS[match.group(2).lower()]) if match else 0
     if count < SMALLEST_BYTES:
-        raise UsageError(f"{name} {text!r} is no usable amount of memory.", "Write it like 512M or 1.5G.")
+        raise UsageError(f"{name} {text!r} is no usable amount of memory or disk.", "Write it like 512M or 1.5G.")
     return count
 
 

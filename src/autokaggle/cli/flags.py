@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from autokaggle.config import FEWEST_PROCESSES, read_size
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 FOLDER = click.Path(path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -55,3 +60,27 @@ seed = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed gives the same models."
 )
 detach = click.option("--detach", is_flag=True, help="Leave the run to a worker, and return at once.")
+
+
+def limits(command: Command) -> Command:
+    """Add the flags that bound each step of generated code: bytes of ``memory`` and ``disk``, and ``processes``."""
+    options = (
+        click.option(
+            "--memory", callback=_size, help="Most memory of a step: 512M, 4G.  [default: 80 % of the machine]"
+        ),
+        click.option(
+            "--disk", callback=_size, help="Most that a step may write: 512M, 10G.  [default: half its memory]"
+        ),
+        click.option(
+            "--processes",
+            type=click.IntRange(min=FEWEST_PROCESSES),
+            help="Most processes and threads of a step.  [default: 256 and 16 per core]",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _size(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+    return None if text is None else read_size(text, parameter.opts[0])

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 @click.option("--max-candidates", type=click.IntRange(min=1), help="Stop after so many candidates.")
 @click.option("--original", type=flags.FILE, help="The data set behind a synthetic competition: CSV or Parquet.")
 @click.option("--folds", type=click.IntRange(min=2), help="Number of folds.")
+@flags.limits
 @flags.runs_dir
 @flags.allow_unsandboxed
 @click.option("--yes", "-y", is_flag=True, help="Answer yes to every question.")
@@ -86,6 +87,9 @@ def run(program: Program, /, target: str, runs_dir: Path | None, **given: Any) -
         max_candidates=given["max_candidates"],
         original=str(given["original"].resolve()) if given["original"] else None,
         folds=given["folds"],
+        memory_bytes=given["memory"],
+        disk_bytes=given["disk"],
+        processes=given["processes"],
         allow_unsandboxed=given["allow_unsandboxed"],
         assume_yes=given["yes"],
     )

@@ -26,7 +26,7 @@ PYTHON_NAMES = ("python", "pypy")
 @click.option("--output", type=flags.FOLDER, help="Folder that the script may write.")
 @click.option("--work", type=flags.FOLDER, help="Scratch folder.  [default: one that is removed]")
 @click.option("--environment", type=flags.FOLDER, help="Virtual environment to run it with.")
-@click.option("--memory", help="Most memory: 512M, 1G.  [default: 80 % of the machine]")
+@flags.limits
 @click.option("--wall", default="10m", show_default=True, help="Most time: 60s, 10m.")
 @flags.allow_unsandboxed
 @click.option("--json", is_flag=True, expose_value=False, help="Give the record of the step as JSON on stderr.")
@@ -39,7 +39,9 @@ def sandbox(
     output: Path | None,
     work: Path | None,
     environment: Path | None,
-    memory: str | None,
+    memory: int | None,
+    disk: int | None,
+    processes: int | None,
     wall: str,
     allow_unsandboxed: bool,
 ) -> None:
@@ -50,16 +52,18 @@ def sandbox(
     """
     import msgspec
 
-    from autokaggle.config import read_size
     from autokaggle.plugins.manager import Plugins
     from autokaggle.skills.sandbox.executor import Job, run_job
     from autokaggle.skills.sandbox.isolation import probe_isolation
     from autokaggle.skills.sandbox.limits import default_limits
 
     python, script, arguments = _split(command)
-    memory_bytes = None if memory is None else read_size(memory, "--memory")
     limits = default_limits(
-        wall_seconds=values.parse_duration(wall, "--wall"), settings=program.settings(), memory_bytes=memory_bytes
+        wall_seconds=values.parse_duration(wall, "--wall"),
+        settings=program.settings(),
+        memory_bytes=memory,
+        disk_bytes=disk,
+        processes=processes,
     )
     for flag, folder in (("--input", input_folder), ("--work", work), ("--environment", environment)):
         _check_folder(folder, flag)

@@ -10,7 +10,6 @@ from pathlib import Path
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.records.sandbox import StepResult
 from autokaggle.skills.sandbox.job import Job
-from autokaggle.skills.sandbox.limits import default_limits
 from autokaggle.storage.records_file import make_private_folder
 
 SCRIPTS = ("train.py", "validate.py", "predict.py")
@@ -44,17 +43,7 @@ def run_code(
         AutoKaggleError: the run does not know how generated code is isolated here.
     """
     make_private_folder(output)
-    beside *= context.at_once
-    whole = default_limits(wall_seconds=seconds + GRACE_SECONDS, settings=context.settings, folder=output)
-    limits = whole
-    if beside > 1:
-        limits = default_limits(
-            wall_seconds=whole.wall_seconds,
-            settings=context.settings,
-            memory_bytes=whole.memory_bytes // beside,
-            threads=max(1, whole.threads // beside),
-            folder=output,
-        )
+    limits = context.limits(seconds + GRACE_SECONDS, output, beside=beside * context.at_once)
     job = Job(
         scripts=scripts,
         code=code,

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +26,7 @@ from autokaggle.records.run import Run
 from autokaggle.records.sandbox import Isolation, StepResult
 from autokaggle.skills.sandbox.executor import KILLED_EXIT_CODE, SandboxLost, run_job
 from autokaggle.skills.sandbox.job import Job
+from autokaggle.skills.sandbox.limits import Limits, default_limits
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.disk import LEAST_FREE_BYTES, refuse_full_disk
 from autokaggle.storage.records_file import read_record, write_record
@@ -87,6 +89,22 @@ class RunContext:
         if self.state is not None:
             self.state.record_candidate(self.run.id, candidate)
         self.save()
+
+    def limits(self, wall_seconds: float, folder: Path, beside: int = 1) -> Limits:
+        """Bound a job that writes to ``folder``: by the run's flags, else by the settings, else by this machine.
+
+        ``beside`` is how many such jobs run at once.
+        """
+        options = self.run.options
+        return default_limits(
+            wall_seconds=wall_seconds,
+            settings=self.settings,
+            memory_bytes=options.memory_bytes,
+            disk_bytes=options.disk_bytes,
+            processes=options.processes,
+            folder=folder,
+            beside=beside,
+        )
 
     def run_job(self, job: Job, cancelled: threading.Event | None = None) -> StepResult:
         """Run a job of this run behind the walls that are on its record, and wait for its end, or for ``cancelled``.

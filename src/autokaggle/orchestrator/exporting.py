@@ -21,7 +21,6 @@ from autokaggle.skills.export.archive import write_archive
 from autokaggle.skills.export.bundle import READER, Bundle, read_code
 from autokaggle.skills.export.notebook import LARGEST_BYTES, missing_packages, write_notebook
 from autokaggle.skills.sandbox.job import Job
-from autokaggle.skills.sandbox.limits import default_limits
 from autokaggle.skills.scoring.folds import read_folds
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.parquet_tables import column_types, open_reader, quote_identifier, quote_text
@@ -146,7 +145,7 @@ def _differing_tables(context: RunContext, bundle: Bundle) -> Iterator[str]:
                 log=Path(name) / "log",
                 environment=environment,
                 arguments=(str(context.folder.data.resolve()), str(output.resolve())),
-                limits=default_limits(wall_seconds=READING_SECONDS, settings=context.settings, folder=output),
+                limits=context.limits(READING_SECONDS, output),
             )
         )
         if step.exit_code != 0:

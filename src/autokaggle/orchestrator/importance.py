@@ -10,7 +10,6 @@ from autokaggle.orchestrator.best_so_far import best_so_far
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.records.outcome import Importance
 from autokaggle.skills.sandbox.job import Job
-from autokaggle.skills.sandbox.limits import default_limits
 from autokaggle.skills.scoring.evaluator import InvalidPredictions
 from autokaggle.skills.scoring.importance import read_importance
 from autokaggle.storage.artifacts import CandidateFolder
@@ -59,7 +58,7 @@ def _run(context: RunContext, candidate: CandidateFolder, output: Path, seconds:
     if not environment.is_dir():
         return False
     shutil.copyfile(candidate.model, output / candidate.model.name)
-    limits = default_limits(wall_seconds=seconds + GRACE_SECONDS, settings=context.settings, folder=output)
+    limits = context.limits(seconds + GRACE_SECONDS, output)
     step = context.run_job(
         Job(
             scripts=(SCRIPT,),

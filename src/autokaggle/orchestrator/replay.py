@@ -27,7 +27,6 @@ from autokaggle.records.run import Run
 from autokaggle.records.sandbox import StepResult
 from autokaggle.skills.sandbox.environment import Environment, build_environment
 from autokaggle.skills.sandbox.job import Job
-from autokaggle.skills.sandbox.limits import default_limits
 from autokaggle.skills.submission.comparison import Comparison, compare_submissions
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import make_private_folder, read_record
@@ -148,7 +147,7 @@ def _output(given: Path | None) -> Iterator[Path]:
 def _run(context: RunContext, environment: Environment, output: Path) -> StepResult:
     budget = context.run.options.time_budget_seconds
     wall = max(SHORTEST_LIMIT_SECONDS, PATIENCE * budget)
-    limits = default_limits(wall_seconds=wall, settings=context.settings, folder=output)
+    limits = context.limits(wall, output)
     log = output.with_name(f"{output.name}.log")
     step = context.run_job(
         Job(

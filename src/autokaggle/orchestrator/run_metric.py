@@ -12,7 +12,6 @@ from autokaggle.errors import UsageError
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.run_environment import prepare_environment
 from autokaggle.skills.sandbox.job import Job
-from autokaggle.skills.sandbox.limits import default_limits
 from autokaggle.skills.scoring import metrics
 from autokaggle.skills.scoring.custom_metric import (
     SCRIPT,
@@ -83,7 +82,7 @@ class MetricRun:
             output=output,
             log=log,
             environment=self._environment(),
-            limits=default_limits(wall_seconds=MOST_SECONDS, settings=self._context.settings, folder=output),
+            limits=self._context.limits(MOST_SECONDS, output),
             arguments=(function,),
         )
         if problem := failure_of(self._context.run_job(job), log):

@@ -42,6 +42,9 @@ class RunOptions(Record, frozen=True, kw_only=True):
     max_candidates: int | None = None
     original: str | None = None
     folds: int | None = None
+    memory_bytes: int | None = None
+    disk_bytes: int | None = None
+    processes: int | None = None
     allow_unsandboxed: bool = False
     assume_yes: bool = False
 

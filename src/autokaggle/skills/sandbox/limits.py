@@ -58,16 +58,19 @@ def default_limits(
     cpu_seconds: float | None = None,
     threads: int | None = None,
     disk_bytes: int | None = None,
+    processes: int | None = None,
     folder: Path | None = None,
+    beside: int = 1,
 ) -> Limits:
     """Fill what was not asked for from the settings, then from this machine.
 
-    ``folder`` says on which disk the outputs will lie.
+    ``folder`` says on which disk the outputs will lie. ``beside`` is how many such steps run at once: each gets its
+    part of cores and memory.
     """
-    threads = threads or available_cores()
+    threads = max(1, (threads or available_cores()) // beside)
     free = shutil.disk_usage(folder or Path.cwd()).free
     bounds = settings or Settings(home=Path(), runs_dir=Path())
-    memory = memory_bytes or bounds.memory_bytes or int(machine_memory_bytes() * MEMORY_SHARE)
+    memory = (memory_bytes or bounds.memory_bytes or int(machine_memory_bytes() * MEMORY_SHARE)) // beside
     shares = int(memory * DISK_SHARE_OF_MEMORY), int(free * DISK_SHARE_OF_FREE)
     disk = disk_bytes or bounds.disk_bytes or min(LARGEST_DISK_BYTES, max(min(shares), MEBIBYTE))
     return Limits(
@@ -76,7 +79,7 @@ def default_limits(
         cpu_seconds=cpu_seconds,
         threads=threads,
         # Libraries that ignore the advice open a pool with one thread a core, and a few do so at once.
-        processes=bounds.processes or 256 + 16 * (os.cpu_count() or 1),
+        processes=processes or bounds.processes or 256 + 16 * (os.cpu_count() or 1),
         file_bytes=min(LARGEST_FILE_BYTES, int(disk * FILE_SHARE_OF_DISK)),
         disk_bytes=disk,
         temporary_bytes=min(256 * MEBIBYTE, memory // 4),
