@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 
 from autokaggle.errors import ActionNeeded, AutoKaggleError, UsageError
+from autokaggle.skills.dialogue import provider_model
 from autokaggle.skills.dialogue.language_model import (
     LanguageModel,
     Message,
@@ -21,8 +24,8 @@ from autokaggle.skills.dialogue.language_model import (
     open_model,
     silently,
 )
-from autokaggle.skills.dialogue.model_names import read_model_name
-from autokaggle.skills.dialogue.provider_model import ProviderModel
+from autokaggle.skills.dialogue.model_names import KEYS, read_model_name
+from autokaggle.skills.dialogue.provider_model import ProviderModel, load_library
 from tests.model_server import ModelServer, Reply
 
 MODELS = ("gemini-3-flash-preview", "openai:gpt-5.2", "anthropic:claude-sonnet-5", "ollama:qwen3:8b", "URL#qwen3")
@@ -32,6 +35,13 @@ SCHEMA = {
     "required": ["reply"],
     "additionalProperties": False,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def libraries() -> None:
+    """Load them first, so that no time limit here has to allow for it."""
+    for kind in KEYS:
+        load_library(kind).result()
 
 
 @pytest.fixture
@@ -226,6 +236,42 @@ def test_a_slow_answer_ends_at_the_time_limit(server: ModelServer) -> None:
     started = time.monotonic()
     assert failure(opened("gemini-3-flash-preview", server), request(timeout_seconds=1.0)).kind == "timeout"
     assert time.monotonic() - started < 10
+
+
+def test_a_name_that_is_looked_up_for_long_keeps_the_time_limit(
+    server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    def look_up(*arguments: Any, **named: Any) -> None:
+        over.wait(60)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    address = read_model_name("openai:gpt-5.2", {**server.environment, "OPENAI_BASE_URL": "http://models.example/v1"})
+    started = time.monotonic()
+    try:
+        assert failure(ProviderModel(address), request(timeout_seconds=2.0)).kind == "timeout"
+        assert time.monotonic() - started < 30
+    finally:
+        over.set()
+
+
+def test_loading_the_library_counts_and_goes_on_beside(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow: Future[None] = Future()
+    monkeypatch.setattr(provider_model, "load_library", lambda kind: slow)
+    server.replies = [Reply("yes")]
+    model = open_model("gemini-3-flash-preview", server.environment)
+    caught = failure(model, request(timeout_seconds=0.1))
+    assert caught.kind == "timeout"
+    assert "loading its library" in caught.message
+    assert server.received == []
+    slow.set_result(None)
+    assert model.ask(request(), silently).text == "yes"
+
+
+def test_a_library_is_loaded_once() -> None:
+    assert load_library("google") is load_library("google")
 
 
 @pytest.mark.parametrize("name", ["gemini-3-flash-preview", "openai:gpt-5.2"])

@@ -20,6 +20,7 @@ from autokaggle.cli import main
 from autokaggle.records.plan import Decisions
 from autokaggle.records.prompt import PromptCall
 from autokaggle.records.run import Run
+from autokaggle.skills.dialogue.provider_model import load_library
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from autokaggle.storage.secrets_vault import SecretsVault
@@ -47,6 +48,7 @@ def server() -> Iterator[ModelServer]:
 @pytest.fixture(autouse=True)
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: ModelServer) -> Path:
     """Stand in a folder with a competition of trees, whose pages and cells hold what must not leave."""
+    load_library("google").result()  # so that no time limit here has to allow for it
     monkeypatch.chdir(tmp_path)
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)

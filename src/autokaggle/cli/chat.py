@@ -40,11 +40,13 @@ def chat(program: Program, /, run: str, runs_dir: Path | None, **given: Any) -> 
     from autokaggle.cli.person import ShownPerson, find_person
     from autokaggle.cli.screen import PlainScreen
     from autokaggle.orchestrator.run_chat import talk_about
+    from autokaggle.orchestrator.talking import load_ahead
     from autokaggle.storage.run_folders import read_run
 
     folder, settings = program.find_run(run, runs_dir), program.settings(runs_dir)
     known = read_run(folder).options
     model = known.model if given["model"] is None else choose_model(program, settings, given["model"])
+    load_ahead(model)
     options = msgspec.structs.replace(
         known,
         model=model,

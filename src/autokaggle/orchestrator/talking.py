@@ -6,7 +6,6 @@ A model that cannot be opened costs a warning, never the run.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -128,14 +127,14 @@ def make_rules(settings: Settings, schema_only: bool) -> Rules:
 
 
 def load_ahead(name: str | None) -> None:
-    """Load the library of a language model beside what comes before the talk: it takes seconds."""
+    """Begin to load the library of a language model beside what comes before the talk: it takes seconds."""
     from autokaggle.skills.dialogue.model_names import is_built_in, kind_of
 
     if name is None or not is_built_in(name):
         return
     from autokaggle.skills.dialogue.provider_model import load_library
 
-    threading.Thread(target=load_library, args=(kind_of(name),), name="load language model", daemon=True).start()
+    load_library(kind_of(name))
 
 
 def find_model(name: str, settings: Settings, plugins: Plugins | None = None) -> LanguageModel:

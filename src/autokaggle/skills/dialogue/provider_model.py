@@ -7,10 +7,13 @@ and turns every way in which a call can fail into a ``ModelFailure``. It never s
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import random
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -56,11 +59,14 @@ class ProviderModel:
         return self._address.is_local
 
     def ask(self, request: ModelRequest, on_text: OnText) -> Answer:
-        """See ``LanguageModel.ask``; the time limit covers all tries."""
-        # Loading a provider's library takes seconds, for which the model is not to blame.
-        load_library(self._address.kind)
+        """See ``LanguageModel.ask``; the time limit covers all tries, and loading the provider's library."""
         started = time.monotonic()
         ends = started + request.timeout_seconds
+        try:
+            load_library(self._address.kind).result(request.timeout_seconds)
+        except TimeoutError as error:
+            what = f"was not asked: loading its library took longer than {request.timeout_seconds:.0f} s"
+            raise self._failure("timeout", what) from error
         for attempt in range(1, self._tries + 1):
             try:
                 return self._ask_once(request, ends, started, on_text)
@@ -90,8 +96,10 @@ class ProviderModel:
     async def _stream(self, request: ModelRequest, on_text: OnText) -> ModelResponse:
         from pydantic_ai import exceptions
 
+        loop = asyncio.get_running_loop()
         # What goes wrong while connections close is no news: the failure itself is told.
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+        loop.set_exception_handler(lambda loop, context: None)
+        loop.set_default_executor(_LeftAlone())
         try:
             async with asyncio.timeout(request.timeout_seconds):
                 return await self._receive(request, on_text)
@@ -163,11 +171,30 @@ class ProviderModel:
         return ModelFailure(kind, f"The language model {self.name} {what}.", next_step, usage)
 
 
-def load_library(kind: Kind) -> None:
-    """Load the provider's library; a thread may do so ahead of the first question."""
+@functools.cache
+def load_library(kind: Kind) -> Future[None]:
+    """Begin to load the provider's library in a thread of its own, once; it takes seconds."""
     library = {"google": "google", "anthropic": "anthropic", "ollama": "ollama"}.get(kind, "openai")
-    importlib.import_module("pydantic_ai.direct")
-    importlib.import_module(f"pydantic_ai.models.{library}")
+    loaded: Future[None] = Future()
+
+    def load() -> None:
+        try:
+            importlib.import_module("pydantic_ai.direct")
+            importlib.import_module(f"pydantic_ai.models.{library}")
+        except BaseException as error:  # noqa: BLE001 - whoever asks learns of it
+            loaded.set_exception(error)
+        else:
+            loaded.set_result(None)
+
+    threading.Thread(target=load, name="load language model", daemon=True).start()
+    return loaded
+
+
+class _LeftAlone(ThreadPoolExecutor):
+    """Threads that look names up: that cannot be stopped, and nobody waits for it beyond the time limit."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=True)
 
 
 class _Passing(Exception):
