@@ -27,7 +27,7 @@ EVERY_LEVEL = pytest.mark.parametrize("isolation", LEVELS, ids=lambda isolation:
 WALLED = pytest.mark.parametrize("isolation", [STRONG, PARTIAL], ids=lambda isolation: isolation.backend)
 
 SMALL = Limits(
-    wall_seconds=20,
+    wall_seconds=60,
     memory_bytes=300 * MEBIBYTE,
     processes=64,
     file_bytes=32 * MEBIBYTE,

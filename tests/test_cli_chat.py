@@ -30,7 +30,7 @@ from tests.test_model_in_runs import decided, latest, make_trees
 
 UP, CTRL_C, CTRL_D, ENTER = "\x1b[A", "\x03", "\x04", "\r"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[()][0-9A-Za-z]|\x1b[=>]|\r")
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 
 
 class Terminal:
@@ -62,14 +62,22 @@ class Terminal:
     def enter(self, text: str) -> None:
         os.write(self._ours, text.encode())
 
+    def press_until(self, key: str, text: str, after: int) -> None:
+        """Press a key again and again until ``text`` is shown after this position."""
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while self.shown.find(text, after) < 0:
+            assert time.monotonic() < ends, f"{text!r} was not shown after {after}:\n{self.shown}"
+            self.enter(key)
+            self._read(0.5)
+
     def end(self) -> int:
         """Wait until the program has ended, and return its exit code."""
         while self._read():
             pass
         return self.process.wait(timeout=PATIENCE_SECONDS)
 
-    def _read(self) -> bool:
-        ready, _, _ = select.select([self._ours], [], [], PATIENCE_SECONDS)
+    def _read(self, patience_seconds: float = PATIENCE_SECONDS) -> bool:
+        ready, _, _ = select.select([self._ours], [], [], patience_seconds)
         if not ready:
             return False
         try:
@@ -126,8 +134,8 @@ def test_lines_are_edited_recalled_and_emptied(run: RunFolder, home: Path) -> No
         terminal.enter("/decide metric=nonsense")
         end = terminal.wait_for("nonsense", end)
         terminal.enter(CTRL_C)
-        time.sleep(0.5)  # the history is read again in the background
-        terminal.enter(UP + ENTER)
+        terminal.press_until(UP, "/decide families=linear", end)  # the history is read again in the background
+        terminal.enter(ENTER)
         end = terminal.wait_for("you>", terminal.wait_for("Decided: families", end))
         terminal.enter("/undo" + ENTER)
         terminal.wait_for("you>", terminal.wait_for("Taken back: families", end))
@@ -186,7 +194,8 @@ def test_ctrl_c_while_the_model_answers_stops_the_answer_alone(server: ModelServ
     server.replies = [Reply(counsel(reply="One two three four five"), chunks=30, pause_seconds=0.3)]
     with Terminal("run", "trees", "--skip-execution", "--model", "gemini-3-flash-preview") as terminal:
         terminal.wait_for("The first message")
-        time.sleep(1.0)
+        while not server.received:
+            time.sleep(0.05)
         terminal.process.send_signal(signal.SIGINT)
         end = terminal.wait_for("Stopped.")
         terminal.enter("/decide families=linear" + ENTER)

@@ -20,11 +20,11 @@ from tests.sandbox_jobs import EVERY_LEVEL, STRONG, make_job, need, run
 
 def test_complete_lines_can_be_read_while_the_script_runs(tmp_path: Path) -> None:
     need(STRONG)
-    job = make_job(tmp_path, "import time\nprint('a line')\ntime.sleep(20)")
+    job = make_job(tmp_path, "import time\nprint('a line')\ntime.sleep(120)")
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(run_job, job, STRONG, stop)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not (job.log.is_file() and job.log.read_bytes()) and time.monotonic() < deadline:
             time.sleep(0.02)
         seen = job.log.read_bytes()
@@ -45,7 +45,7 @@ def test_cancelling_ends_the_whole_tree_at_once(tmp_path: Path, isolation: Isola
     timer.start()
     began = time.monotonic()
     result = run_job(job, isolation, stop)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
     assert (result.limit, result.exit_code) == ("cancelled", None)
     assert set(psutil.Process().children(recursive=True)) <= set(others)
 
@@ -64,7 +64,8 @@ def test_nothing_survives_the_end_of_the_script(tmp_path: Path, isolation: Isola
                         stream.write("x")
                     time.sleep(0.05)
             os._exit(0)
-        time.sleep(0.3)
+        while not os.path.exists(os.environ["AUTOKAGGLE_OUTPUT"] + "/beats"):
+            time.sleep(0.01)
         """,
     )
     result, _ = run(job, isolation)

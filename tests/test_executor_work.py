@@ -51,7 +51,7 @@ def test_the_record_counts_what_was_used(tmp_path: Path) -> None:
         """,
     )
     result, _ = run(job, STRONG)
-    assert 0.6 <= result.cpu_seconds < 3
+    assert 0.6 <= result.cpu_seconds < 6
     assert 100 << 20 <= result.peak_memory_bytes < 200 << 20
     assert 8 << 20 <= result.written_bytes < 16 << 20
     assert result.seconds >= result.cpu_seconds / 2
@@ -62,7 +62,7 @@ def test_work_done_by_children_counts_although_they_are_gone(tmp_path: Path) -> 
     text = f"import subprocess, sys\nfor _ in range(2):\n    subprocess.run([sys.executable, '-c', '{burn}'])"
     result, _ = run(make_job(tmp_path, text), STRONG)
     assert result.exit_code == 0
-    assert 0.8 <= result.cpu_seconds < 3
+    assert 0.8 <= result.cpu_seconds < 6
 
 
 @WALLED

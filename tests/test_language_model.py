@@ -208,8 +208,8 @@ def test_tries_end_and_the_last_failure_is_told(server: ModelServer) -> None:
 def test_a_wait_longer_than_the_time_left_is_not_waited(server: ModelServer) -> None:
     server.replies = [Reply(status=429, retry_delay="3600s")]
     started = time.monotonic()
-    assert failure(opened("gemini-3-flash-preview", server), request(timeout_seconds=5.0)).kind == "busy"
-    assert time.monotonic() - started < 5
+    assert failure(opened("gemini-3-flash-preview", server), request(timeout_seconds=60.0)).kind == "busy"
+    assert time.monotonic() - started < 30
 
 
 def test_a_used_up_quota_is_not_tried_again(server: ModelServer) -> None:
@@ -235,7 +235,7 @@ def test_a_slow_answer_ends_at_the_time_limit(server: ModelServer) -> None:
     server.replies = [Reply("slow", pause_seconds=30.0)]
     started = time.monotonic()
     assert failure(opened("gemini-3-flash-preview", server), request(timeout_seconds=1.0)).kind == "timeout"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 25
 
 
 def test_a_name_that_is_looked_up_for_long_keeps_the_time_limit(

@@ -163,5 +163,5 @@ def test_a_model_that_hangs_costs_no_more_than_its_time(tmp_path: Path) -> None:
     with Hanging() as server, searching(tmp_path, server, **options) as (judged, search):
         started = time.monotonic()
         search.carry_out()
-        assert time.monotonic() - started < 30 + 5
+        assert time.monotonic() - started < 30 + 20  # an answer without end
         assert judged.best.ensemble is not None

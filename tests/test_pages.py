@@ -61,10 +61,10 @@ def test_what_a_reader_cannot_see_is_not_part_of_the_page() -> None:
 
 @pytest.mark.parametrize("hostile", ["<!--", "<script>", "<p>", "<!-- <script", "*", "[a](", "</p>", "## "])
 def test_hostile_pages_cost_no_time(hostile: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()  # a busy machine makes it wait, not work
     pages = {"evaluation.md": readable(hostile * (100_000 // len(hostile)))[:LONGEST_PAGE]}
     find_metric("", pages)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_page_has_a_name_and_a_file_name_of_its_own() -> None:
