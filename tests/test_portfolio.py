@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import msgspec
@@ -11,6 +13,7 @@ import pytest
 
 from autokaggle.records.candidate import Candidate, Gain, Proposal, Score, Search
 from autokaggle.records.plan import Plan
+from autokaggle.skills.pipeline import feature_gate
 from autokaggle.skills.pipeline.code_checks import check_code
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
 from autokaggle.skills.pipeline.portfolio import (
@@ -20,6 +23,7 @@ from autokaggle.skills.pipeline.portfolio import (
     propose,
     requirements,
 )
+from autokaggle.skills.pipeline.variations import PATIENCE, SETTINGS, variations
 from autokaggle.storage.artifacts import RunFolder
 from tests.small_competition import SmallCompetition, mixed_tables, run_all
 
@@ -236,18 +240,68 @@ def test_of_few_rows_all_are_used(competition: SmallCompetition) -> None:
     assert not any("sample_rows" in proposal.config for proposal in propose(plan, competition.profile()))
 
 
-def test_a_run_that_goes_on_never_runs_out_of_proposals(competition: SmallCompetition) -> None:
+def spent(competition: SmallCompetition) -> Search:
+    """A search whose portfolio is at its end."""
     search = Search(plan=competition.plan(), profile=competition.profile(), seconds_left=60)
-    while (proposal := next_proposal(search)) is not None:
+    while (proposal := next_proposal(search)) is not None and ", varied" not in proposal.title:
         search = finish(search, proposal, 0.5 + len(search.candidates) / 1000, 1.0)
-    search = msgspec.structs.replace(search, is_improvement=True)
+    return search
+
+
+def gaining(search: Search, proposal: Proposal, gain: float) -> Search:
+    search = finish(search, proposal, 0.6, 1.0)
+    last = msgspec.structs.replace(search.candidates[-1], ensemble_gain=gain)
+    return msgspec.structs.replace(search, candidates=(*search.candidates[:-1], last))
+
+
+@pytest.mark.parametrize("is_improvement", [False, True])
+def test_while_variations_gain_no_run_is_out_of_proposals(competition: SmallCompetition, is_improvement: bool) -> None:
+    search = msgspec.structs.replace(spent(competition), is_improvement=is_improvement)
     known = len(search.candidates)
-    for _ in range(12):
+    for number in range(40):
         proposal = next_proposal(search)
         assert proposal is not None
         assert proposal.operator == "improve"
-        search = finish(search, proposal, 0.6, 1.0)
+        search = gaining(search, proposal, 0.0 if number % 8 or is_improvement else 0.001)
     made = [candidate.proposal for candidate in search.candidates[known:]]
     assert len({msgspec.json.encode((each.family, each.config)) for each in made}) == len(made)
+    assert {each.family for each in made} <= set(SETTINGS)
     assert len({each.family for each in made}) > 2
-    assert not {"linear", "kernel", "nearest"} & {each.family for each in made}
+    drawn = [each.config["model"]["parameters"]["feature_fraction"] for each in made if each.family == "lightgbm"]
+    assert len(set(drawn)) > 2
+    assert all(0 < share <= 1 for share in drawn)
+
+
+def test_variations_end_when_the_latest_gained_nothing(competition: SmallCompetition) -> None:
+    search = spent(competition)
+    for _ in range(PATIENCE):
+        proposal = next_proposal(search)
+        assert proposal is not None
+        search = gaining(search, proposal, 0.00001)
+    assert next_proposal(search) is None
+
+
+def test_no_variation_passes_for_the_trial_of_its_parents_features(competition: SmallCompetition) -> None:
+    search = spent(competition)
+    trials = [one for one in search.candidates if ", with " in one.proposal.title]
+    best = msgspec.structs.replace(trials[0], ensemble_gain=0.1, score=search.candidates[-1].score, seconds=1.0)
+    alone = msgspec.structs.replace(search, candidates=(best,))
+    varied = next(variations(alone))
+    assert varied.config["features"] == best.proposal.config["features"]
+    gain = Gain(over=best.id, value=1.0, error=0.1, is_noise=False, loss_errors=9.0)
+    done = Candidate(id="c999", proposal=varied, status="scored", gains=(gain,))
+    assert feature_gate.kept(msgspec.structs.replace(alone, candidates=(best, done))) == ()
+
+
+def test_variations_start_from_what_the_template_does_by_itself() -> None:
+    for family, settings in SETTINGS.items():
+        source = (files("autokaggle") / "templates" / "tabular" / f"model_{family}.py").read_text("utf-8")
+        tree = ast.parse(source)
+        values = [
+            node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign | ast.AnnAssign) and "DEFAULTS" in ast.unparse(node).split("=")[0]
+        ]
+        assert values[0] is not None
+        defaults = ast.literal_eval(values[0])
+        assert {name: usual for name, (usual, _) in settings.items()} == {name: defaults[name] for name in settings}

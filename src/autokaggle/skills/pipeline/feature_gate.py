@@ -109,7 +109,7 @@ def _block_of(proposal: Proposal) -> str:
     """Return which block a proposal is the trial of, "" when it is none."""
     features = proposal.config.get("features", {})
     blocks = [*features.get("blocks", ()), *(f"original {use}" for use in features.get("original", ()))]
-    is_trial = proposal.author == "portfolio" and proposal.operator == "improve" and len(blocks) == 1
+    is_trial = len(blocks) == 1 and proposal.author == "portfolio" and proposal.title.endswith(f", with {blocks[0]}")
     return str(blocks[0]) if is_trial else ""
 
 

@@ -78,8 +78,7 @@ def _in_order(search: Search) -> Iterator[Proposal]:
         if helpful:
             yield from (feature_gate.with_blocks(draft, helpful) for draft in first[1:])
         yield from (feature_gate.with_blocks(draft, helpful) for draft in drafts[len(first) :])
-    if search.is_improvement:
-        yield from variations(search)
+    yield from variations(search)
 
 
 def _plain_title(draft: Proposal) -> str:

@@ -6,12 +6,14 @@ A template that has none of its own gets that for tables: what descends from the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from autokaggle.records.candidate import Proposal, Search
 from autokaggle.records.data_profile import DataProfile
 from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import portfolio, portfolio_image, portfolio_text, portfolio_timeseries
 from autokaggle.skills.pipeline.proposals import untried
+from autokaggle.skills.pipeline.variations import variations
 
 OF_TEMPLATE: dict[str, Callable[[Plan, DataProfile], Iterator[Proposal]]] = {
     "image": portfolio_image.propose,
@@ -25,7 +27,7 @@ def next_proposal(search: Search) -> Proposal | None:
     if propose := OF_TEMPLATE.get(search.plan.template):
         missing = set(search.missing)
         ready = (each for each in propose(search.plan, search.profile) if not missing & set(each.requirements))
-        return next(untried(ready, search), None)
+        return next(untried(chain(ready, variations(search)), search), None)
     return portfolio.next_proposal(search)
 
 
