@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from autokaggle.errors import ActionNeeded
+from autokaggle.errors import DiskTrouble
 from autokaggle.records.event import Progress
 from autokaggle.skills.competition import archive as archive_module
 from autokaggle.skills.competition.archive import DamagedArchive, UnsafeArchive, extract_archive, name_problem
@@ -164,7 +164,7 @@ def test_more_than_the_disk_can_take_is_refused(
 ) -> None:
     free = types.SimpleNamespace(free=SPARE_BYTES + 999)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
-    with pytest.raises(ActionNeeded, match="GB free"):
+    with pytest.raises(DiskTrouble, match="GB free"):
         extract(make_zip({"large": b"x" * 1000}), tmp_path, cache)
     assert written(cache) == []
 

@@ -144,7 +144,7 @@ def test_a_content_that_vanished_is_no_traceback(cache: DatasetCache, tmp_path: 
 
 def test_a_disk_that_is_too_small_is_refused_before_harm(cache: DatasetCache) -> None:
     cache.require_space(1)
-    with pytest.raises(ActionNeeded, match="GB free") as raised:
+    with pytest.raises(DiskTrouble, match="GB free") as raised:
         cache.require_space(shutil.disk_usage(cache.folder).free)
     assert "AUTOKAGGLE_HOME" in raised.value.next_step
 

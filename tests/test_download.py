@@ -18,7 +18,7 @@ import msgspec
 import pytest
 import requests
 
-from autokaggle.errors import ActionNeeded, OutsideWorldError
+from autokaggle.errors import DiskTrouble, OutsideWorldError
 from autokaggle.records.event import Progress
 from autokaggle.skills.competition.download import StoredObject, discard, download
 from autokaggle.skills.competition.fetcher import fetch_competition
@@ -168,7 +168,7 @@ def bring(storage: Storage, target: Path, space: int = 1 << 40) -> list[Progress
 
     def require_space(size: int) -> None:
         if size > space:
-            raise ActionNeeded("no space")
+            raise DiskTrouble("no space")
 
     download(
         storage.send,
@@ -289,7 +289,7 @@ def test_an_encoded_body_is_decoded_and_not_continued(storage: Storage, tmp_path
 
 
 def test_space_is_checked_before_the_first_byte(storage: Storage, tmp_path: Path) -> None:
-    with pytest.raises(ActionNeeded):
+    with pytest.raises(DiskTrouble):
         bring(storage, tmp_path / "object", space=100)
     assert sum(path.stat().st_size for path in tmp_path.glob("*.part")) == 0
 

@@ -165,11 +165,11 @@ class DatasetCache:
         """Refuse before harm when the disk cannot take ``needed_bytes`` more.
 
         Raises:
-            ActionNeeded: says how much is missing and where.
+            DiskTrouble: says how much is missing and where.
         """
         free = shutil.disk_usage(make_private_folder(self.folder)).free
         if needed_bytes + SPARE_BYTES > free:
-            raise ActionNeeded(
+            raise DiskTrouble(
                 f"The data need {needed_bytes / 1e9:.1f} GB, but {self.folder} has only {free / 1e9:.1f} GB free.",
                 "Free disk space (`autokaggle cache prune`), or set AUTOKAGGLE_HOME to a larger disk.",
             )

@@ -43,7 +43,7 @@ def extract_archive(path: Path, label: str, cache: DatasetCache, on_progress: On
     Raises:
         UnsafeArchive: an entry would do harm; the message names it.
         DamagedArchive: a checksum, a size or the directory of the archive is wrong.
-        ActionNeeded: the disk cannot take the files.
+        DiskTrouble: the disk cannot take the files.
     """
     try:
         with zipfile.ZipFile(path) as archive:

@@ -36,7 +36,8 @@ def fetch_competition(
     A second fetch of unchanged data downloads nothing.
 
     Raises:
-        ActionNeeded: credentials, rules to accept, or disk space; says what to do.
+        ActionNeeded: credentials, or rules to accept; says what to do.
+        DiskTrouble: not enough disk space.
         CompetitionUnusable: no such competition, no data, or an archive that would do harm.
         OutsideWorldError: Kaggle failed after retries.
     """

@@ -56,7 +56,7 @@ def read_local_folder(path: Path, folder: RunFolder, cache: DatasetCache, on_pro
 
     Raises:
         CompetitionUnusable: the folder holds no data files, or no table near its top.
-        ActionNeeded: the disk cannot take a copy.
+        DiskTrouble: the disk cannot take a copy.
     """
     data = path / "data" if (path / "data").is_dir() else path
     if not _has_table_near_top(data):

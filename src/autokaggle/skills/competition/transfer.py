@@ -40,7 +40,8 @@ def bring_data(
     parts of the same state are continued, those of another are dropped.
 
     Raises:
-        ActionNeeded: rules not accepted, or not enough disk space.
+        ActionNeeded: rules not accepted.
+        DiskTrouble: not enough disk space.
         CompetitionUnusable: an archive or a file name would do harm.
         OutsideWorldError: downloads failed after retries.
     """
