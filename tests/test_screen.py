@@ -211,6 +211,14 @@ def test_plain_lines_carry_the_time_of_day(monkeypatch: pytest.MonkeyPatch) -> N
     assert re.fullmatch(r"\d\d:\d\d:05 hello\n--:--:-- again\n", stream.getvalue())
 
 
+@pytest.mark.parametrize(("tells_why", "said"), [(True, "run failed: Why."), (False, "run failed")])
+def test_why_a_run_failed_is_left_to_the_last_words_where_they_say_it(tells_why: bool, said: str) -> None:
+    stream = io.StringIO()
+    with open_screen(stream, tells_why=tells_why) as screen:
+        screen(at(1, "run_finished", "Why.", status="failed"))
+    assert stream.getvalue().splitlines()[0].partition(" ")[2] == said
+
+
 def test_progress_lines_are_rare() -> None:
     stream, clock = io.StringIO(), iter(range(0, 100, 2))
     with PlainScreen(stream, clock=lambda: float(next(clock))) as screen:

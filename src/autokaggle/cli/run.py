@@ -154,7 +154,7 @@ def carry_out(program: Program, folder: RunFolder, settings: Settings, *, reads_
     from autokaggle.records.run import Run
     from autokaggle.storage.records_file import read_record
 
-    with open_screen(sys.stderr, view_of(folder), quiet=program.quiet) as screen:
+    with open_screen(sys.stderr, view_of(folder), quiet=program.quiet, tells_why=False) as screen:
         options = read_record(folder.record, Run).options
         load_ahead(options.model)
         person = find_person(options, settings, screen.pause, reads_pipes=reads_pipes)

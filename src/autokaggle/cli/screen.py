@@ -14,6 +14,8 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
+import msgspec
+
 from autokaggle.cli.event_lines import describe
 from autokaggle.cli.run_view import RunView
 from autokaggle.records.event import Event
@@ -44,12 +46,15 @@ class Screen(Protocol):
         ...
 
 
-def open_screen(stream: TextIO, view: RunView | None = None, *, quiet: bool = False) -> Screen:
-    """Choose the display that fits the call and the terminal; ``view`` is what is known of the run already."""
+def open_screen(stream: TextIO, view: RunView | None = None, *, quiet: bool = False, tells_why: bool = True) -> Screen:
+    """Choose the display that fits the call and the terminal; ``view`` is what is known of the run already.
+
+    ``tells_why`` a run failed: not where the caller's last words do.
+    """
     view = view or RunView()
     if quiet:
         return PlainScreen(stream, view, only="warning")
-    return LiveScreen(stream, view) if is_terminal(stream) else PlainScreen(stream, view)
+    return LiveScreen(stream, view) if is_terminal(stream) else PlainScreen(stream, view, tells_why=tells_why)
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -65,11 +70,13 @@ class PlainScreen:
         stream: TextIO,
         view: RunView | None = None,
         only: str = "",
+        tells_why: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.view = view or RunView()
         self._stream = stream
         self._only = only
+        self._tells_why = tells_why
         self._clock = clock
         self._last_progress: float | None = None
         self._is_closed = False
@@ -86,7 +93,8 @@ class PlainScreen:
         self.view.apply(event)
         if self._is_closed or (self._only and event.kind != self._only):
             return
-        line = describe(event)
+        is_told_elsewhere = event.kind == "run_finished" and not self._tells_why
+        line = describe(msgspec.structs.replace(event, message="") if is_told_elsewhere else event)
         if not line or (event.kind == "progress" and not self._is_due()):
             return
         try:
