@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -37,13 +35,14 @@ def profile(program: Program, /, target: str, target_columns: tuple[str, ...]) -
     from autokaggle.skills.dataset.data_profiler import profile_dataset
     from autokaggle.storage.artifacts import RunFolder
     from autokaggle.storage.records_file import make_private_folder
+    from autokaggle.storage.scratch import scratch_folder
 
     settings = program.settings()
     parsed = parse_target(target)
     # Beside the cache, so that the data files are links and not copies.
     home = make_private_folder(settings.home)
-    with tempfile.TemporaryDirectory(prefix="profile-", dir=home) as name, shown_progress(program) as on_progress:
-        folder = RunFolder.create(Path(name), "profile")
+    with scratch_folder(home, "profile-") as place, shown_progress(program) as on_progress:
+        folder = RunFolder.create(place, "profile")
         competition = _fetch(parsed, folder, settings, on_progress)
         pages = {path.stem: path.read_text("utf-8") for path in sorted(folder.pages.glob("*.md"))}
         wording = competition.metric.wording

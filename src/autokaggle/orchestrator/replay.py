@@ -8,10 +8,9 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from autokaggle.skills.sandbox.job import Job
 from autokaggle.skills.submission.comparison import Comparison, compare_submissions
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import make_private_folder, read_record
+from autokaggle.storage.scratch import scratch_folder
 
 OnProgress = Callable[[Progress], None]
 
@@ -119,8 +119,7 @@ def _environment(context: RunContext, is_reused: bool, on_progress: OnProgress) 
     folder, settings = context.folder, context.settings
     store = make_private_folder(settings.environments)
     # Beside the shared store, so that files can be linked from uv's cache where the file systems are the same.
-    place = store if is_reused else Path(tempfile.mkdtemp(prefix="replay-", dir=store.parent))
-    try:
+    with nullcontext(store) if is_reused else scratch_folder(store.parent, "replay-") as place:
         started = time.monotonic()
         environment = build_environment(
             folder.requirements.read_text("utf-8").splitlines(),
@@ -130,9 +129,6 @@ def _environment(context: RunContext, is_reused: bool, on_progress: OnProgress) 
             on_progress=on_progress,
         )
         yield environment, time.monotonic() - started
-    finally:
-        if not is_reused:
-            shutil.rmtree(place, ignore_errors=True)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ guess carries its confidence and evidence; the target can be overruled.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,6 +43,7 @@ from autokaggle.skills.dataset.table_writer import SAMPLE, TEST, TRAIN, TableWri
 from autokaggle.skills.dataset.tables import connect
 from autokaggle.skills.dataset.targets import Submission
 from autokaggle.storage.parquet_tables import quote_identifier, quote_text
+from autokaggle.storage.scratch import scratch_folder
 
 MOST_CLASSES = 10_000
 
@@ -110,13 +110,13 @@ def profile_dataset(
     chosen = (target,) if isinstance(target, str) else tuple(target or ())
     wording = "\n".join([metric_wording, *(text for name, text in pages.items() if "evaluation" in name.lower())])
     tables.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".profile-", dir=tables) as scratch, connect(Path(scratch)) as connection:
-        files = read_files(connection, data, Path(scratch), on_progress)
-        files, roles = _with_roles(connection, files, Path(scratch))
+    with scratch_folder(tables, ".profile-") as scratch, connect(scratch) as connection:
+        files = read_files(connection, data, scratch, on_progress)
+        files, roles = _with_roles(connection, files, scratch)
         joined = join_features(connection, roles, files.tables)
         submission = targets.find_submission(joined.roles, pages, chosen)
         on_progress(Progress(text="write tables"))
-        writer = TableWriter(connection, tables, Path(scratch))
+        writer = TableWriter(connection, tables, scratch)
         study = _write_tables(writer, files, joined, submission, wording)
         on_progress(Progress(text="measure columns"))
         return _describe(study)
