@@ -259,6 +259,31 @@ def test_a_very_wide_table_is_profiled_in_seconds(tmp_path: Path) -> None:
     assert time.process_time() - started < 60
 
 
+def test_too_little_time_shortens_the_look_at_a_large_table_alone(tmp_path: Path) -> None:
+    rows = 21_000
+    for name, first, count in (("train", 0, rows), ("test", rows, 90)):
+        ids = range(first, first + count)
+        kinds = ["abc"[row % 3] for row in ids]
+        columns: dict[str, Any] = {"id": ids, "size": [row % 997 / 8 for row in ids], "kind": kinds}
+        write_csv(
+            tmp_path / f"data/{name}.csv", columns | ({"ill": [row % 2 for row in ids]} if name == "train" else {})
+        )
+
+    thorough = profile_dataset(tmp_path / "data", tmp_path / "tables", {})
+    hasty = profile_dataset(tmp_path / "data", tmp_path / "tables", {}, seconds=0.0)
+    small = profile_dataset(made_up(tmp_path / "small"), tmp_path / "tables", {}, seconds=0.0)
+
+    for profile in (hasty, thorough):
+        assert (profile.train_rows, profile.target_columns) == (rows, ("ill",))
+        assert [column.kind for column in profile.columns] == ["id", "number", "category", "category"]
+        assert profile.split.adversarial_auc is not None
+    assert any("1,910 of 21,000 rows" in warning for warning in hasty.warnings)
+    assert [hasty.split.duplicate_train_rows, hasty.split.duplicate_rows_across] == [None, None]
+    assert not any("little time" in warning for warning in (*thorough.warnings, *small.warnings))
+    assert (thorough.split.duplicate_train_rows or 0) > 0
+    assert small.split.duplicate_train_rows is not None
+
+
 def test_progress_is_told(tmp_path: Path) -> None:
     told: list[Progress] = []
 

@@ -19,6 +19,8 @@ from autokaggle.skills.competition.notices import obstacles, rules
 from autokaggle.skills.competition.pages import evaluation_text
 from autokaggle.storage.records_file import read_record, write_record
 
+PROFILE_SHARE = 0.25
+
 
 def fetch(context: RunContext) -> str:
     """Leave competition.json, pages/ and data/; the time budget starts when this stage ends."""
@@ -46,6 +48,7 @@ def profile(context: RunContext) -> str:
         {**pages, "evaluation": evaluation} if evaluation else pages,
         target=context.run.options.target_columns or None,
         metric_wording=context.competition.metric.wording,
+        seconds=PROFILE_SHARE * context.budget.total_seconds,
         on_progress=progress_listener(context.journal, "profile"),
     )
     write_record(context.folder.profile, found)

@@ -85,6 +85,7 @@ class SplitHints(Record, frozen=True, kw_only=True):
 
     ``column`` is a column's name, or a group made from one column: ``part(COLUMN, "SEPARATOR", INDEX)`` is the
     0-based part of its text between separators, ``day(COLUMN)`` the day of a time. A column of that very name wins.
+    Duplicate rows are None where there was no time to count them.
     """
 
     scheme: ValidationScheme = "kfold"
@@ -93,8 +94,8 @@ class SplitHints(Record, frozen=True, kw_only=True):
     confidence: float = 0.5
     adversarial_auc: float | None = None
     adversarial_columns: tuple[str, ...] = ()
-    duplicate_train_rows: int = 0
-    duplicate_rows_across: int = 0
+    duplicate_train_rows: int | None = 0
+    duplicate_rows_across: int | None = 0
 
 
 class DataProfile(Record, frozen=True, kw_only=True):

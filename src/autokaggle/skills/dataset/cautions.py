@@ -96,9 +96,12 @@ def about_columns(columns: Sequence[ColumnProfile], targets: Collection[str], le
     return found
 
 
-def about_split(columns: Sequence[ColumnProfile], split: SplitHints, train_rows: int, test_rows: int) -> list[str]:
-    """Warn of drift, of rows that are easily told apart, and of many copied rows."""
-    chance = drift_by_chance(train_rows, test_rows)
+def about_split(columns: Sequence[ColumnProfile], split: SplitHints, train: Facts, test: Facts) -> list[str]:
+    """Warn of drift, of rows that are easily told apart, of many copied rows, and of a hasty look.
+
+    ``train`` and ``test`` are the facts of any column of each.
+    """
+    chance = drift_by_chance(train.sampled, test.sampled)
     drifted = sorted(
         (
             column
@@ -114,10 +117,15 @@ def about_split(columns: Sequence[ColumnProfile], split: SplitHints, train_rows:
     if (split.adversarial_auc or 0) >= STRONG_AUC:
         by = f", by {_names(split.adversarial_columns)}" if split.adversarial_columns else ""
         found.append(f"test rows can be told from train rows (AUC {split.adversarial_auc:.2f}{by})")
-    if split.duplicate_train_rows > MANY_COPIES * train_rows:
+    if (split.duplicate_train_rows or 0) > MANY_COPIES * train.rows:
         found.append(f"{split.duplicate_train_rows} rows of train have the same features as an earlier row")
-    if split.duplicate_rows_across > MANY_COPIES * test_rows:
+    if (split.duplicate_rows_across or 0) > MANY_COPIES * test.rows:
         found.append(f"{split.duplicate_rows_across} rows of test have the same features as a row of train")
+    if split.duplicate_train_rows is None:
+        found.append(
+            f"there was little time for tables of this size: kinds of columns, drift and shares of values are those of "
+            f"{train.sampled:,} of {train.rows:,} rows, and copied rows were not counted"
+        )
     return found
 
 

@@ -24,6 +24,7 @@ SAMPLE_ROWS = 20_000
 SAMPLE_CELLS = 4_000_000
 SAMPLE_BYTES = 64 << 20
 FEWEST_ROWS = 1_000
+HASTY_ROWS = 2_000
 COLUMNS_AT_ONCE = 100
 
 Floats = NDArray[np.float64]
@@ -55,10 +56,14 @@ class Facts:
         return 1 - self.known / self.rows if self.rows else 0.0
 
     @property
+    def sampled(self) -> int:
+        """Number of rows in the sample."""
+        return max(len(self.texts), len(self.numbers))
+
+    @property
     def is_whole(self) -> bool:
         """Tell whether the sample is all rows, to the last digit."""
-        sampled = max(len(self.texts), len(self.numbers))
-        return sampled == self.rows and max(abs(self.smallest or 0), abs(self.largest or 0)) < MOST_EXACT
+        return self.sampled == self.rows and max(abs(self.smallest or 0), abs(self.largest or 0)) < MOST_EXACT
 
     @property
     def low(self) -> str | None:
@@ -81,18 +86,25 @@ class Facts:
     def counts(self) -> Counter[Any]:
         """How often each known value occurs in the sample."""
         if self.type == "VARCHAR":
-            return Counter(text for text in self.texts if text is not None)
+            found = Counter[Any](self.texts)
+            del found[None]
+            return found
         values, counts = np.unique(self.numbers[~np.isnan(self.numbers)], return_counts=True)
         return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
 
 
 def measure(
-    connection: duckdb.DuckDBPyConnection, path: Path, types: Mapping[str, TypeName]
+    connection: duckdb.DuckDBPyConnection, path: Path, types: Mapping[str, TypeName], *, in_haste: bool = False
 ) -> tuple[int, dict[str, Facts]]:
-    """Measure the parquet table at ``path``; return its rows and the facts of each column."""
+    """Measure the parquet table at ``path``; return its rows and the facts of each column.
+
+    ``in_haste`` the sample of a table that is too large to be fetched whole is a small one.
+    """
     source = f"read_parquet({quote_text(str(path))}, file_row_number = true)"
     rows, row_bytes = _size(connection, path)
     most = max(FEWEST_ROWS, min(SAMPLE_ROWS, SAMPLE_CELLS // max(1, len(types)), SAMPLE_BYTES // max(1, row_bytes)))
+    if in_haste and rows > most:
+        most = min(most, HASTY_ROWS)
     step = max(1, -(-rows // most))
     sample = _sample(connection, source, types, step)
     if step == 1:

@@ -128,11 +128,11 @@ def guess_kind(name: str, facts: Facts) -> Guessed:
 
 def top_values(facts: Facts) -> tuple[tuple[str, float], ...]:
     """Return the commonest values with their share of the sampled rows; nothing when no value repeats."""
-    rows = max(len(facts.texts), len(facts.numbers))
-    if facts.type == "TIMESTAMP" or len(facts.counts) == facts.counts.total():
+    if facts.type == "TIMESTAMP":
         return ()
-    commonest = heapq.nsmallest(TOP_VALUES, facts.counts.items(), key=lambda item: (-item[1], item[0]))
-    return tuple((_shown(value), _share(count / rows)) for value, count in commonest if count > 1)
+    repeated = [item for item in facts.counts.items() if item[1] > 1]
+    commonest = heapq.nsmallest(TOP_VALUES, repeated, key=lambda item: (-item[1], item[0]))
+    return tuple((_shown(value), _share(count / facts.sampled)) for value, count in commonest)
 
 
 def _as_text(facts: Facts) -> tuple[list[str], bool]:

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
 TypeName = Literal["BIGINT", "DOUBLE", "TIMESTAMP", "VARCHAR"]
 
@@ -22,6 +22,8 @@ _FAIL = f"error('{MISFIT}')"
 MISSING_TEXTS = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?", "\\N")
 # In a column of numbers or dates these cannot be values either; MISSING_TEXTS come first.
 MISSING_NUMBERS = (*MISSING_TEXTS, "NAN", "na", "None", "none", "Null", "NaT", "-", "--", ".", "inf", "-inf", "Inf")
+
+_ALL_MISSING = frozenset(MISSING_NUMBERS)
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
@@ -112,10 +114,12 @@ class ColumnType:
 
 def infer(values: Iterable[str | None], *, exact: bool = False) -> ColumnType:
     """Choose the type that fits all sample values; VARCHAR when none does or nothing is there."""
-    counts = Counter(value for value in values if value is not None)
+    found = Counter(values)
+    del found[None]
+    counts = cast("Counter[str]", found)
     if exact:
         return _exact_type([value for value in counts if value])
-    known = [value for value in counts if value not in MISSING_NUMBERS]
+    known = [value for value in counts if value not in _ALL_MISSING]
     if not known:
         return ColumnType("VARCHAR")
     trimmed = [value.strip() for value in known]
@@ -185,10 +189,10 @@ def _parses(value: str, pattern: str) -> bool:
 
 def _type_without_odd_texts(counts: Counter[str]) -> ColumnType | None:
     """Numbers with a few words among them are numbers; the words stand for missing."""
-    words = [value for value in counts if value not in MISSING_NUMBERS and not re.search(r"[0-9]", value)]
+    words = [value for value in counts if value not in _ALL_MISSING and not re.search(r"[0-9]", value)]
     if not words or len(words) > ODD_TEXTS or sum(counts[word] for word in words) > ODD_SHARE * counts.total():
         return None
-    rest = [value.strip() for value in counts if value not in MISSING_NUMBERS and value not in words]
+    rest = [value.strip() for value in counts if value not in _ALL_MISSING and value not in words]
     chosen = _plain_type(rest) if rest else ColumnType("VARCHAR")
     return replace(chosen, missing=tuple(words)) if chosen.name in ("BIGINT", "DOUBLE") else None
 

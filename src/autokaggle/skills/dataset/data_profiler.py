@@ -6,6 +6,8 @@ guess carries its confidence and evidence; the target can be overruled.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,7 +37,7 @@ from autokaggle.skills.dataset import (
     targets,
     tasks,
 )
-from autokaggle.skills.dataset.column_facts import Facts, measure
+from autokaggle.skills.dataset.column_facts import SAMPLE_ROWS, Facts, measure
 from autokaggle.skills.dataset.data_files import DataFiles, OnProgress, read_files
 from autokaggle.skills.dataset.file_roles import Roles, find_roles
 from autokaggle.skills.dataset.joined_tables import Joined, join_features
@@ -46,6 +48,8 @@ from autokaggle.storage.parquet_tables import quote_identifier, quote_text
 from autokaggle.storage.scratch import scratch_folder
 
 MOST_CLASSES = 10_000
+# What is found out about tables takes about as long as they took to be written.
+DESCRIBED_TO_WRITTEN = 1.0
 
 
 @dataclass(frozen=True)
@@ -98,15 +102,18 @@ def profile_dataset(
     *,
     target: Sequence[str] | str | None = None,
     metric_wording: str = "",
+    seconds: float = math.inf,
     on_progress: OnProgress = _ignore,
 ) -> DataProfile:
     """Profile the files under ``data``; write train, test, sample submission and other tables as parquet to ``tables``.
 
     ``pages`` are the competition's page texts by name; ``target`` names the target columns and overrules every guess.
+    Where ``seconds`` turn out to be too few, what large tables hold is looked at in fewer rows, and a warning says so.
 
     Raises:
         CompetitionUnusable: a needed file is missing or empty, or no column can be the target.
     """
+    end = time.monotonic() + seconds
     chosen = (target,) if isinstance(target, str) else tuple(target or ())
     wording = "\n".join([metric_wording, *(text for name, text in pages.items() if "evaluation" in name.lower())])
     tables.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -117,9 +124,11 @@ def profile_dataset(
         submission = targets.find_submission(joined.roles, pages, chosen)
         on_progress(Progress(text="write tables"))
         writer = TableWriter(connection, tables, scratch)
+        started = time.monotonic()
         study = _write_tables(writer, files, joined, submission, wording)
         on_progress(Progress(text="measure columns"))
-        return _describe(study)
+        now = time.monotonic()
+        return _describe(study, in_haste=now + DESCRIBED_TO_WRITTEN * (now - started) > end)
 
 
 def _with_roles(connection: duckdb.DuckDBPyConnection, files: DataFiles, scratch: Path) -> tuple[DataFiles, Roles]:
@@ -188,10 +197,10 @@ def _target_values(writer: TableWriter, names: Sequence[str]) -> tuple[dict[str,
     return found, int(rows[0]) if rows else 0
 
 
-def _describe(study: Study) -> DataProfile:
+def _describe(study: Study, *, in_haste: bool) -> DataProfile:
     submission, roles = study.submission, study.roles
-    train_rows, train = measure(study.connection, study.folder / TRAIN, study.train.type_names)
-    test_rows, test = measure(study.connection, study.folder / TEST, study.test.type_names)
+    train_rows, train = measure(study.connection, study.folder / TRAIN, study.train.type_names, in_haste=in_haste)
+    test_rows, test = measure(study.connection, study.folder / TEST, study.test.type_names, in_haste=in_haste)
     features = {name: facts for name, facts in train.items() if name not in submission.target_columns}
     copies = repeats.find_copied_columns(study.connection, study.folder / TRAIN, features, study.row_names)
     split = split_hints.find_split(
@@ -202,6 +211,7 @@ def _describe(study: Study) -> DataProfile:
         test,
         ids=study.row_names,
         is_classification=study.has_labels,
+        counts_copies=not (in_haste and train_rows > SAMPLE_ROWS),
     )
     folders = attachments.tie_to_rows(study.files.collections, train, test)
     columns = _columns(study, train, test, copies)
@@ -331,8 +341,7 @@ def _warnings(
         for name in submission.target_columns
     ]
     found += cautions.about_columns(columns, submission.target_columns, [leak for leak in leaks if leak])
-    rows = [next(iter(facts.values())).rows for facts in (train, test)]
-    return [*found, *cautions.about_split(columns, split, rows[0], rows[1])]
+    return [*found, *cautions.about_split(columns, split, next(iter(train.values())), next(iter(test.values())))]
 
 
 def _copied_ids(study: Study, written: Written, facts: Mapping[str, Facts]) -> int:

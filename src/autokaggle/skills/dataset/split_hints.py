@@ -52,20 +52,22 @@ def find_split(
     *,
     ids: Collection[str],
     is_classification: bool,
+    counts_copies: bool = True,
 ) -> SplitHints:
-    """Name the validation scheme that mirrors how test was cut from train, with the reason."""
+    """Name the validation scheme that mirrors how test was cut from train, with the reason.
+
+    Copied rows are not counted where ``counts_copies`` is False: that takes a pass over all columns.
+    """
     shared = [name for name in train if name in test]
     hints = _scheme(connection, train_path, test_path, shared, train, test, ids, is_classification)
     names = [name for name in shared if name not in ids and test[name].known and name not in (hints.column or "")]
     adversary = tell_apart(train, test, names)
-    within, across = count_copied_rows(
-        connection,
-        train_path,
-        test_path,
+    within: int | None = None
+    across: int | None = None
+    if counts_copies:
         # A time that names the row also tells it from others; any other id would hide every copy.
-        {name: train[name] for name in shared if name not in ids or train[name].type == "TIMESTAMP"},
-        _rows(train),
-    )
+        told = {name: train[name] for name in shared if name not in ids or train[name].type == "TIMESTAMP"}
+        within, across = count_copied_rows(connection, train_path, test_path, told, _rows(train))
     return msgspec.structs.replace(
         hints,
         adversarial_auc=adversary.auc if adversary else None,
