@@ -87,3 +87,20 @@ def test_steps_stay_small_where_time_is_plenty(stopping: ModuleType, monkeypatch
     calm = stopping.Stopping(100, time.time() + 4000, 0.05)
     assert rounds_of(calm, 0.4, 30, monkeypatch) == []
     assert calm.replay == {}
+
+
+def test_a_folds_rounds_are_chosen_by_the_other_folds(stopping: ModuleType) -> None:
+    early, late = [1.0, 0.5, 0.9, 1.1], [4.0, 3.6, 3.2, 2.8, 2.9]
+    assert stopping.best_of_others([early, late]) == [4, 2]
+    assert stopping.best_of_others([early, late, late]) == [4, 2, 2]
+
+
+def test_folds_together_count_each_by_its_own_scale(stopping: ModuleType) -> None:
+    large = [100.0, 99.0, 98.5, 99.5]
+    small = [1.0, 0.6, 0.9, 1.2]
+    assert stopping.best_together([large]) == 3
+    assert stopping.best_together([large, small]) == 2
+
+
+def test_a_fit_that_ended_early_counts_with_its_last_loss(stopping: ModuleType) -> None:
+    assert stopping.best_together([[1.0, 0.9], [1.0, 0.9, 0.8, 0.7, 0.75]]) == 4

@@ -41,6 +41,7 @@ class CatBoostModel:
     note: str
     rounds: int
     replay: dict[str, Any]
+    losses: list[float]
 
     def predict(self, x: Matrix) -> Floats:
         pool = Pool(_frame(x, self.category_columns), cat_features=self.category_columns)
@@ -72,7 +73,9 @@ def fit(task: Task) -> CatBoostModel:
     stopping = Stopping(patience if watched else rounds, task.end, parameters["learning_rate"], faster)
     model = CatBoost({**parameters, "learning_rate": parameters["learning_rate"] * stopping.faster})
     model.fit(train, eval_set=watched, use_best_model=False, callbacks=[_AfterRound(stopping, loss)])
-    return CatBoostModel(model, columns, task.classes, stopping.note, stopping.best_round, stopping.replay)
+    return CatBoostModel(
+        model, columns, task.classes, stopping.note, stopping.best_round, stopping.replay, stopping.losses
+    )
 
 
 def _needed_growth(parameters: dict[str, Any], train: Pool, end: float) -> float:

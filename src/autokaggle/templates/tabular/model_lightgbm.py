@@ -50,10 +50,11 @@ class LightGBM:
     note: str
     rounds: int
     replay: dict[str, Any]
+    losses: list[float]
 
     def predict(self, x: Matrix) -> Floats:
-        scores = np.asarray(self.booster.predict(x, num_threads=1), dtype=np.float64)
-        return scores.reshape(len(x), -1)
+        scores = self.booster.predict(x, num_iteration=self.rounds, num_threads=1)
+        return np.asarray(scores, dtype=np.float64).reshape(len(x), -1)
 
 
 def fit(task: Task) -> LightGBM:
@@ -90,9 +91,8 @@ def fit(task: Task) -> LightGBM:
         callbacks=[lambda state: _after_round(state, stopping)],
         keep_training_booster=True,  # else the model is written to text and read back at once
     )
-    booster.best_iteration = stopping.best_round
     booster.free_dataset()
-    return LightGBM(booster, stopping.note, stopping.best_round, stopping.replay)
+    return LightGBM(booster, stopping.note, stopping.best_round, stopping.replay, stopping.losses)
 
 
 def _objective(task: Task) -> str:

@@ -38,6 +38,7 @@ class XGBoost:
     note: str
     rounds: int
     replay: dict[str, Any]
+    losses: list[float]
 
     def predict(self, x: Matrix) -> Floats:
         matrix = xgboost.DMatrix(x, feature_types=self.kinds, enable_categorical=True, nthread=1)
@@ -65,7 +66,7 @@ def fit(task: Task) -> XGBoost:
     stopping = Stopping(patience if watched else rounds, task.end, parameters["eta"], faster)
     after_round = _AfterRound(stopping, metric)
     booster = xgboost.train(parameters, train, rounds, evals=watched, callbacks=[after_round], verbose_eval=False)
-    return XGBoost(booster, kinds, stopping.note, stopping.best_round, stopping.replay)
+    return XGBoost(booster, kinds, stopping.note, stopping.best_round, stopping.replay, stopping.losses)
 
 
 class _AfterRound(xgboost.callback.TrainingCallback):  # type: ignore[misc]

@@ -18,8 +18,9 @@ from encoding import Matrix
 
 Floats = npt.NDArray[np.float64]
 
-# These learn on until rows that do not train stop gaining.
-WATCHING = {"lightgbm", "xgboost", "catboost", "mlp"}
+# These learn on until rows that do not train stop gaining; those that boost can be cut back to fewer rounds later.
+BOOSTING = {"lightgbm", "xgboost", "catboost"}
+WATCHING = {*BOOSTING, "mlp"}
 COLUMNS_PER_LEAF = 0.5
 
 
@@ -55,9 +56,9 @@ class Task:
 class Model(Protocol):
     """A fitted model.
 
-    ``note`` says in a few words how the fit went, ``rounds`` how many rounds of boosting it keeps (0: it does not
-    boost). ``replay`` are the parameters with which the same fit gives the same model without a clock, empty when
-    the clock decided nothing.
+    ``note`` says in a few words how the fit went, ``rounds`` how many rounds of boosting it predicts with (0: it does
+    not boost). One that boosts may keep ``losses``, those of the watched rows after each round. ``replay`` are the
+    parameters with which the same fit gives the same model without a clock, empty when the clock decided nothing.
     """
 
     note: str

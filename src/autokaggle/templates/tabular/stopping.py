@@ -1,5 +1,8 @@
 """When boosting ends; this file watches the loss on rows that do not train, and the clock.
 
+Of few rows those that tell when to stop are flattered by it: how many rounds a fold's model keeps is for the other
+folds to say.
+
 Used by every boosting family, so that "no gain for so many rounds" and "time is over" mean the same in each. Where
 the time is too short for a configuration's small steps, the steps become larger: half the trees that small steps need
 are a worse model than all that larger ones need.
@@ -9,7 +12,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 import clock
 
@@ -34,6 +40,7 @@ class Stopping:
         self.rate = rate
         self.best_round = 0
         self.best_loss = math.inf
+        self.losses: list[float] = []
         self.rounds = 0
         self.out_of_time = False
         self.faster = faster or 1.0
@@ -43,6 +50,8 @@ class Stopping:
     def is_over(self, loss: float | None) -> bool:
         """Take note of one more round and its loss (None when nothing is watched)."""
         self.rounds += 1
+        if loss is not None:
+            self.losses.append(loss)
         if loss is None or loss < self.best_loss:
             self.best_round = self.rounds
             self.best_loss = self.best_loss if loss is None else loss
@@ -77,3 +86,18 @@ class Stopping:
         possible = max(1.0, (self.end - now) / seconds_per_round)
         most = max(1.0, min(MOST_FASTER, LARGEST_RATE / self.rate))
         return round(min(most, max(1.0, USUAL_PATH / self.rate / possible)), 2)
+
+
+def best_together(curves: Sequence[Sequence[float]]) -> int:
+    """Return the number of rounds with the least loss of several fits together, each relative to its first loss.
+
+    A fit that ended earlier counts with its last loss.
+    """
+    longest = max(map(len, curves))
+    relative = [np.pad(np.asarray(curve) / curve[0], (0, longest - len(curve)), mode="edge") for curve in curves]
+    return int(np.argmin(np.mean(relative, axis=0))) + 1
+
+
+def best_of_others(curves: Sequence[Sequence[float]]) -> list[int]:
+    """Return for each of several folds' fits, two at least, how many rounds were best for all the others together."""
+    return [best_together([*curves[:place], *curves[place + 1 :]]) for place in range(len(curves))]

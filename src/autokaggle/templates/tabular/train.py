@@ -10,6 +10,7 @@ import files
 import fitted
 import folds
 import models
+import stopping
 import target_encoding
 from clock import FitClock
 from fitted import FoldModel
@@ -22,6 +23,10 @@ from targets import Floats, Target, outcomes, read_targets, row_weights, to_numb
 WATCHED_SHARE = 0.12
 # Of a sample to fit on, so many times fewer rows are watched.
 WATCHED_PART = 4
+# Of fewer rows those that tell when to stop are flattered too much to be scored: others are set aside for it.
+FEW_ROWS = 1_000
+# Up to so many rows, and where folds go forward in time, the other folds say how many rounds a fold's model keeps.
+MOST_ROWS_TO_SETTLE = 20_000
 
 
 def main() -> None:
@@ -32,6 +37,9 @@ def main() -> None:
     jobs = [(position, split) for split in splits for position in range(len(training.targets))]
     with ThreadPoolExecutor(files.threads()) as pool:
         found = list(pool.map(lambda job: training.fit_fold(*job), jobs))
+        if training.settles:
+            training.settle_rounds(found)
+            list(pool.map(training.predict_ahead, found))
     if refits:
         found += [training.fit_all_rows(position, found) for position in range(len(training.targets))]
     fitted.save(fitted.Fitted(tuple(found)))
@@ -51,6 +59,7 @@ class Training:
         self.parameters = dict(config["model"].get("parameters", {}))
         train = files.load_table("train")
         self.labels = [to_numbers(target, train[target.name]) for target in self.targets]
+        self.settles = refits or len(train) <= MOST_ROWS_TO_SETTLE
         self.limits = files.read_limits()
         # The model for test comes last and is the one that counts: its time is kept for it.
         alone = len(self.targets) if refits else 0
@@ -67,24 +76,47 @@ class Training:
         if self.sample_rows is not None:
             fit_rows = _sampled(fit_rows, self.sample_rows, self.seed)
             watched_rows = _sampled(watched_rows, self.sample_rows // WATCHED_PART, self.seed)
-        if folds.sealed_fold() is not None:
-            # By hand the labels may be there: not used either, so that the models are those that were scored.
+        if folds.sealed_fold() is not None or (self.family not in models.BOOSTING and len(y) < FEW_ROWS):
+            # Sealed labels may be there by hand: not used either, so that the models are those that were scored.
             watched_rows = watched_rows[:0]
         if not len(watched_rows) and self.family in models.WATCHING:
             fit_rows, watched_rows = _set_aside(fit_rows, self.seed)
-        return self._fit(position, split, fit_rows, watched_rows, self.parameters)
+        made = self._fit(position, split, fit_rows, watched_rows, self.parameters)
+        if not self.settles:
+            self.predict_ahead(made)
+        return made
+
+    def settle_rounds(self, fold_models: list[FoldModel]) -> None:
+        """Let each fold's model keep as many rounds as were best in the other folds of its target and repeat.
+
+        Steps whose size the clock changed cannot be compared round by round: there each keeps its own best.
+        """
+        groups: dict[tuple[int, int], list[models.Model]] = {}
+        for made in fold_models:
+            if made.split and _losses(made.model):
+                groups.setdefault((made.target, made.split.repeat), []).append(made.model)
+        for group in groups.values():
+            if len(group) > 1 and len({model.replay.get("faster") for model in group}) == 1:
+                curves = [_losses(model) for model in group]
+                for model, rounds in zip(group, stopping.best_of_others(curves), strict=True):
+                    model.rounds = min(rounds, len(_losses(model)))
+        print("rounds kept:", *(made.model.rounds for made in fold_models), flush=True)
 
     def fit_all_rows(self, position: int, fold_models: list[FoldModel]) -> FoldModel:
-        """Fit a model for test on all rows, with as many rounds as the last fold needed, scaled to the rows."""
+        """Fit a model for test on all rows, with as many rounds as the folds needed, scaled to the rows."""
         y = self.labels[position]
         rows = _labelled(np.arange(len(y)), y)
         if self.sample_rows is not None:
             rows = _sampled(rows, self.sample_rows, self.seed)
-        last = next(model for model in reversed(fold_models) if model.target == position)
-        parameters = dict(self.parameters)
+        own = [made for made in fold_models if made.target == position]
+        parameters, last = dict(self.parameters), own[-1]
         if last.model.rounds and last.split:
-            parameters["rounds"] = round(last.model.rounds * min(1.5, len(rows) / len(last.split.fit_rows)))
-        return self._fit(position, None, rows, rows[:0], parameters)
+            curves = [_losses(made.model) for made in own]
+            rounds = stopping.best_together(curves) if all(curves) else last.model.rounds
+            parameters["rounds"] = round(rounds * min(1.5, len(rows) / len(last.split.fit_rows)))
+        made = self._fit(position, None, rows, rows[:0], parameters)
+        self.predict_ahead(made)
+        return made
 
     def _fit(
         self, position: int, split: Split | None, fit_rows: Rows, watched_rows: Rows, parameters: dict[str, object]
@@ -126,10 +158,7 @@ class Training:
         )
         model = self.fit(task)
         print(f"{name}: {model.note}\n", end="", flush=True)
-        made = FoldModel(position, split, preparation, encoder, model)
-        if self.clock.is_running:
-            self._predict_ahead(made)
-        return made
+        return FoldModel(position, split, preparation, encoder, model)
 
     def _with_original(
         self, rows: models.Rows, target: Target, preparation: Preparation, encoder: target_encoding.TargetEncoder
@@ -143,8 +172,10 @@ class Training:
         weights = row_weights(target, np.concatenate([rows.y, labels[known]]))
         return models.Rows(np.concatenate([rows.x, more]), np.concatenate([rows.y, labels[known]]), weights)
 
-    def _predict_ahead(self, made: FoldModel) -> None:
-        """Predict what the other scripts will ask for while the time of this fit is counted."""
+    def predict_ahead(self, made: FoldModel) -> None:
+        """Predict what the other scripts will ask for while the time of fits is counted."""
+        if not self.clock.is_running:
+            return
         if made.split:
             made.predict("train")
         if not (made.split and self.refits):
@@ -154,6 +185,11 @@ class Training:
         """Name a fit in the log and in ``limits.json``."""
         place = f"repeat {split.repeat}, fold {split.fold}" if split else "all rows"
         return f"{self.targets[position].name}, {place}"
+
+
+def _losses(model: models.Model) -> list[float]:
+    """Return the losses of the watched rows by round, none of a family that does not keep them."""
+    return list(getattr(model, "losses", ()))
 
 
 def _labelled(rows: Rows, y: Floats) -> Rows:
