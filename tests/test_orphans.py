@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autokaggle.orchestrator.orphans import end_orphans
+from autokaggle.orchestrator.orphans import end_orphans, end_orphans_of
 from autokaggle.skills.sandbox.order import MARK
 from autokaggle.storage.artifacts import RunFolder
 from tests.sandbox_jobs import PARTIAL, need
@@ -71,6 +71,15 @@ def killed_run(tmp_path: Path) -> Iterator[tuple[RunFolder, psutil.Process]]:
     finally:
         if hidden.is_running():
             hidden.kill()
+
+
+def test_what_is_left_of_one_job_is_ended_and_nothing_else(tmp_path: Path) -> None:
+    with killed_run(tmp_path) as (folder, hidden):
+        assert end_orphans_of(folder.candidate("c002").path / "log") == 0
+        assert hidden.is_running()
+        assert end_orphans_of(folder.candidate("c001").path / "log") >= 1
+        assert not hidden.is_running() or hidden.status() == psutil.STATUS_ZOMBIE
+        assert end_orphans(folder) == 0
 
 
 def test_a_process_that_hid_itself_is_ended_and_nothing_else(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from autokaggle.config import Settings
 from autokaggle.errors import AutoKaggleError, RunInterrupted
 from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.journal import Journal, utc_now
+from autokaggle.orchestrator.orphans import end_orphans_of
 from autokaggle.plugins.manager import Plugins
 from autokaggle.records.candidate import Candidate
 from autokaggle.records.competition import Competition
@@ -121,6 +122,7 @@ class RunContext:
             step = self._execute(job, cancelled)
             if step.limit or step.exit_code != KILLED_EXIT_CODE:
                 return step
+        end_orphans_of(job.log)
         # Somebody killed it, not the code: one more chance, in what is left of its time, before it counts as failed.
         self.journal.tell("warning", f"The sandbox of {job.log.parent.name} was killed from outside; it is run again.")
         left = max(1.0, job.limits.wall_seconds - (time.monotonic() - began))

@@ -1,8 +1,9 @@
-"""Sandboxes that outlived their run's process; this file finds and ends them before the run goes on.
+"""Sandboxes that outlived their run's process; this file finds and ends them before the run, or the job, goes on.
 
 A supervisor ends its sandbox when the run's process dies, and bubblewrap ends it when the supervisor dies too. What is
-left is code behind weaker walls whose supervisor was killed with the run. Its environment, command line and folder may
-be anything by then; the session that it was started in is still the same, which the filter of system calls sees to.
+left is code whose supervisor was killed: behind weaker walls, or before bubblewrap began to watch. Its environment,
+command line and folder may be anything by then; the session that it was started in is still the same, which the filter
+of system calls sees to.
 """
 
 from __future__ import annotations
@@ -41,13 +42,29 @@ def end_orphans(folder: RunFolder) -> int:
     trees = [tree for tree in map(_read, marks) if tree is not None]
     place = folder.path.resolve()
     found = [each for each in psutil.process_iter() if _works_on(each, place) or any(_is_of(each, t) for t in trees)]
-    for process in found:
+    _end(found, marks)
+    return len(found)
+
+
+def end_orphans_of(log: Path) -> int:
+    """Kill what is left of a job whose supervisor was killed, and return how many processes there were.
+
+    ``log`` is the job's; other jobs of the run go on.
+    """
+    mark = log.with_name(MARK.format(log=log.name))
+    tree = _read(mark)
+    found = [each for each in psutil.process_iter() if _is_of(each, tree)] if tree else []
+    _end(found, [mark])
+    return len(found)
+
+
+def _end(processes: list[psutil.Process], marks: list[Path]) -> None:
+    for process in processes:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(found, timeout=SECONDS_TO_DIE)
+    psutil.wait_procs(processes, timeout=SECONDS_TO_DIE)
     for mark in marks:
         mark.unlink(missing_ok=True)
-    return len(found)
 
 
 def _read(mark: Path) -> _Tree | None:
