@@ -346,25 +346,25 @@ def test_known_packages_are_accepted_within_their_versions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "words", "suggestion"),
+    ("line", "words"),
     [
-        ("scikit-lern", "looks like scikit-learn", "scikit-learn"),
-        ("nunpy==1.0", "looks like numpy", "numpy"),
-        ("lightgbn", "looks like lightgbm", "lightgbm"),
-        ("sklearn", "the name of an import", "scikit-learn"),
-        ("cv2", "the name of an import", "opencv-python-headless"),
-        ("quite-unheard-of", "not on the list", ""),
-        ("lightgbm==3.3.5", "versions <5,>=4", "lightgbm<5,>=4"),
-        ("evil @ http://127.0.0.1/x.whl", "an address", ""),
-        ("-r /etc/passwd", "no requirement", ""),
-        ("numpy; import os", "no requirement", ""),
+        ("scikit-lern", "looks like scikit-learn"),
+        ("nunpy==1.0", "looks like numpy"),
+        ("lightgbn", "looks like lightgbm"),
+        ("sklearn", "the name of an import; its package is scikit-learn"),
+        ("cv2", "the name of an import; its package is opencv-python-headless"),
+        ("quite-unheard-of", "not on the list"),
+        ("lightgbm==3.3.5", "knows lightgbm in versions <5,>=4"),
+        ("evil @ http://127.0.0.1/x.whl", "an address"),
+        ("-r /etc/passwd", "no requirement"),
+        ("numpy; import os", "no requirement"),
     ],
 )
-def test_what_is_refused_is_explained(line: str, words: str, suggestion: str) -> None:
+def test_what_is_refused_is_explained(line: str, words: str) -> None:
     accepted, (refusal,) = check_requirements([line])
     assert accepted == ()
     assert words in refusal.reason
-    assert (refusal.requirement, refusal.suggestion) == (line, suggestion)
+    assert refusal.requirement == line
 
 
 def test_the_list_is_written_in_normal_form() -> None:

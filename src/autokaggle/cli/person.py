@@ -58,12 +58,10 @@ def at_terminal() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
 
 
-class ShownPerson(ScriptedPerson):
-    """Lines from a file or a pipe; the talk is shown as if they were typed."""
+class _InRoom:
+    """Somebody for whom room is made on the screen while they talk."""
 
-    def __init__(self, lines: Iterable[str], pause: Pause = nullcontext) -> None:
-        super().__init__(lines, on_show=_show, on_line=lambda line: _show(LINE_MARK + line))
-        self._pause = pause
+    _pause: Pause
 
     def __enter__(self) -> Self:
         self._room = self._pause()
@@ -76,7 +74,15 @@ class ShownPerson(ScriptedPerson):
         self._room.__exit__(kind, error, trace)
 
 
-class TerminalPerson:
+class ShownPerson(_InRoom, ScriptedPerson):
+    """Lines from a file or a pipe; the talk is shown as if they were typed."""
+
+    def __init__(self, lines: Iterable[str], pause: Pause = nullcontext) -> None:
+        super().__init__(lines, on_show=_show, on_line=lambda line: _show(LINE_MARK + line))
+        self._pause = pause
+
+
+class TerminalPerson(_InRoom):
     """Somebody at a terminal; lines are kept in a private file in ``home`` for the arrow keys."""
 
     is_there = True
@@ -87,16 +93,6 @@ class TerminalPerson:
         self._session: PromptSession[str] | None = None
         self._shown = ""
         self._wants_out = False
-
-    def __enter__(self) -> Self:
-        self._room = self._pause()
-        self._room.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._room.__exit__(kind, error, trace)
 
     def read(self) -> str | None:
         """Return the next line, None after Ctrl-D.

@@ -14,7 +14,6 @@ from pathlib import Path
 from autokaggle.errors import UsageError
 from autokaggle.storage.records_file import make_private_folder
 
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*-\d{8}-\d{6}-[0-9a-f]{4}")
 CANDIDATE_ID = re.compile(r"c\d{3,}")
 
 

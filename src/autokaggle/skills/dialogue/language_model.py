@@ -48,7 +48,6 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
     thinking_tokens: int = 0
-    cached_tokens: int = 0
     is_reported: bool = False
 
 

@@ -331,13 +331,7 @@ def _usage(request: ModelRequest, response: ModelResponse) -> Usage:
     if not reported.input_tokens and not reported.output_tokens:
         written = len(response.text or "")
         return Usage(_characters(request) // CHARACTERS_PER_TOKEN, written // CHARACTERS_PER_TOKEN)
-    return Usage(
-        reported.input_tokens,
-        reported.output_tokens,
-        reported.output_reasoning_tokens,
-        reported.cache_read_tokens,
-        is_reported=True,
-    )
+    return Usage(reported.input_tokens, reported.output_tokens, reported.output_reasoning_tokens, is_reported=True)
 
 
 def _cut_usage(request: ModelRequest, received: int) -> Usage:

@@ -138,11 +138,10 @@ SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Refusal:
-    """One requirement that may not be installed; ``suggestion`` is the package that was likely meant."""
+    """One requirement that may not be installed, and why; the reason names the package that was likely meant."""
 
     requirement: str
     reason: str
-    suggestion: str = ""
 
 
 def check_requirements(lines: Iterable[str]) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
@@ -208,7 +207,7 @@ def _judge(line: str) -> str | Refusal:
     bounds = SpecifierSet(KNOWN_PACKAGES[name])
     for specifier in requirement.specifier:
         if specifier.operator in ("==", "===") and not _allows(bounds, specifier.version):
-            return Refusal(line, f"AutoKaggle knows {name} in versions {bounds}.", f"{name}{bounds}")
+            return Refusal(line, f"AutoKaggle knows {name} in versions {bounds}.")
     extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
     return f"{name}{extras}{requirement.specifier & bounds}"
 
@@ -222,8 +221,8 @@ def _allows(bounds: SpecifierSet, version: str) -> bool:
 
 def _unknown(line: str, name: str) -> Refusal:
     if meant := IMPORT_NAMES.get(name):
-        return Refusal(line, f"{name} is the name of an import; its package is {meant}.", meant)
+        return Refusal(line, f"{name} is the name of an import; its package is {meant}.")
     if near := difflib.get_close_matches(name, KNOWN_PACKAGES, n=1, cutoff=CLOSE_ENOUGH):
         reason = f"{name} looks like {near[0]} but is another package; such names are used to spread harmful code."
-        return Refusal(line, reason, near[0])
+        return Refusal(line, reason)
     return Refusal(line, f"{name} is not on the list of well-known packages.")
