@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -33,18 +34,14 @@ from autokaggle.records.run import RunOptions
 from autokaggle.skills.pipeline.pipeline_generator import write_candidate
 from autokaggle.skills.pipeline.plan import MetricInput, make_plan
 from autokaggle.storage.artifacts import CandidateFolder, RunFolder
+from tests.warm_python import WarmPython
 
 SURE = Guess(value="", confidence=1.0, evidence="made so")
 TRAIN_ROWS, TEST_ROWS = 240, 60
 STRANGE_NAMES = ("", "line\nbreak", "quote\"'s", "😀 {json: [1]}", "class", "a: b #c")
 FAST = {"model": {"parameters": {"rounds": 30, "patience": 10, "learning_rate": 0.2}}, "threads": 2}
 
-ONE_INTERPRETER = """
-import runpy, sys
-sys.path[0] = sys.argv[1]
-for script in ("train.py", "validate.py", "predict.py"):
-    runpy.run_path(f"{sys.argv[1]}/{script}", run_name="__main__")
-"""
+SCRIPTS = ("train.py", "validate.py", "predict.py")
 
 
 @dataclass(frozen=True)
@@ -213,16 +210,16 @@ def run_script(folder: Path, script: str, **variables: str) -> subprocess.Comple
 
 def run_all(candidate: CandidateFolder, **variables: str) -> str:
     """Run the three scripts one after another in one interpreter, as the host does; return what they print."""
-    result = subprocess.run(
-        [sys.executable, "-W", "error", "-c", ONE_INTERPRETER, str(candidate.code)],
-        cwd=candidate.path,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **variables},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    log = candidate.path / "run_all.log"
+    code = _warm_python().run([candidate.code / script for script in SCRIPTS], candidate.path, variables, log)
+    said = log.read_text("utf-8", "replace")
+    assert code == 0, said
+    return said
+
+
+@functools.cache
+def _warm_python() -> WarmPython:
+    return WarmPython()
 
 
 def shuffling_costs(
