@@ -1,14 +1,20 @@
-"""Every test runs in a world of its own; this file moves the home and refuses the outside network."""
+"""What every test gets: a home of its own and no outside network; and what many share, made once."""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
+
+from tests.killable_world import FLAGS, World, killable_world
+from tests.sandbox_jobs import STRONG, need
 
 SECRET_PREFIXES = ("KAGGLE_", "AUTOKAGGLE_", "GOOGLE_", "GEMINI_", "OPENAI_", "ANTHROPIC_", "OLLAMA_")
 LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", "::", ""}
@@ -41,3 +47,54 @@ def shared_folder() -> Path:
     if not (folder / "cases").is_dir():
         pytest.skip("the measuring cases do not stand beside this checkout")
     return folder
+
+
+# ---------------------------------------------------------------- made once and shared by all processes of a session
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow tests: whoever has done the others takes of them, and nobody is left alone at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(scope="session")
+def session_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this session that all its test processes see."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of the program whose built environments tests share: they are content-addressed and read-only.
+
+    AUTOKAGGLE_TEST_HOME names one that is kept.
+    """
+    chosen = os.environ.get("AUTOKAGGLE_TEST_HOME")
+    home = Path(chosen) if chosen else tmp_path_factory.getbasetemp().parent / "shared-home"
+    (home / "environments").mkdir(parents=True, exist_ok=True)
+    return home
+
+
+@pytest.fixture(scope="session")
+def undisturbed(shared_home: Path, session_folder: Path) -> dict[str, Any]:
+    """The answer of a run of FLAGS that nobody touched; the first process that needs it carries the run out."""
+    need(STRONG)
+    folder = session_folder / "undisturbed"
+    with FileLock(session_folder / "undisturbed.lock"):
+        kept = folder / "answer.json"
+        if not kept.is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            world = World(folder, shared_home)
+            kept.write_text(json.dumps(world.finish(world.start("run", "orchard", *FLAGS))))
+        answer: dict[str, Any] = json.loads(kept.read_text())
+        return answer
+
+
+@pytest.fixture
+def world(tmp_path: Path, shared_home: Path) -> Iterator[World]:
+    """A folder in which the program can be started and killed; skip where code cannot be isolated."""
+    need(STRONG)
+    with killable_world(tmp_path, shared_home) as found:
+        yield found

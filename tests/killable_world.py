@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -16,15 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from autokaggle.records.event import Event
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.tail import Tail, decode_events
-from tests.sandbox_jobs import STRONG, need
 
-# Built environments are worth sharing between tests: they are content-addressed and read-only.
-SHARED_HOME = "AUTOKAGGLE_TEST_HOME"
 PATIENCE_SECONDS = 600.0
 FLAGS = ("--no-chat", "--model", "none", "--max-candidates", "2", "--time-budget", "10m", "--json", "--quiet")
 
@@ -36,24 +33,18 @@ def told(kind: str, **fields: str) -> Sign:
     return lambda event: event.kind == kind and all(event.fields.get(name) == fields[name] for name in fields)
 
 
-def shared_environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return where environments are kept that all such worlds share; skip where code cannot be isolated."""
-    need(STRONG)
-    chosen = os.environ.get(SHARED_HOME)
-    home = Path(chosen) if chosen else tmp_path_factory.getbasetemp().parent / "journey-home"
-    (home / "environments").mkdir(parents=True, exist_ok=True)
-    return home / "environments"
-
-
 class World:
-    """A folder with a local competition, and the program started in it with a home of its own."""
+    """A folder with a local competition, and the program started in it with a home of its own.
 
-    def __init__(self, folder: Path, environments: Path) -> None:
+    Its built environments are those of ``shared_home``.
+    """
+
+    def __init__(self, folder: Path, shared_home: Path) -> None:
         self.folder, self.home = folder, folder / "home"
         self.home.mkdir()
-        (self.home / "environments").symlink_to(environments)
+        (self.home / "environments").symlink_to(shared_home / "environments")
         # Wheels too: a test that builds an environment anew should not fetch them anew.
-        self.packages = {"UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(environments.parent / "wheels"))}
+        self.packages = {"UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR", str(shared_home / "wheels"))}
         make_orchard(folder / "orchard")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -71,6 +62,12 @@ class World:
         assert process.returncode == 0, err
         answer: dict[str, Any] = json.loads(out)
         return answer
+
+    def take(self, answer: dict[str, Any]) -> RunFolder:
+        """Copy a run that is done into this world."""
+        done = Path(answer["run_dir"])
+        shutil.copytree(done, self.folder / "runs" / done.name, symlinks=True)
+        return RunFolder(self.folder / "runs" / done.name)
 
     def run_folder(self) -> RunFolder | None:
         found = list(self.folder.glob("runs/*/run.json"))
@@ -131,9 +128,9 @@ def sha256(folder: RunFolder) -> str:
 
 
 @contextmanager
-def killable_world(folder: Path, environments: Path) -> Iterator[World]:
+def killable_world(folder: Path, shared_home: Path) -> Iterator[World]:
     """Make a world in ``folder``; whatever still works there at the end is killed."""
-    yield World(folder, environments)
+    yield World(folder, shared_home)
     for process in psutil.process_iter(["cmdline"]):
         if any(str(folder) in part for part in process.info["cmdline"] or ()):
             process.kill()

@@ -17,10 +17,8 @@ from tests.cluster_machines import Machines, machines, wait_until
 from tests.killable_world import (
     FLAGS,
     World,
-    killable_world,
     sandboxes_below,
     sha256,
-    shared_environments,
     told,
     wait_for,
 )
@@ -30,27 +28,9 @@ pytestmark = pytest.mark.slow
 TRAINS = told("candidate_started", candidate="c001")
 
 
-@pytest.fixture(scope="module")
-def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shared_environments(tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory, environments: Path) -> dict[str, Any]:
-    """Return the result of the same run without a cluster."""
-    with killable_world(tmp_path_factory.mktemp("alone"), environments) as world:
-        return world.finish(world.start("run", "orchard", *FLAGS))
-
-
-@pytest.fixture
-def world(tmp_path: Path, environments: Path) -> Iterator[World]:
-    with killable_world(tmp_path, environments) as found:
-        yield found
-
-
 @pytest.fixture
 def pair(tmp_path: Path, world: World) -> Iterator[Machines]:
-    """Two workers with empty homes of their own: each has to build the environment."""
+    """Two workers with empty homes of their own."""
     (tmp_path / "machines").mkdir()
     with machines(tmp_path / "machines", "one", "two", **world.packages) as found:
         yield found
@@ -70,28 +50,28 @@ def wait_for_training(world: World, pair: Machines, is_at_work: Callable[[], boo
     return at_work[0]
 
 
-def check_result(answer: dict[str, Any], alone: dict[str, Any], folder: RunFolder | None) -> None:
+def check_result(answer: dict[str, Any], undisturbed: dict[str, Any], folder: RunFolder | None) -> None:
     assert folder is not None
-    assert answer["submission"]["sha256"] == alone["submission"]["sha256"] == sha256(folder)
-    assert answer["cv"] == alone["cv"]
+    assert answer["submission"]["sha256"] == undisturbed["submission"]["sha256"] == sha256(folder)
+    assert answer["cv"] == undisturbed["cv"]
     candidates = [read_record(one.record, Candidate) for one in folder.all_candidates()]
     assert [(one.id, one.status) for one in candidates] == [("c001", "scored"), ("c002", "scored")]
 
 
-def test_a_run_on_workers_of_this_machine_ends_as_one_without(world: World, alone: dict[str, Any]) -> None:
+def test_a_run_on_workers_of_this_machine_ends_as_one_without(world: World, undisturbed: dict[str, Any]) -> None:
     answer = world.finish(world.start("run", "orchard", *FLAGS, "--cluster", "local:2"))
-    check_result(answer, alone, world.run_folder())
+    check_result(answer, undisturbed, world.run_folder())
 
 
 def test_a_run_that_loses_a_worker_while_it_trains_ends_as_one_without(
-    world: World, pair: Machines, alone: dict[str, Any]
+    world: World, pair: Machines, undisturbed: dict[str, Any]
 ) -> None:
     process = world.start("run", "orchard", *FLAGS, "--cluster", pair.address)
     assert wait_for(process, world, 0, TRAINS)
     lost, job = wait_for_training(world, pair, lambda: process.poll() is None)
     pair.kill(lost)
     wait_until(lambda: not sandboxes_below(job))
-    check_result(world.finish(process), alone, world.run_folder())
+    check_result(world.finish(process), undisturbed, world.run_folder())
     (kept,) = [name for name in pair.workers if name != lost]
     locks = [path.read_text() for path in pair.home(kept).glob("environments/*/requirements.lock")]
     folder = world.run_folder()
@@ -99,7 +79,9 @@ def test_a_run_that_loses_a_worker_while_it_trains_ends_as_one_without(
     assert locks == [folder.requirements_lock.read_text()]
 
 
-def test_cancelling_a_run_ends_its_trees_on_the_workers(world: World, pair: Machines) -> None:
+def test_cancelling_a_run_ends_its_trees_on_the_workers(world: World, pair: Machines, shared_home: Path) -> None:
+    for name in pair.workers:  # that each builds its environment is shown above
+        (pair.home(name) / "environments").symlink_to(shared_home / "environments")
     process = world.start("run", "orchard", *FLAGS, "--cluster", pair.address)
     assert wait_for(process, world, 0, TRAINS)
     _, job = wait_for_training(world, pair, lambda: process.poll() is None)

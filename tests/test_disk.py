@@ -18,7 +18,7 @@ import pytest
 from autokaggle.errors import DiskTrouble
 from autokaggle.skills.sandbox.landlock import drop_capabilities
 from autokaggle.storage.disk import disk_trouble, refuse_full_disk
-from tests.killable_world import FLAGS, World, killable_world, make_orchard, shared_environments
+from tests.killable_world import FLAGS, World, make_orchard
 
 WRITTEN_ONLY = ("--no-chat", "--model", "none", "--skip-execution", "--json", "--quiet")
 
@@ -158,15 +158,10 @@ def test_a_run_on_a_full_disk_stops_and_goes_on_when_there_is_room(workplace: Wo
         assert (code, answer["status"]) == (0, "done")
 
 
-@pytest.fixture
-def world(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with killable_world(tmp_path, shared_environments(tmp_path_factory)) as found:
-        yield found
-
-
 @pytest.mark.slow
-def test_candidates_that_meet_a_full_disk_are_run_again_when_there_is_room(world: World) -> None:
-    expected = world.finish(world.start("run", "orchard", *FLAGS))
+def test_candidates_that_meet_a_full_disk_are_run_again_when_there_is_room(
+    world: World, undisturbed: dict[str, Any]
+) -> None:
     disk = world.folder / "disk"
     with small_disk(disk, "300m"):
         filler = fill(disk, 1 << 20)
@@ -179,4 +174,4 @@ def test_candidates_that_meet_a_full_disk_are_run_again_when_there_is_room(world
         answer = world.finish(
             world.start("resume", record.parent.name, "--runs-dir", str(disk / "runs"), "--json", "--quiet")
         )
-        assert answer["submission"]["sha256"] == expected["submission"]["sha256"]
+        assert answer["submission"]["sha256"] == undisturbed["submission"]["sha256"]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import shutil
 import signal
-from collections.abc import Iterator
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import psutil
 import pytest
 
 from autokaggle.config import Settings
@@ -22,26 +21,10 @@ from autokaggle.records.run import Run, RunOptions
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record, write_record
 from autokaggle.storage.run_folders import hold_run
-from tests.killable_world import World, events, make_orchard, shared_environments, told, wait_for
+from tests.killable_world import World, events, make_orchard, told, wait_for
 from tests.scripted_lifecycle import call, one_object
 
-RUN = ("--no-chat", "--model", "none", "--json", "--quiet")
-FIRST = ("run", "orchard", *RUN, "--max-candidates", "1", "--time-budget", "10m")
-MORE = ("--time-budget", "10m", "--json", "--quiet")
-
-
-@pytest.fixture(scope="module")
-def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shared_environments(tmp_path_factory)
-
-
-@pytest.fixture
-def world(tmp_path: Path, environments: Path) -> Iterator[World]:
-    found = World(tmp_path, environments)
-    yield found
-    for process in psutil.process_iter(["cmdline"]):
-        if any(str(tmp_path) in part for part in process.info["cmdline"] or ()):
-            process.kill()
+MORE = ("--time-budget", "10m", "--max-candidates", "1", "--json", "--quiet")
 
 
 def is_submission_valid(folder: RunFolder) -> bool:
@@ -51,50 +34,51 @@ def is_submission_valid(folder: RunFolder) -> bool:
 
 
 @pytest.mark.slow
-def test_a_finished_run_goes_on_and_never_gets_worse(world: World) -> None:
-    first = world.finish(world.start(*FIRST))
-    folder = RunFolder(Path(first["run_dir"]))
+def test_a_finished_run_goes_on_and_never_gets_worse(world: World, undisturbed: dict[str, Any]) -> None:
+    folder = world.take(undisturbed)
     before = [read_record(one.record, Candidate) for one in folder.all_candidates()]
-    process = world.start("improve", first["run_id"], *MORE, "--max-candidates", "2")
+    process = world.start("improve", folder.id, *MORE)
     while process.poll() is None:
         assert is_submission_valid(folder)
-    second = world.finish(process)
-    assert second["run_id"] == first["run_id"]
-    assert second["improved_from"]["mean"] == first["cv"]["mean"]
-    assert second["cv"]["mean"] >= first["cv"]["mean"]
+        time.sleep(0.01)
+    improved = world.finish(process)
+    assert improved["run_id"] == folder.id
+    assert improved["improved_from"]["mean"] == undisturbed["cv"]["mean"]
+    assert improved["cv"]["mean"] >= undisturbed["cv"]["mean"]
     after = [read_record(one.record, Candidate) for one in folder.all_candidates()]
     assert [one.id for one in after] == ["c001", "c002", "c003"]
-    assert [one.score for one in after[:1]] == [one.score for one in before]
+    assert [one.score for one in after[:2]] == [one.score for one in before]
     (earlier,) = read_record(folder.record, Run).earlier
     assert earlier.submission is not None
-    assert earlier.submission.sha256 == first["submission"]["sha256"]
+    assert earlier.submission.sha256 == undisturbed["submission"]["sha256"]
     started = [event.fields["stage"] for event in events(folder) if event.kind == "stage_started"]
     assert started[-4:] == ["search", "ensemble", "submission", "report"]
     assert started.count("plan") == 1
 
 
 @pytest.mark.slow
-def test_an_improvement_that_is_killed_ends_as_one_that_was_not(world: World, tmp_path: Path) -> None:
-    folder = RunFolder(Path(world.finish(world.start(*FIRST))["run_dir"]))
+def test_an_improvement_that_is_killed_ends_as_one_that_was_not(
+    world: World, undisturbed: dict[str, Any], tmp_path: Path
+) -> None:
+    folder = world.take(undisturbed)
     copy = tmp_path / "copy"
     shutil.copytree(folder.path, copy, symlinks=True)
-    more = (*MORE, "--max-candidates", "2")
-    undisturbed = world.finish(world.start("improve", str(copy), *more))
-    process = world.start("improve", folder.id, *more)
-    for sign in (told("candidate_started", candidate="c002"), told("candidate_finished", candidate="c003")):
+    expected = world.finish(world.start("improve", str(copy), *MORE))
+    process = world.start("improve", folder.id, *MORE)
+    for sign in (told("candidate_started", candidate="c003"), told("candidate_finished", candidate="c003")):
         if wait_for(process, world, len(events(folder)), sign):
             process.send_signal(signal.SIGKILL)
         process.communicate()
         assert is_submission_valid(folder)
         process = world.start("resume", folder.id, "--json", "--quiet")
     killed = world.finish(process)
-    assert killed["submission"]["sha256"] == undisturbed["submission"]["sha256"]
-    assert killed["cv"] == undisturbed["cv"]
+    assert killed["submission"]["sha256"] == expected["submission"]["sha256"]
+    assert killed["cv"] == expected["cv"]
 
 
 @pytest.mark.slow
-def test_what_was_changed_since_is_not_built_upon(world: World) -> None:
-    folder = RunFolder(Path(world.finish(world.start(*FIRST))["run_dir"]))
+def test_what_was_changed_since_is_not_built_upon(world: World, undisturbed: dict[str, Any]) -> None:
+    folder = world.take(undisturbed)
     record = read_record(folder.record, Run)
     assert record.ensemble is not None
     member = folder.candidate(record.ensemble.members[0].candidate)

@@ -29,15 +29,6 @@ from autokaggle.storage.records_file import read_record
 
 pytestmark = pytest.mark.slow
 
-# Built environments are worth sharing between tests: they are content-addressed and read-only.
-SHARED_HOME = "AUTOKAGGLE_TEST_HOME"
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    chosen = os.environ.get(SHARED_HOME)
-    return Path(chosen) if chosen else tmp_path_factory.getbasetemp().parent / "journey-home"
-
 
 @pytest.fixture(scope="module")
 def kaggle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PracticeKaggle]:
@@ -52,18 +43,18 @@ def autokaggle(*arguments: str, home: Path, url: str, folder: Path, **more: str)
     environment |= {"AUTOKAGGLE_HOME": str(home), "AUTOKAGGLE_KAGGLE_URL": url}
     environment |= {"KAGGLE_USERNAME": DEMO_USERNAME, "KAGGLE_KEY": DEMO_KEY, **more}
     command = [sys.executable, "-m", "autokaggle", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
 
 
 @pytest.fixture(scope="module")
 def journey(
-    kaggle: PracticeKaggle, home: Path, tmp_path_factory: pytest.TempPathFactory
+    kaggle: PracticeKaggle, shared_home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[RunFolder, dict[str, Any]]:
     """One run, looked at by every test below."""
     folder = tmp_path_factory.mktemp("work")
     link = f"https://www.kaggle.com/competitions/{DEMO_SLUG}/overview"
     flags = ("--no-chat", "--model", "none", "--time-budget", "10m", "--max-candidates", "2", "--submit", "--json")
-    done = autokaggle("run", link, *flags, home=home, url=kaggle.url, folder=folder)
+    done = autokaggle("run", link, *flags, home=shared_home, url=kaggle.url, folder=folder)
     assert done.returncode == 0, done.stderr
     (folder / "stdout").write_text(done.stdout)
     (folder / "stderr").write_text(done.stderr)
@@ -121,11 +112,13 @@ def test_every_stage_is_recorded_as_done(journey: tuple[RunFolder, dict[str, Any
     assert run.isolation.level in {"strong", "partial"}
 
 
-def test_nothing_that_a_run_leaves_or_says_holds_the_key(journey: tuple[RunFolder, dict[str, Any]], home: Path) -> None:
+def test_nothing_that_a_run_leaves_or_says_holds_the_key(
+    journey: tuple[RunFolder, dict[str, Any]], shared_home: Path
+) -> None:
     folder, _ = journey
     # Installed packages are not ours, and take a minute to read.
     apart = {"venv", "environments", "wheels"}
-    places = (folder.path.parents[1], home)
+    places = (folder.path.parents[1], shared_home)
     files = [path for place in places for path in place.rglob("*") if path.is_file() and not apart & set(path.parts)]
     names = {path.name for path in files}
     assert {"stdout", "stderr", "run.json", "events.jsonl", "submission.csv", f"{DEMO_SLUG}.json"} <= names
@@ -151,24 +144,26 @@ def test_the_published_code_makes_the_same_submission_by_hand(
     environment = {"PATH": os.environ["PATH"], "AUTOKAGGLE_OUTPUT": str(tmp_path), "HOME": str(tmp_path)}
     for script in ("train.py", "validate.py", "predict.py"):
         command = [folder.venv / "bin" / "python", folder.code / script]
-        done = subprocess.run(command, cwd=folder.path, env=environment, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, cwd=folder.path, env=environment, capture_output=True, text=True, timeout=900)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "submission.csv").read_bytes() == folder.submission.read_bytes()
 
 
 def test_reproduce_rebuilds_the_same_submission_in_an_environment_built_anew(
-    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, home: Path
+    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, shared_home: Path
 ) -> None:
     folder, answer = journey
-    done = autokaggle("reproduce", str(folder.path), "--json", home=home, url=kaggle.url, folder=folder.path.parent)
+    done = autokaggle(
+        "reproduce", str(folder.path), "--json", home=shared_home, url=kaggle.url, folder=folder.path.parent
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["verdict"], found["found_sha256"]) == ("identical", answer["submission"]["sha256"])
-    assert list(home.glob("replay-*")) == []
+    assert list(shared_home.glob("replay-*")) == []
 
 
 def test_reproduce_says_where_another_submission_differs(
-    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, home: Path, tmp_path: Path
+    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, shared_home: Path, tmp_path: Path
 ) -> None:
     folder, _ = journey
     copy = RunFolder(tmp_path / folder.id)
@@ -177,7 +172,7 @@ def test_reproduce_says_where_another_submission_differs(
     lines[1] = lines[1].split(",")[0] + ",0.123\n"
     copy.submission.write_text("".join(lines), "utf-8")
     flags = (str(copy.path), "--reuse-environment", "--json")
-    done = autokaggle("reproduce", *flags, home=home, url=kaggle.url, folder=tmp_path)
+    done = autokaggle("reproduce", *flags, home=shared_home, url=kaggle.url, folder=tmp_path)
     found = json.loads(done.stdout)
     assert done.returncode == 1
     assert (found["verdict"], found["cells"]) == ("different", 1)
@@ -186,7 +181,7 @@ def test_reproduce_says_where_another_submission_differs(
 
 
 def test_reproduce_refuses_data_that_have_changed(
-    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, home: Path, tmp_path: Path
+    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, shared_home: Path, tmp_path: Path
 ) -> None:
     folder, _ = journey
     copy = RunFolder(tmp_path / folder.id)
@@ -195,18 +190,18 @@ def test_reproduce_refuses_data_that_have_changed(
     content = train.read_bytes()
     train.unlink()
     train.write_bytes(content + b"1\n")
-    done = autokaggle("reproduce", str(copy.path), home=home, url=kaggle.url, folder=tmp_path)
+    done = autokaggle("reproduce", str(copy.path), home=shared_home, url=kaggle.url, folder=tmp_path)
     assert done.returncode == 5
     assert "has changed since the run" in done.stderr
 
 
 def test_the_exported_notebook_makes_the_same_submission_in_a_clean_environment(
-    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, home: Path, tmp_path: Path
+    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, shared_home: Path, tmp_path: Path
 ) -> None:
     folder, _ = journey
     exported = tmp_path / "notebook.ipynb"
     flags = (str(folder.path), "--format", "notebook", "--output", str(exported), "--json")
-    done = autokaggle("export", *flags, home=home, url=kaggle.url, folder=tmp_path)
+    done = autokaggle("export", *flags, home=shared_home, url=kaggle.url, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["notes"] == []
     python, uv = tmp_path / "venv/bin/python", str(Path(sys.executable).with_name("uv"))
@@ -220,18 +215,18 @@ def test_the_exported_notebook_makes_the_same_submission_in_a_clean_environment(
     )
     environment = {"PATH": f"{python.parent}:/usr/bin:/bin", "HOME": str(tmp_path), "AUTOKAGGLE_DATA": str(folder.data)}
     command = [str(python), "-c", execute, str(exported)]
-    executed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
+    executed = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
     assert executed.returncode == 0, executed.stderr[-3000:]
     assert (tmp_path / "submission.csv").read_bytes() == folder.submission.read_bytes()
 
 
 def test_the_exported_zip_runs_from_its_own_folder_and_holds_no_data(
-    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, home: Path, tmp_path: Path
+    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, shared_home: Path, tmp_path: Path
 ) -> None:
     folder, _ = journey
     exported = tmp_path / "export.zip"
     flags = (str(folder.path), "--format", "zip", "--output", str(exported))
-    done = autokaggle("export", *flags, home=home, url=kaggle.url, folder=tmp_path)
+    done = autokaggle("export", *flags, home=shared_home, url=kaggle.url, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(exported) as archive:
         archive.extractall(tmp_path)
@@ -242,17 +237,17 @@ def test_the_exported_zip_runs_from_its_own_folder_and_holds_no_data(
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
     for script in (["make_input.py", str(folder.data)], ["code/train.py"], ["code/predict.py"]):
         command = [str(folder.venv / "bin" / "python"), *script]
-        ran = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=300)
+        ran = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=900)
         assert ran.returncode == 0, ran.stderr
     assert (place / "output" / "submission.csv").read_bytes() == folder.submission.read_bytes()
 
 
 def test_report_measures_importance_when_the_run_had_no_time_for_it(
-    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, home: Path
+    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, shared_home: Path
 ) -> None:
     folder, _ = journey
     folder.importance.unlink(missing_ok=True)
-    done = autokaggle("report", str(folder.path), "--json", home=home, url=kaggle.url, folder=folder.path.parent)
+    done = autokaggle("report", str(folder.path), "--json", home=shared_home, url=kaggle.url, folder=folder.path.parent)
     assert done.returncode == 0, done.stderr
     found = read_record(folder.importance, Importance)
     assert found.columns[0].loss > 0
@@ -280,11 +275,11 @@ def test_events_tell_the_whole_story(journey: tuple[RunFolder, dict[str, Any]]) 
 
 
 def test_a_finished_run_resumes_to_the_same_end_without_work(
-    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, home: Path
+    journey: tuple[RunFolder, dict[str, Any]], kaggle: PracticeKaggle, shared_home: Path
 ) -> None:
     folder, answer = journey
     before = folder.submission.read_bytes()
-    done = autokaggle("resume", str(folder.path), "--json", home=home, url=kaggle.url, folder=folder.path.parent)
+    done = autokaggle("resume", str(folder.path), "--json", home=shared_home, url=kaggle.url, folder=folder.path.parent)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["submission"] == answer["submission"]
     assert folder.submission.read_bytes() == before

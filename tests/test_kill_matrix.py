@@ -6,13 +6,13 @@ One run is killed at each point in its turn and resumed, and must end with the s
 from __future__ import annotations
 
 import signal
+import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
 from autokaggle.records.candidate import Candidate
@@ -26,10 +26,8 @@ from tests.killable_world import (
     Sign,
     World,
     events,
-    killable_world,
     sandboxes_below,
     sha256,
-    shared_environments,
     told,
     wait_for,
 )
@@ -60,23 +58,6 @@ POINTS: dict[str, Sign] = {
     "the end of submission": told("stage_finished", stage="submission"),
     "report": told("stage_started", stage="report"),
 }
-
-
-@pytest.fixture(scope="module")
-def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shared_environments(tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, environments: Path) -> dict[str, Any]:
-    world = World(tmp_path_factory.mktemp("undisturbed"), environments)
-    return world.finish(world.start("run", "orchard", *FLAGS))
-
-
-@pytest.fixture
-def world(tmp_path: Path, environments: Path) -> Iterator[World]:
-    with killable_world(tmp_path, environments) as found:
-        yield found
 
 
 def check_nothing_was_redone(folder: RunFolder) -> None:
@@ -118,39 +99,54 @@ def test_a_run_that_is_killed_at_every_point_ends_as_if_nobody_had_touched_it(
         assert [row.status for row in store.runs()] == ["done"]
 
 
-@pytest.mark.parametrize("victim", ["the code", "its supervisor", "both and the run"])
-def test_a_sandbox_that_is_killed_while_it_trains_is_run_again(
-    world: World, undisturbed: dict[str, Any], victim: str
-) -> None:
-    process = world.start("run", "orchard", *FLAGS)
-    assert wait_for(process, world, 0, POINTS["the first candidate"])
-    folder = world.run_folder()
-    assert folder is not None
+def sandbox_of(process: subprocess.Popen[str], folder: RunFolder, candidate: str) -> tuple[psutil.Process, ...]:
+    """Wait for the sandbox in which the code of a candidate works; return its supervisor and what is behind walls."""
     end = time.monotonic() + PATIENCE_SECONDS
-    while not (boxes := sandboxes_below(folder.path)):
+    while not (boxes := sandboxes_below(folder.candidate(candidate).path)):
         assert time.monotonic() < end
+        assert process.poll() is None
         time.sleep(0.01)
     # Inside bubblewrap: its first process, whose child is the code.
     supervisor = boxes[0].parent()
     assert supervisor is not None
     assert supervisor.pid != process.pid
-    if victim == "the code":
-        boxes[-1].kill()
-    elif victim == "its supervisor":
-        supervisor.kill()
-    else:
-        supervisor.suspend()  # else it sees the run die, and ends the code in good order
-        process.kill()
-        process.communicate()
-        supervisor.kill()
-        process = world.start("resume", folder.id, "--json", "--quiet")
-    answer = world.finish(process)
+    return supervisor, *boxes
+
+
+def check_ends_as(undisturbed: dict[str, Any], answer: dict[str, Any], folder: RunFolder, deaths: int) -> None:
     assert answer["submission"]["sha256"] == undisturbed["submission"]["sha256"]
     assert sandboxes_below(folder.path) == []
     candidates = [read_record(one.record, Candidate) for one in folder.all_candidates()]
     assert [one.id for one in candidates if one.score is not None] == ["c001", "c002"]
     warnings = Counter("killed from outside" in event.message for event in events(folder) if event.kind == "warning")
-    assert warnings[True] == (0 if victim == "both and the run" else 1)
+    assert warnings[True] == deaths
+
+
+def test_a_sandbox_that_is_killed_while_it_trains_is_run_again(world: World, undisturbed: dict[str, Any]) -> None:
+    process = world.start("run", "orchard", *FLAGS)
+    assert wait_for(process, world, 0, POINTS["the first candidate"])
+    folder = world.run_folder()
+    assert folder is not None
+    sandbox_of(process, folder, "c001")[-1].kill()
+    assert wait_for(process, world, 0, POINTS["the second candidate"])
+    sandbox_of(process, folder, "c002")[0].kill()
+    check_ends_as(undisturbed, world.finish(process), folder, deaths=2)
+
+
+def test_a_run_that_is_killed_with_its_sandbox_runs_the_candidate_again(
+    world: World, undisturbed: dict[str, Any]
+) -> None:
+    process = world.start("run", "orchard", *FLAGS)
+    assert wait_for(process, world, 0, POINTS["the first candidate"])
+    folder = world.run_folder()
+    assert folder is not None
+    supervisor, *_ = sandbox_of(process, folder, "c001")
+    supervisor.suspend()  # else it sees the run die, and ends the code in good order
+    process.kill()
+    process.communicate()
+    supervisor.kill()
+    answer = world.finish(world.start("resume", folder.id, "--json", "--quiet"))
+    check_ends_as(undisturbed, answer, folder, deaths=0)
 
 
 def test_two_processes_on_one_run_refuse_politely(world: World) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -93,14 +92,3 @@ StateStore(Path(sys.argv[1])).close()
     command = [sys.executable, "-c", code, str(tmp_path / "state.sqlite3")]
     starts = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(6)]
     assert [(start.communicate()[1], start.returncode) for start in starts] == [(b"", 0)] * 6
-
-
-@pytest.mark.slow
-def test_the_wheel_holds_every_migration(tmp_path: Path) -> None:
-    root = Path(__file__).resolve().parents[1]
-    build = [sys.executable, "-m", "uv", "build", "--wheel", "--quiet", "-o", str(tmp_path), str(root)]
-    subprocess.run(build, check=True, timeout=300)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        inside = set(archive.namelist())
-    assert {f"autokaggle/storage/migrations/{file.name}" for _, file in migrations()} <= inside

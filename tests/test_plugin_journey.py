@@ -32,20 +32,20 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment / "bin" / "python"
 
 
-def autokaggle(python: Path, *arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "AUTOKAGGLE_HOME": os.environ.get("AUTOKAGGLE_TEST_HOME", str(home))}
+def autokaggle(python: Path, *arguments: str, home: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "AUTOKAGGLE_HOME": str(home)}
     command = [str(python), "-m", "autokaggle", *arguments]
-    return subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
 
 
-def test_the_installed_plugin_is_listed_with_its_version(python: Path, tmp_path: Path) -> None:
-    done = autokaggle(python, "plugins", "--json", home=tmp_path)
+def test_the_installed_plugin_is_listed_with_its_version(python: Path, shared_home: Path, tmp_path: Path) -> None:
+    done = autokaggle(python, "plugins", "--json", home=shared_home, folder=tmp_path)
     listed = {plugin["name"]: plugin for plugin in json.loads(done.stdout)["plugins"]}
     assert (listed["orchard"]["package"], listed["orchard"]["version"]) == ("autokaggle-orchard", "0.1.0")
     assert listed["orchard"]["gives"] == {"metrics": ["within_ten_percent"], "model_families": ["neighbours"]}
 
 
-def test_a_run_uses_its_metric_and_its_model_family(python: Path, tmp_path: Path) -> None:
+def test_a_run_uses_its_metric_and_its_model_family(python: Path, shared_home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "trees"
     random = np.random.default_rng(7)
     x = random.uniform(1, 9, (400, 2)).round(3)
@@ -57,7 +57,9 @@ def test_a_run_uses_its_metric_and_its_model_family(python: Path, tmp_path: Path
     write_csv(folder / "test.csv", {"id": ids[300:], **{name: x[300:, i] for i, name in enumerate(names)}})
     write_csv(folder / "sample_submission.csv", {"id": ids[300:], "height": np.zeros(100)})
     chosen = ("--metric", "within_ten_percent", "--model-family", "neighbours", "--max-candidates", "1")
-    done = autokaggle(python, "run", str(folder), "--time-budget", "8m", *chosen, "--json", home=tmp_path)
+    done = autokaggle(
+        python, "run", str(folder), "--time-budget", "8m", *chosen, "--json", home=shared_home, folder=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["metric"] == "within_ten_percent"

@@ -12,10 +12,12 @@ import zipfile
 from email.parser import BytesParser
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from autokaggle import __version__
+from tests.killable_world import make_orchard
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,31 +77,29 @@ def test_the_source_archive_holds_tests_docs_and_what_they_need(built: Path) -> 
     assert [name for name in names if "__pycache__" in name or name.startswith((".venv", "runs/", "site/"))] == []
 
 
-def test_the_wheel_in_a_fresh_environment_runs_the_demo(
-    built: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+def test_the_wheel_in_a_fresh_environment_runs_the_demo_and_scores_a_candidate(
+    built: Path, shared_home: Path, tmp_path: Path
 ) -> None:
     (wheel,) = built.glob("*.whl")
     environment = tmp_path / "venv"
     subprocess.run([*UV, "venv", "--python", sys.executable, str(environment)], check=True)
-    install = [
-        "pip",
-        "install",
-        "--python",
-        str(environment),
-        "--constraint",
-        str(ROOT / "constraints.txt"),
-        str(wheel),
-    ]
-    subprocess.run([*UV, *install], check=True, timeout=600)
-    # Built environments are shared with the journeys: they are content-addressed and read-only.
-    home = os.environ.get("AUTOKAGGLE_TEST_HOME") or str(tmp_path_factory.getbasetemp().parent / "journey-home")
-    command = [str(environment / "bin" / "autokaggle"), "demo", "--time-budget", "30s", "--json"]
-    variables = {**os.environ, "AUTOKAGGLE_HOME": home}
-    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
-    assert result["status"] == "done"
-    assert result["sent"]["public_score"] > 0.5
+    install = ["pip", "install", "--python", str(environment), "--constraint", str(ROOT / "constraints.txt")]
+    subprocess.run([*UV, *install, str(wheel)], check=True, timeout=600)
+
+    def answer(*arguments: str) -> dict[str, Any]:
+        command = [str(environment / "bin" / "autokaggle"), *arguments, "--json"]
+        variables = {**os.environ, "AUTOKAGGLE_HOME": str(shared_home)}
+        done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    # In so little time it hands in a constant answer.
+    demo = answer("demo", "--time-budget", "2s")
+    assert (demo["status"], demo["sent"]["public_score"]) == ("done", 0.5)
+    make_orchard(tmp_path / "orchard")
+    run = answer("run", "orchard", "--no-chat", "--model", "none", "--max-candidates", "1", "--time-budget", "10m")
+    assert run["cv"]["mean"] > 0.6
 
 
 def test_the_program_imports_nothing_that_its_installation_does_not_bring() -> None:

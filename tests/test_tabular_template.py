@@ -327,14 +327,20 @@ def test_scripts_without_input_say_where_they_looked(tmp_path: Path) -> None:
     assert "Set AUTOKAGGLE_INPUT" in result.stderr
 
 
+@pytest.fixture(scope="module")
+def typing_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What was found out about the libraries that templates use is found out once."""
+    return tmp_path_factory.mktemp("typing")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("template", ["tabular", "ensemble", "image", "text", "timeseries"])
-def test_templates_are_typed(template: str, tmp_path: Path) -> None:
+def test_templates_are_typed(template: str, typing_cache: Path) -> None:
     folder = TEMPLATES / template
     command = [sys.executable, "-m", "mypy", "--config-file=", "--strict", "--explicit-package-bases"]
     command += ["--python-version=3.11", "--disable-error-code=import-untyped", "--disable-error-code=import-not-found"]
     result = subprocess.run(
-        [*command, f"--cache-dir={tmp_path}", str(folder)],
+        [*command, f"--cache-dir={typing_cache}", str(folder)],
         env={"MYPYPATH": f"{folder}:{TEMPLATES / 'tabular'}", "PATH": ""},
         capture_output=True,
         text=True,
