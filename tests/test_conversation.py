@@ -220,7 +220,9 @@ def test_a_model_that_is_gone_leaves_the_talk_going(folder: RunFolder, kind: Fai
 
 def test_a_model_that_failed_once_gets_the_material_with_the_next_line(folder: RunFolder) -> None:
     busy = ModelFailure("busy", "It is busy.")
-    decisions, model = talk(folder, Listener("And now?"), busy, counsel(("validation", "group:farm")))
+    person = Listener("And now?")
+    decisions, model = talk(folder, person, busy, counsel(("validation", "group:farm")))
+    assert "Say something to ask it again" in person.text
     assert [request.operation for request in model.requests] == ["understand", "chat"]
     assert "vermilion" in model.requests[1].messages[0].text
     assert "And now?" in model.requests[1].messages[0].text

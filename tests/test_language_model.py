@@ -205,11 +205,17 @@ def test_tries_end_and_the_last_failure_is_told(server: ModelServer) -> None:
     assert 1.0 <= waits[1] <= 3.0
 
 
-def test_a_wait_longer_than_the_time_left_is_not_waited(server: ModelServer) -> None:
-    server.replies = [Reply(status=429, retry_delay="3600s")]
-    started = time.monotonic()
-    assert failure(opened("gemini-3-flash-preview", server), request(timeout_seconds=60.0)).kind == "busy"
-    assert time.monotonic() - started < 30
+@pytest.mark.parametrize(("delay", "timeout"), [("50s", 40.0), ("90s", 900.0)], ids=["time left", "patience"])
+def test_a_wait_longer_than_there_is_time_or_patience_is_not_waited(
+    delay: str, timeout: float, server: ModelServer
+) -> None:
+    server.replies = [Reply(status=429, retry_delay=delay)]
+    waits: list[float] = []
+    address = read_model_name("gemini-3-flash-preview", server.environment)
+    caught = failure(ProviderModel(address, sleep=waits.append), request(timeout_seconds=timeout))
+    assert caught.kind == "busy"
+    assert f"left alone for {delay[:-1]} s" in caught.next_step
+    assert (waits, len(server.received)) == ([], 1)
 
 
 def test_a_used_up_quota_is_not_tried_again(server: ModelServer) -> None:

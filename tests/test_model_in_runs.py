@@ -380,7 +380,10 @@ def test_chat_changes_a_run_that_has_scored_nothing_yet(
     (workplace / "answers.txt").write_text("What would you do?\nyes\n/decide families=linear\n")
     capsys.readouterr()
     assert main(["chat", folder.id, "--model", MODEL, "--answers", "answers.txt", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    out, err = capsys.readouterr()
+    assert "The first message to" in err
+    assert ": answered, " not in err  # which would stand in the middle of what the model says
+    told = json.loads(out)
     assert {one["key"]: one["by"] for one in told["decisions"]}["validation"] == "user"
     assert told["cost"] > 0
     assert main(["resume", folder.id]) == 0

@@ -38,7 +38,7 @@ def chat(program: Program, /, run: str, runs_dir: Path | None, **given: Any) -> 
     import msgspec
 
     from autokaggle.cli.person import ShownPerson, find_person
-    from autokaggle.cli.screen import PlainScreen
+    from autokaggle.cli.screen import STAYING_KINDS, PlainScreen
     from autokaggle.orchestrator.run_chat import talk_about
     from autokaggle.orchestrator.talking import load_ahead
     from autokaggle.storage.run_folders import read_run
@@ -56,9 +56,9 @@ def chat(program: Program, /, run: str, runs_dir: Path | None, **given: Any) -> 
         max_cost_usd=max_cost(given["max_cost"]) if given["max_cost"] else known.max_cost_usd,
     )
     person = find_person(options, settings, reads_pipes=True) or ShownPerson([])
-    decisions = talk_about(
-        folder, settings, msgspec.structs.replace(options, answers=known.answers), person, PlainScreen(sys.stderr)
-    )
+    # Other events would come in the middle of what the model says.
+    screen = PlainScreen(sys.stderr, only=("warning",) if program.quiet else STAYING_KINDS)
+    decisions = talk_about(folder, settings, msgspec.structs.replace(options, answers=known.answers), person, screen)
     facts = {
         "run_id": folder.id,
         "run_dir": str(folder.path),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from types import TracebackType
@@ -53,7 +53,7 @@ def open_screen(stream: TextIO, view: RunView | None = None, *, quiet: bool = Fa
     """
     view = view or RunView()
     if quiet:
-        return PlainScreen(stream, view, only="warning")
+        return PlainScreen(stream, view, only=("warning",))
     return LiveScreen(stream, view) if is_terminal(stream) else PlainScreen(stream, view, tells_why=tells_why)
 
 
@@ -69,7 +69,7 @@ class PlainScreen:
         self,
         stream: TextIO,
         view: RunView | None = None,
-        only: str = "",
+        only: Collection[str] = (),
         tells_why: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -91,7 +91,7 @@ class PlainScreen:
 
     def __call__(self, event: Event) -> None:
         self.view.apply(event)
-        if self._is_closed or (self._only and event.kind != self._only):
+        if self._is_closed or (self._only and event.kind not in self._only):
             return
         is_told_elsewhere = event.kind == "run_finished" and not self._tells_why
         line = describe(msgspec.structs.replace(event, message="") if is_told_elsewhere else event)

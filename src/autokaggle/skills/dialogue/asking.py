@@ -56,7 +56,9 @@ def ask_for(
             else:
                 raise
     last = problems[0] if problems else UNREADABLE
-    raise ModelFailure("malformed", f"The language model {gate.model.name} gave no usable answer. {harmless(last)}")
+    raise ModelFailure(
+        "malformed", f"The language model {gate.model.name} gave no usable answer. It was told: {harmless(last)}"
+    )
 
 
 def _request(prompt: Prompt, problems: tuple[str, ...]) -> str:

@@ -31,7 +31,7 @@ HELP = """\
 /show WHAT         profile, plan, payload (what the language model is sent) or cost
 /undo              take the last decision back
 yes                take what the language model proposes
-/done              take what stands proposed, and begin the search"""
+/done              take what stands proposed, and end the talk"""
 AGREED = ("yes", "y", "ok", "okay", "ja", "oui", "si", "sí")
 # What asking again would not mend: the rest of the talk goes on without the language model.
 LASTING = ("key", "unknown_model", "quota", "cap", "replay")
@@ -74,7 +74,7 @@ class Conversation:
         else:
             self._tell("No language model takes part. These decisions stand:")
             self._tell(self._plan())
-        self._tell("Talk, or type /help. /done begins the search.")
+        self._tell("Talk, or type /help. /done ends the talk.")
 
     def _answer(self, line: str) -> bool:
         """Answer one line; return whether the person is done."""
@@ -150,6 +150,8 @@ class Conversation:
         if failure.kind in LASTING:
             self.gate = None
             self._tell("The talk goes on without it; /decide and /done work as before.")
+        else:
+            self._tell("Say something to ask it again; /decide and /done work without it.")
 
     def _receive(self, counsel: Counsel) -> None:
         """Show an answer; keep those of its proposals that can be, and say why not of the others."""

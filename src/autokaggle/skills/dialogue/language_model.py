@@ -17,7 +17,7 @@ FailureKind = Literal[
     "key",  # the provider does not take the key
     "unknown_model",
     "quota",  # the account's quota or credit is gone
-    "busy",  # 429 or 5xx, also after waiting
+    "busy",  # 429 or 5xx, also after as much waiting as there was time for
     "network",
     "timeout",
     "rejected",  # the request itself, by a 4xx that none of the others names

@@ -72,7 +72,8 @@ class ProviderModel:
                 return self._ask_once(request, ends, started, on_text)
             except _Passing as passing:
                 wait = _wait_seconds(passing.retry_after, attempt)
-                if attempt == self._tries or time.monotonic() + wait >= ends:
+                # Written so that a wait that is no number is none either.
+                if attempt == self._tries or not wait < min(LONGEST_WAIT_SECONDS, ends - time.monotonic()):
                     raise passing.failure from passing.__cause__
                 self._sleep(wait)
         raise AssertionError("every try returns or raises")
@@ -164,7 +165,7 @@ class ProviderModel:
         kind = _kind(error)
         if kind == "timeout":
             return TimeoutError()
-        failure = self._failure(kind, _WORDS[kind], _next_step(kind, self._address))
+        failure = self._failure(kind, _WORDS[kind], _next_step(kind, self._address, error.retry_after))
         return _Passing(failure, error.retry_after) if kind in PASSING else failure
 
     def _failure(self, kind: FailureKind, what: str, next_step: str = "", usage: Usage | None = None) -> ModelFailure:
@@ -210,7 +211,7 @@ _WORDS: dict[FailureKind, str] = {
     "key": "does not take the key",
     "unknown_model": "is not known to its provider",
     "quota": "answers no more: the account's quota is used up",
-    "busy": "is overloaded, or asked too often, also after waiting",
+    "busy": "is overloaded, or asked too often",
     "network": "cannot be reached",
     "malformed": "sent something that is no answer of its kind",
     "too_long": "takes no message of this length",
@@ -244,12 +245,14 @@ def _kind(error: Any) -> FailureKind:
     return "malformed"
 
 
-def _next_step(kind: FailureKind, address: ModelAddress) -> str:
+def _next_step(kind: FailureKind, address: ModelAddress, retry_after: float | None) -> str:
     if kind == "key" and address.kind in KEYS:
         variables, page = KEYS[address.kind]
         return f"Check {' or '.join(variables)}; a new key comes from {page}."
     if kind == "unknown_model":
         return "Check the name given with --model."
+    if kind == "busy" and retry_after is not None:
+        return f"It asks to be left alone for {retry_after:.0f} s."
     if kind == "network" and address.url:
         return f"Is a server running at {address.url}?"
     return ""
@@ -257,7 +260,7 @@ def _next_step(kind: FailureKind, address: ModelAddress) -> str:
 
 def _wait_seconds(retry_after: float | None, attempt: int) -> float:
     if retry_after is not None:
-        return min(max(retry_after, 0.0), LONGEST_WAIT_SECONDS)
+        return max(retry_after, 0.0)
     # Spread by chance, so that several runs do not come back at the same moment.
     spread: float = random.uniform(0.5, 1.5)  # noqa: S311 - no secret depends on it
     return FIRST_WAIT_SECONDS * spread * float(2 ** (attempt - 1))
