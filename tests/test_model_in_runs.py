@@ -17,12 +17,13 @@ from urllib.parse import quote
 import pytest
 
 from autokaggle.cli import main
+from autokaggle.records.candidate import Candidate, Proposal
 from autokaggle.records.plan import Decisions
 from autokaggle.records.prompt import PromptCall
 from autokaggle.records.run import Run
 from autokaggle.skills.dialogue.provider_model import load_library
 from autokaggle.storage.artifacts import RunFolder
-from autokaggle.storage.records_file import read_record
+from autokaggle.storage.records_file import make_private_folder, read_record, write_record
 from autokaggle.storage.secrets_vault import SecretsVault
 from tests.dialogue_facts import counsel
 from tests.model_server import ModelServer, Reply
@@ -242,9 +243,17 @@ def test_prompt_needs_no_key_and_takes_schema_only(
 ) -> None:
     folder = run()
     monkeypatch.delenv("GOOGLE_API_KEY")
+    said = "exit code 1: ValueError: could not convert string to float: 'Jane Plantedname'"
+    proposal = Proposal(title="a draft", family="linear", author="model")
+    make_private_folder(folder.candidate("c001").path)
+    failed = Candidate(id="c001", proposal=proposal, status="failed", reason=said)
+    write_record(folder.candidate("c001").record, failed)
     capsys.readouterr()
     assert main(["prompt", folder.id, "--model", MODEL]) == 0
-    assert "vermilion" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "vermilion" in out
+    assert "could not convert string to float: '<name>" in out
+    assert "Plantedname" not in out
     assert main(["prompt", folder.id, "--model", MODEL, "--schema-only", "--operation", "understand"]) == 0
     out = capsys.readouterr().out
     assert "vermilion" not in out
@@ -278,7 +287,7 @@ def test_whatever_the_model_does_the_run_goes_on(
     replies: list[Reply], said: str, server: ModelServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.replies = replies
-    folder = run("--model", MODEL, "--time-budget", "20s")
+    folder = run("--model", MODEL)
     err = capsys.readouterr().err
     assert said in err
     assert "The built-in strategist decides instead" in err
@@ -289,7 +298,7 @@ def test_whatever_the_model_does_the_run_goes_on(
 
 def test_no_network_is_no_end(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:9")
-    run("--model", MODEL, "--time-budget", "20s")
+    run("--model", MODEL)
     assert "cannot be reached" in capsys.readouterr().err
 
 

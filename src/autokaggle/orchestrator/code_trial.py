@@ -13,6 +13,7 @@ import msgspec
 
 from autokaggle.orchestrator.code_run import SCRIPTS, last_line, run_code
 from autokaggle.orchestrator.context import RunContext
+from autokaggle.orchestrator.said_by_code import tellable
 from autokaggle.records.candidate import Proposal
 from autokaggle.skills.pipeline.candidate_config import merge
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
@@ -59,15 +60,17 @@ def trial_problem(context: RunContext, environment: Environment, proposal: Propo
     if step.exit_code == 0:
         return ""
     log = folder.log.read_text("utf-8", "replace") if folder.log.is_file() else ""
-    return _blame(log, last_line(folder.log), [name for name in proposal.files if name != BASE])
+    last = last_line(folder.log)
+    place = _place(log, last, [name for name in proposal.files if name != BASE])
+    return f"{place}: {tellable(context, last)[:LONGEST_MESSAGE]}" if place else ""
 
 
-def _blame(log: str, last: str, names: list[str]) -> str:
-    """Return the last line with the place in the model's own files that it came from, "" when it came from none."""
+def _place(log: str, last: str, names: list[str]) -> str:
+    """Return the place in the model's own files that the failure came from, "" when it came from none."""
     if last.startswith("Probe:"):
-        return last[:LONGEST_MESSAGE]
+        return "Trial"
     for name, line in reversed(re.findall(r'File "[^"]*?([^/"]+)", line (\d+)', log)):
         if name in names:
-            return f"Trial: {name}, line {line}: {last[:LONGEST_MESSAGE]}"
+            return f"Trial: {name}, line {line}"
     # A model of its own is used by our scripts: what fails there, fails for what it is.
-    return f"Trial: {last[:LONGEST_MESSAGE]}" if OWN_MODEL in names else ""
+    return "Trial" if OWN_MODEL in names else ""

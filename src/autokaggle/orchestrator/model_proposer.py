@@ -17,6 +17,7 @@ from autokaggle.orchestrator.best_so_far import best_so_far
 from autokaggle.orchestrator.code_trial import trial_problem
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.next_step import History, Step, next_step
+from autokaggle.orchestrator.said_by_code import tellable
 from autokaggle.records.candidate import Candidate, Proposal, Search
 from autokaggle.records.data_profile import DataProfile
 from autokaggle.records.plan import Decisions, Plan
@@ -163,14 +164,15 @@ class ModelProposer:
         return proposal
 
     def _task(self, step: Step, search: Search, parents: list[Candidate], suspicion: str) -> CodeTask:
-        from autokaggle.skills.dialogue.code_requests import CodeTask
+        from autokaggle.skills.dialogue.code_requests import CodeTask, error_digest
         from autokaggle.skills.dialogue.ideas import PIPELINE, ideas
 
         log, idea, ablation = "", "", ""
         if step.operator == "debug":
             path = self._context.folder.candidate(parents[0].id).log
             said = path.read_text("utf-8", "replace") if path.is_file() else ""
-            log, idea = f"{said}\n{parents[0].reason}", parents[0].proposal.hypothesis
+            log = tellable(self._context, error_digest(f"{said}\n{parents[0].reason}"))
+            idea = parents[0].proposal.hypothesis
         elif step.operator == "draft":
             directions = ideas(self._decisions)
             number = History(search, self._dropped).count("draft")

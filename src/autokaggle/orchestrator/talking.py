@@ -60,6 +60,7 @@ def discuss(context: RunContext) -> Decisions:
 
 def make_brief(context: RunContext) -> Brief:
     """Collect what may be talked about: facts of the competition, what can be chosen, and results if there are any."""
+    from autokaggle.orchestrator.said_by_code import tellable
     from autokaggle.skills.dialogue.brief import Brief
     from autokaggle.skills.pipeline.families import family_names
     from autokaggle.skills.pipeline.plan import metric_problem
@@ -81,7 +82,10 @@ def make_brief(context: RunContext) -> Brief:
         cores=available_cores(),
         memory_bytes=machine_memory_bytes(),
         plan=context.run.plan,
-        candidates=tuple(context.candidates()),
+        candidates=tuple(
+            msgspec.structs.replace(one, reason=tellable(context, one.reason)) if one.reason else one
+            for one in context.candidates()
+        ),
     )
 
 

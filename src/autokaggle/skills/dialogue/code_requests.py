@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +39,8 @@ class Program:
 
 @dataclass(frozen=True)
 class CodeTask:
-    """One request. ``programs`` are what it starts from, ``log`` is what the failed one said, ``ablation`` what
+    """One request. ``programs`` are what it starts from, ``log`` is what the failed one said,
+    shortened and without what is personal, ``ablation`` what
     leaving out a group of features did; ``families`` may be used, and ``seconds`` is what a candidate may take."""
 
     operation: Operation
@@ -114,6 +117,17 @@ def error_digest(log: str) -> str:
     return "\n".join(lines)
 
 
+def error_kinds(said: str) -> str:
+    """Return the names of Python's own errors in what a program said: all that is sure to hold nothing of its data."""
+    words = dict.fromkeys(re.findall(r"\b[A-Z][a-zA-Z]+\b", said))
+    return ", ".join(word for word in words if issubclass(_builtin(word), BaseException)) or "an error"
+
+
+def _builtin(name: str) -> type:
+    found = getattr(builtins, name, object)
+    return found if isinstance(found, type) else object
+
+
 def _sections(brief: Brief, task: CodeTask, folders: Sequence[Path]) -> dict[str, Section]:
     parts = ["interface", *(["interface-pipeline"] if _has_own_model(task) else [])]
     limits = f"Families: {', '.join(task.families)}. A candidate may take {task.seconds:.0f} s in all."
@@ -128,8 +142,7 @@ def _sections(brief: Brief, task: CodeTask, folders: Sequence[Path]) -> dict[str
     for name, program in zip(("parent", "other"), task.programs, strict=False):
         found[name] = Section("program", _program(program), source=f"candidate {program.candidate.id}")
     if task.log:
-        bare_error = error_digest(task.log).splitlines()[-1].split(":")[0]
-        found["error"] = Section("error", error_digest(task.log), source="log", without_values=bare_error)
+        found["error"] = Section("error", task.log, source="log", without_values=error_kinds(task.log))
     return found
 
 

@@ -1,0 +1,19 @@
+"""What generated code said, as a language model may read it; this file takes out what it read from the data.
+
+An error quotes the value that it is about, and code can be written to say any.
+"""
+
+from __future__ import annotations
+
+from autokaggle.orchestrator.context import RunContext
+from autokaggle.skills.dataset.personal_values import mask_values
+
+
+def tellable(context: RunContext, text: str) -> str:
+    """Return ``text`` without personal data; with ``schema_only`` no more of it than the kinds of its errors."""
+    from autokaggle.skills.dialogue.code_requests import error_kinds
+
+    if context.run.options.schema_only:
+        return error_kinds(text)
+    columns = {column.name: column.personal for column in context.profile.columns if column.personal}
+    return mask_values(text, sorted(context.folder.tables.glob("*.parquet")), columns)

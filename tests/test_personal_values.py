@@ -1,0 +1,50 @@
+"""Personal values in what a program said: they are found by asking the tables, and replaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autokaggle.skills.dataset.personal_values import mask_values
+from autokaggle.skills.dialogue.code_requests import error_kinds
+from autokaggle.storage.parquet_tables import write_columns
+
+COLUMNS = {"who": ("name",), "line": ("phone",)}
+
+
+@pytest.fixture
+def tables(tmp_path: Path) -> list[Path]:
+    names = np.array(["Plantedname, Mrs. Jane O'Neill", "Roe, Omar", "Łukasz Wójcik"], dtype=object)
+    write_columns(tmp_path / "train.parquet", {"who": names, "height": np.array([1.5, 2.5, 3.5])})
+    write_columns(tmp_path / "test.parquet", {"who": names[:1], "line": np.array([5550100], dtype=np.int64)})
+    return sorted(tmp_path.glob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("could not convert: \"Plantedname, Mrs. Jane O'Neill\"", 'could not convert: "<name>"'),
+        ("KeyError: 'plantedname'", "KeyError: '<name>'"),
+        ("KeyError: 'PLANTEDNAME, MRS'", "KeyError: '<name>, <name>'"),
+        ("unknown Wójcik_2 of Wójciks", "unknown <name>_2 of Wójciks"),
+        ("invalid literal: 5550100", "invalid literal: <phone>"),
+        ("write to jane@planted-mail.example", "write to <email>"),
+        ("KeyError: 'height' of 1.5", "KeyError: 'height' of 1.5"),
+    ],
+)  # fmt: skip
+def test_personal_values_are_replaced_by_their_kind(said: str, told: str, tables: list[Path]) -> None:
+    assert mask_values(said, tables, COLUMNS) == told
+
+
+def test_without_personal_columns_no_table_is_read(tmp_path: Path) -> None:
+    assert mask_values("KeyError: 'Jane'", [tmp_path / "nowhere.parquet"], {}) == "KeyError: 'Jane'"
+
+
+def test_of_errors_their_kinds_alone_can_be_told() -> None:
+    said = (
+        "Traceback\n  File\nValueError: could not convert 'Vermilion'\nVermilion: MemoryError\nexit code 1: ValueError"
+    )
+    assert error_kinds(said) == "ValueError, MemoryError"
+    assert error_kinds("Vermilion 17, True") == "an error"
