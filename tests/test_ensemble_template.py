@@ -17,7 +17,7 @@ from autokaggle.records.outcome import Ensemble, Member
 from autokaggle.skills.pipeline.pipeline_generator import publish, write_candidate
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.templates.ensemble.blend import blend
-from tests.small_competition import FAST, SmallCompetition, mixed_tables, run_all, run_script
+from tests.small_competition import FAST, SCRIPTS, SmallCompetition, mixed_tables, run_all, run_script
 
 SCORE = Score(metric="rmsle", greater_is_better=False, mean=1.0, std=0.1, folds=(1.0,), low=0.9, high=1.1)
 RULE: dict[str, Any] = {
@@ -64,7 +64,7 @@ def test_the_published_scripts_by_hand_give_what_the_host_wrote(published: RunFo
     names = ("oof.parquet", "test_predictions.parquet")
     expected = {name: pd.read_parquet(published.output / name) for name in names}
     shutil.rmtree(published.output)
-    for script in ("train.py", "validate.py", "predict.py"):
+    for script in SCRIPTS:
         result = run_script(published.path, script, PYTHONSAFEPATH="")
         assert result.returncode == 0, result.stderr
     for name in names:

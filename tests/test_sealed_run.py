@@ -12,7 +12,7 @@ import pytest
 from autokaggle.orchestrator.publishing import ensemble
 from autokaggle.skills.scoring.folds import read_folds
 from tests.judged_run import JudgedRun, judged_run, orchard
-from tests.small_competition import run_script
+from tests.small_competition import SCRIPTS, run_script
 
 RATIO = """
 import pandas as pd
@@ -72,7 +72,7 @@ def test_a_sealed_candidate_by_hand_gives_what_was_scored(tmp_path: Path) -> Non
         for name in names:
             (folder.output / name).unlink()
         submission = folder.submission.read_bytes()
-        for script in ("train.py", "validate.py", "predict.py"):
+        for script in SCRIPTS:
             result = run_script(folder.path, script, PYTHONSAFEPATH="")
             assert result.returncode == 0, result.stderr
         for name in names:

@@ -16,6 +16,7 @@ import yaml
 from autokaggle.records.data_profile import TaskType
 from autokaggle.storage.artifacts import CandidateFolder
 from tests.small_competition import (
+    SCRIPTS,
     STRANGE_NAMES,
     TRAIN_ROWS,
     SmallCompetition,
@@ -60,13 +61,19 @@ def output(candidate: CandidateFolder, name: str) -> pd.DataFrame:
     return pd.read_parquet(candidate.output / name)
 
 
-def test_three_scripts_by_hand_keep_the_contract(tmp_path: Path) -> None:
-    competition = binary()
-    candidate = prepare(competition, tmp_path)
-    for script in ("train.py", "validate.py", "predict.py"):
+@pytest.fixture(scope="module")
+def by_hand(tmp_path_factory: pytest.TempPathFactory) -> CandidateFolder:
+    """A candidate of the binary competition whose scripts were run by hand."""
+    candidate = prepare(binary(), tmp_path_factory.mktemp("by_hand"))
+    for script in SCRIPTS:
         result = run_script(candidate.path, script)
         assert result.returncode == 0, result.stderr
-    oof, test = output(candidate, "oof.parquet"), output(candidate, "test_predictions.parquet")
+    return candidate
+
+
+def test_three_scripts_by_hand_keep_the_contract(by_hand: CandidateFolder) -> None:
+    competition = binary()
+    oof, test = output(by_hand, "oof.parquet"), output(by_hand, "test_predictions.parquet")
     assert list(oof.columns) == list(test.columns) == ["row", "ripe"]
     assert oof["row"].tolist() == list(range(TRAIN_ROWS))
     assert test["row"].tolist() == list(range(len(competition.test)))
@@ -74,16 +81,14 @@ def test_three_scripts_by_hand_keep_the_contract(tmp_path: Path) -> None:
     assert oof["ripe"].dtype == "float64"
     assert oof["ripe"].between(0, 1).all()
     assert ((oof["ripe"] > 0.5) == (competition.train["ripe"] == "True")).mean() > 0.75
-    assert not (candidate.output / "submission.csv").exists()
+    assert not (by_hand.output / "submission.csv").exists()
 
 
-def test_one_interpreter_gives_what_three_give(tmp_path: Path) -> None:
-    apart, together = prepare(binary(), tmp_path / "a"), prepare(binary(), tmp_path / "b")
-    for script in ("train.py", "validate.py", "predict.py"):
-        run_script(apart.path, script)
+def test_one_interpreter_gives_what_three_give(by_hand: CandidateFolder, tmp_path: Path) -> None:
+    together = prepare(binary(), tmp_path)
     run_all(together, AUTOKAGGLE_THREADS="1")
     for name in ("oof.parquet", "test_predictions.parquet"):
-        pd.testing.assert_frame_equal(output(apart, name), output(together, name), check_exact=True)
+        pd.testing.assert_frame_equal(output(by_hand, name), output(together, name), check_exact=True)
 
 
 def test_a_log_target_comes_back_on_its_own_scale(tmp_path: Path) -> None:
