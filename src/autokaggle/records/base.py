@@ -1,4 +1,4 @@
-"""The base of all records."""
+"""What all records are; this file holds their base."""
 
 from __future__ import annotations
 

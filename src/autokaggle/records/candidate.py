@@ -1,4 +1,4 @@
-"""What was tried: candidates/cNNN/candidate.json, and the search as a proposer sees it."""
+"""What was tried; this file holds the records of candidates/cNNN/candidate.json, and a search as proposers see it."""
 
 from __future__ import annotations
 

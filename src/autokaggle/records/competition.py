@@ -1,4 +1,4 @@
-"""What Kaggle says of a competition: input/competition.json."""
+"""What Kaggle says of a competition; this file holds the records of input/competition.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the data are: input/data_profile.json."""
+"""What the data are; this file holds the records of input/data_profile.json."""
 
 from __future__ import annotations
 

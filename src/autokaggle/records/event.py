@@ -1,4 +1,4 @@
-"""What is told along the way: lines of logs/events.jsonl, progress, and findings of `doctor`."""
+"""What is told along the way; this file holds the lines of logs/events.jsonl, progress, and findings of `doctor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came out: output/metrics.json, output/importance.json, the ensemble and what was handed in."""
+"""What came out; this file holds the records of the ensemble, of metrics, of importance and of submissions sent."""
 
 from __future__ import annotations
 

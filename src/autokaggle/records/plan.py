@@ -1,4 +1,4 @@
-"""What was agreed: input/chat_decisions.json, and the plan that follows from it."""
+"""What was agreed; this file holds the records of input/chat_decisions.json, and the plan that follows from them."""
 
 from __future__ import annotations
 

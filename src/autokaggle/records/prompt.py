@@ -1,4 +1,4 @@
-"""What was asked of a language model: logs/prompts/NNNN.json."""
+"""What a language model was asked; this file holds the record of logs/prompts/NNNN.json."""
 
 from __future__ import annotations
 

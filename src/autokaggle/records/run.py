@@ -1,4 +1,4 @@
-"""What a person asked for and how far it came: run.json."""
+"""What a person asked for and how far it came; this file holds the records of run.json."""
 
 from __future__ import annotations
 

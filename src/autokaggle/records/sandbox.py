@@ -1,4 +1,4 @@
-"""Behind which walls scripts ran, and how they ended."""
+"""Behind which walls scripts run; this file holds the records of an isolation and of a step that ended."""
 
 from __future__ import annotations
 
