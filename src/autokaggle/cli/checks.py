@@ -32,6 +32,7 @@ def check_machine(settings: Settings, *, offline: bool) -> Iterator[Finding]:
 
 
 def guarded(name: str, check: Callable[[], Finding]) -> Finding:
+    """Return what a check finds; one that cannot be carried out is itself a failure with that name."""
     try:
         return check()
     except AutoKaggleError as error:

@@ -31,6 +31,8 @@ class Gate(Record, frozen=True, kw_only=True):
 
 
 class SubmissionLimits(Record, frozen=True, kw_only=True):
+    """How many submissions a team may send in a day, and how many are left of today's; None where nobody says."""
+
     daily: int | None = None
     left_today: int | None = None
 

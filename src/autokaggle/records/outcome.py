@@ -10,6 +10,8 @@ from autokaggle.records.sandbox import IsolationLevel
 
 
 class Member(Record, frozen=True, kw_only=True):
+    """A candidate in an ensemble, by its id, and the weight of its predictions in the blend."""
+
     candidate: str
     weight: float
 
@@ -32,11 +34,19 @@ class Ensemble(Record, frozen=True, kw_only=True):
 
 
 class SubmissionFacts(Record, frozen=True, kw_only=True):
+    """A submission file: how many rows follow its first line, and the hash of its content."""
+
     rows: int
     sha256: str
 
 
 class Metrics(Record, frozen=True, kw_only=True):
+    """What a run came to: output/metrics.json.
+
+    ``cv`` has the fields of the ensemble's ``Score``, and ``constant``, the score of the best constant answer.
+    ``candidates`` counts all that were tried; ``seconds`` are by stage.
+    """
+
     version: int = 1
     metric: str
     greater_is_better: bool

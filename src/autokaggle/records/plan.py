@@ -18,6 +18,8 @@ class Decision(Record, frozen=True, kw_only=True):
 
 
 class Decisions(Record, frozen=True, kw_only=True):
+    """All that was agreed, one decision a key."""
+
     version: int = 1
     decisions: tuple[Decision, ...] = ()
 

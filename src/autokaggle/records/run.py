@@ -50,6 +50,8 @@ class RunOptions(Record, frozen=True, kw_only=True):
 
 
 class StageRecord(Record, frozen=True, kw_only=True):
+    """A stage that was begun: when, and once it ended, after how long and what came of it."""
+
     name: StageName
     status: Literal["running", "done", "failed"]
     started: str

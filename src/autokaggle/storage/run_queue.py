@@ -58,6 +58,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class WorkerRow:
+    """A worker that is there: its process on its host, the runs that it carries out at once, and since when."""
+
     id: str
     host: str
     pid: int

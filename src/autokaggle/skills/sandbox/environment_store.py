@@ -33,6 +33,8 @@ STALE_BUILD_SECONDS = DAY_SECONDS
 
 @dataclass(frozen=True)
 class PrunedEnvironments:
+    """How many environments were removed, and how much room that made."""
+
     environments: int
     bytes: int
 
