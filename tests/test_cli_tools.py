@@ -120,6 +120,22 @@ def test_bad_words_are_refused(
     assert said in capsys.readouterr().err
 
 
+def test_files_of_somebody_else_are_not_swept(walls: None, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workplace / "script.py").write_text("import os\nopen(os.environ['AUTOKAGGLE_OUTPUT'] + '/made', 'a')\n")
+    (workplace / "theirs").mkdir(mode=0o755)
+    link = workplace / "theirs" / "link"
+    link.symlink_to("/nowhere")
+    assert call("sandbox", "--output", "theirs", "--", "script.py") == 2
+    assert call("reproduce", "--output", "theirs", "latest") == 2
+    assert capsys.readouterr().err.count("--output theirs holds files already") == 2
+    assert link.is_symlink()
+    assert call("sandbox", "--output", "script.py", "--", "script.py") == 2
+    assert call("sandbox", "--output", ".", "--", "script.py") == 2
+    link.unlink()
+    for _ in range(2):  # what an earlier script left there is no obstacle
+        assert call("sandbox", "--output", "theirs", "--", "script.py") == 0
+
+
 # ---------------------------------------------------------------- profile
 
 

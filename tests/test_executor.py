@@ -139,6 +139,13 @@ def test_a_job_that_makes_no_sense_is_refused(tmp_path: Path, changed: dict[str,
         run_job(make_job(tmp_path, "pass", **changed), UNSANDBOXED)
 
 
+@pytest.mark.parametrize("kept", ["output", "work"])
+@pytest.mark.parametrize("place", [".", "code", "input"])
+def test_code_and_input_cannot_be_written_by_another_name(tmp_path: Path, kept: str, place: str) -> None:
+    with pytest.raises(UsageError, match="a folder of its own"):
+        run_job(make_job(tmp_path, "pass", **{kept: tmp_path / place}), UNSANDBOXED)
+
+
 def test_a_python_in_the_home_folder_itself_is_refused(tmp_path: Path, isolated_world: Path) -> None:
     (isolated_world / "bin").mkdir()
     python = isolated_world / "bin" / "python"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autokaggle.cli import flags
+from autokaggle.cli import flags, values
 from autokaggle.cli.program import Program
 from autokaggle.errors import AutoKaggleError, UsageError
 
@@ -35,6 +35,7 @@ def reproduce(
     from autokaggle.orchestrator import replay
     from autokaggle.storage.run_folders import is_at_work
 
+    values.check_output(output)
     folder = program.find_run(run, runs_dir)
     if is_at_work(folder):
         raise UsageError(f"Run {folder.id} is still at work.", f"Wait for it: autokaggle status {folder.id} --watch")

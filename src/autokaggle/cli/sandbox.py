@@ -67,6 +67,7 @@ def sandbox(
     )
     for flag, folder in (("--input", input_folder), ("--work", work), ("--environment", environment)):
         _check_folder(folder, flag)
+    values.check_output(output)
     Plugins(program.warn).given("isolation_backends")
     isolation = probe_isolation(allow_unsandboxed)
     program.tell(f"isolation {isolation.level} ({isolation.backend})")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import stat
+from pathlib import Path
 
 from autokaggle.errors import UsageError
 
@@ -11,6 +13,7 @@ UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 30 * 86400.0
+LEFT_BY_JOBS = (stat.S_IFDIR | 0o700, stat.S_IFREG | 0o600)
 COLUMN_SCHEMES = ("group", "time")
 PLAIN_SCHEMES = ("auto", "kfold", "stratified")
 
@@ -29,6 +32,23 @@ def parse_duration(text: str, flag: str) -> float:
     if not SHORTEST_SECONDS <= seconds <= LONGEST_SECONDS:
         raise UsageError(f"{flag} {text!r} is out of range.", "Give between 1s and 30d.")
     return seconds
+
+
+def check_output(folder: Path | None) -> None:
+    """Refuse an --output where generated code would leave no link and no permission of somebody's files as it was.
+
+    Raises:
+        UsageError: it holds what no job leaves behind, or is no folder.
+    """
+    if folder is None or not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UsageError(f"--output {folder} is no folder.", "Give a new or an empty folder.")
+    if any(path.lstat().st_mode not in LEFT_BY_JOBS for path in folder.rglob("*")):
+        raise UsageError(
+            f"--output {folder} holds files already, whose links and permissions would not survive.",
+            "Give a new or an empty folder.",
+        )
 
 
 def parse_validation(text: str) -> str:

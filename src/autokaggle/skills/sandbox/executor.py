@@ -96,6 +96,14 @@ def _check(job: Job) -> None:
                 f"{folder} holds the whole home folder, which generated code must not see.",
                 "Put the scripts, and the input, into folders of their own.",
             )
+    for folder in (job.output, job.work):
+        if folder and any(
+            kept and kept.resolve().is_relative_to(folder.resolve()) for kept in (home, job.code, job.input)
+        ):
+            raise UsageError(
+                f"{folder} holds the code, the input or the home folder, which generated code must not write.",
+                "Name a folder of its own.",
+            )
     make_private_folder(job.output)
 
 
