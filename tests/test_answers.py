@@ -148,7 +148,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def gate(folder: RunFolder, *script: Any) -> tuple[PayloadGate, ScriptedModel]:
     model = ScriptedModel(script)
-    return PayloadGate(model, Rules(Redactor(), mask), Spending(Price(0, 0)), folder), model
+    return PayloadGate(model, Rules(Redactor(), mask), Spending(lambda: Price(0, 0)), folder), model
 
 
 def prompt(**changes: Any) -> Prompt:

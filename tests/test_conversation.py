@@ -75,7 +75,7 @@ class Typist(Listener):
 
 def gate(folder: RunFolder, *script: Any, schema_only: bool = False) -> tuple[PayloadGate, ScriptedModel]:
     model = ScriptedModel(script)
-    return PayloadGate(model, Rules(Redactor(), mask, schema_only), Spending(Price(0, 0)), folder), model
+    return PayloadGate(model, Rules(Redactor(), mask, schema_only), Spending(lambda: Price(0, 0)), folder), model
 
 
 def talk(

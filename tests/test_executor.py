@@ -142,8 +142,9 @@ def test_a_job_that_makes_no_sense_is_refused(tmp_path: Path, changed: dict[str,
 @pytest.mark.parametrize("kept", ["output", "work"])
 @pytest.mark.parametrize("place", [".", "code", "input"])
 def test_code_and_input_cannot_be_written_by_another_name(tmp_path: Path, kept: str, place: str) -> None:
+    changed: dict[str, Any] = {kept: tmp_path / place}
     with pytest.raises(UsageError, match="a folder of its own"):
-        run_job(make_job(tmp_path, "pass", **{kept: tmp_path / place}), UNSANDBOXED)
+        run_job(make_job(tmp_path, "pass", **changed), UNSANDBOXED)
 
 
 def test_a_python_in_the_home_folder_itself_is_refused(tmp_path: Path, isolated_world: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +49,7 @@ def gate(
     folder: RunFolder, *script: Any, price: Price = FREE, max_cost: float | None = None, **more: Any
 ) -> tuple[PayloadGate, ScriptedModel]:
     model = ScriptedModel(script)
-    return PayloadGate(model, rules(SECRET), Spending(price, max_cost), folder, **more), model
+    return PayloadGate(model, rules(SECRET), Spending(lambda: price, max_cost), folder, **more), model
 
 
 def calls(folder: RunFolder) -> list[PromptCall]:
@@ -295,6 +296,20 @@ def test_what_is_too_long_for_the_model_is_shortened_and_sent_again(folder: RunF
     assert held.ask(prompt(levels=levels)).answer.text == "Now it fits."
     assert [request.messages[0].text.count("x") for request in model.requests] == [300, 200, 100]
     assert [call.level for call in calls(folder)] == [0, 1, 2]
+    # One time limit covers all three.
+    assert (
+        120 > model.requests[0].timeout_seconds > model.requests[1].timeout_seconds > model.requests[2].timeout_seconds
+    )
+
+
+def test_looking_the_price_up_counts_against_the_time_limit(folder: RunFolder) -> None:
+    def look_up() -> Price:
+        time.sleep(0.2)
+        return FREE
+
+    model = ScriptedModel(["yes"])
+    PayloadGate(model, rules(), Spending(look_up), folder).ask(prompt(timeout_seconds=60.0))
+    assert model.requests[0].timeout_seconds <= 59.8
 
 
 def test_what_stays_too_long_is_told(folder: RunFolder) -> None:
@@ -343,7 +358,7 @@ def test_a_cap_of_nothing_sends_nothing(folder: RunFolder) -> None:
 
 def test_the_cap_on_tokens_is_hard_too(folder: RunFolder) -> None:
     model = ScriptedModel([says(4_000)] * 5)
-    held = PayloadGate(model, rules(), Spending(FREE, max_tokens=10_000), folder)
+    held = PayloadGate(model, rules(), Spending(lambda: FREE, max_tokens=10_000), folder)
     for kind in ("malformed", "malformed", "malformed", "cap"):
         with pytest.raises(ModelFailure) as caught:
             held.ask(prompt(max_output_tokens=4_000))

@@ -120,7 +120,10 @@ def test_code_is_asked_for_as_text_with_the_callers_sections_in_order(tmp_path: 
         ["```python\nx\n```", 'Plan.\n```json\n{"op": "improve"}\n```\n```python\ndef fit(train): ...\n```']
     )
     gate = PayloadGate(
-        model, Rules(Redactor(), mask), Spending(Price(0, 0)), RunFolder.create(tmp_path, "a-20260801-101500-3f2a")
+        model,
+        Rules(Redactor(), mask),
+        Spending(lambda: Price(0, 0)),
+        RunFolder.create(tmp_path, "a-20260801-101500-3f2a"),
     )
     more = {
         "parent": Section("parent", "def fit(train): return 1"),

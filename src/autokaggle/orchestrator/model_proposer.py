@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from autokaggle.skills.dialogue.code_requests import CodeTask, Program
     from autokaggle.skills.dialogue.payload_gate import PayloadGate
 
-# What asking again would not mend.
-LASTING = ("key", "unknown_model", "quota", "cap", "replay")
 MOST_FAILURES = 3
 LONGEST_ANSWER_SECONDS = 120.0
 SHARE_FOR_ANSWER = 0.5
@@ -98,7 +96,7 @@ class ModelProposer:
         return ready
 
     def _think(self, search: Search) -> None:
-        from autokaggle.skills.dialogue.language_model import ModelFailure
+        from autokaggle.skills.dialogue.language_model import LASTING, ModelFailure
 
         step = next_step(search, tuple(self._dropped))
         if step is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -85,7 +86,7 @@ def preview(folder: RunFolder, settings: Settings, options: RunOptions, operatio
         model = None  # what would be sent can be read without a key
     if model is None:
         return Preview(prompt, payload, options.model or "", f"about {payload.tokens:,} tokens")
-    cost = Spending(price_of(model), options.max_cost_usd).describe(payload.tokens, EXPECTED_OUTPUT_TOKENS)
+    cost = Spending(partial(price_of, model), options.max_cost_usd).describe(payload.tokens, EXPECTED_OUTPUT_TOKENS)
     return Preview(prompt, payload, model.name, cost)
 
 

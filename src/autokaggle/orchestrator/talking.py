@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,7 +111,7 @@ def make_gate(context: RunContext, model: LanguageModel) -> PayloadGate:
     options = context.run.options
     calls = recorded_calls(context.folder)
     spending = Spending(
-        price_of(model),
+        partial(price_of, model),
         options.max_cost_usd,
         spent_usd=sum(call.cost_usd or 0.0 for call in calls),
         used_tokens=sum(call.input_tokens + call.output_tokens for call in calls),

@@ -17,7 +17,7 @@ from autokaggle.skills.dialogue.answers import Counsel, ProposedSetting, partial
 from autokaggle.skills.dialogue.asking import ask_for
 from autokaggle.skills.dialogue.brief import Brief
 from autokaggle.skills.dialogue.decision_keys import read_value, written
-from autokaggle.skills.dialogue.language_model import Message, ModelFailure
+from autokaggle.skills.dialogue.language_model import LASTING, Message, ModelFailure
 from autokaggle.skills.dialogue.payload import Payload
 from autokaggle.skills.dialogue.payload_gate import PayloadGate, make_payload
 from autokaggle.skills.dialogue.person import Person
@@ -33,8 +33,6 @@ HELP = """\
 yes                take what the language model proposes
 /done              take what stands proposed, and end the talk"""
 AGREED = ("yes", "y", "ok", "okay", "ja", "oui", "si", "sí")
-# What asking again would not mend: the rest of the talk goes on without the language model.
-LASTING = ("key", "unknown_model", "quota", "cap", "replay")
 ATTEMPTS = 2
 
 

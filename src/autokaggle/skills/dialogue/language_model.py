@@ -29,6 +29,8 @@ FailureKind = Literal[
     "cap",  # the limit on cost or tokens
     "replay",  # the recording holds no such answer
 ]
+# What asking again would not mend.
+LASTING: tuple[FailureKind, ...] = ("key", "unknown_model", "quota", "cap", "replay")
 OnText = Callable[[str], None]
 
 

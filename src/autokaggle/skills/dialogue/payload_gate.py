@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -81,20 +82,23 @@ class PayloadGate:
     def ask(self, prompt: Prompt, on_text: OnText = silently) -> Exchange:
         """Send a prompt and return what came back; what is too long for the model is shortened and sent again.
 
+        The prompt's time limit covers all of it.
+
         Raises:
             ModelFailure: no usable answer, nothing short enough to send, or a cap is reached.
         """
+        ends = time.monotonic() + prompt.timeout_seconds
         level = 0
         while True:
             payload = make_payload(prompt, self.rules, level)
             try:
-                return self._send(prompt, payload, on_text)
+                return self._send(prompt, payload, ends, on_text)
             except ModelFailure as failure:
                 level = payload.level + 1
                 if failure.kind != "too_long" or level >= len(prompt.levels):
                     raise
 
-    def _send(self, prompt: Prompt, payload: Payload, on_text: OnText) -> Exchange:
+    def _send(self, prompt: Prompt, payload: Payload, ends: float, on_text: OnText) -> Exchange:
         before = sum(count_tokens(message.text) for message in prompt.history)
         form = count_tokens(json.dumps(prompt.form)) if prompt.form is not None else 0
         allowance = self.spending.allow(payload.tokens + before + form, prompt.max_output_tokens)
@@ -111,7 +115,7 @@ class PayloadGate:
             schema=prompt.form,
             max_output_tokens=allowance.output_tokens,
             thinking=prompt.thinking,
-            timeout_seconds=prompt.timeout_seconds,
+            timeout_seconds=max(0.0, ends - time.monotonic()),
         )
         record = partial(self._record, prompt, payload, request, allowance, dt.datetime.now(dt.UTC))
         try:

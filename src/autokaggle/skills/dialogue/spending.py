@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from autokaggle.skills.dialogue.language_model import LanguageModel, ModelFailure, Usage
 
@@ -69,17 +71,20 @@ def count_tokens(text: str) -> int:
 
 
 class Spending:
-    """The account of one run; ``spent_usd`` and ``used_tokens`` are what earlier processes of the run spent."""
+    """The account of one run; ``spent_usd`` and ``used_tokens`` are what earlier processes of the run spent.
+
+    ``find_price`` is called when the price is first needed: loading the table of prices takes its time.
+    """
 
     def __init__(
         self,
-        price: Price,
+        find_price: Callable[[], Price],
         max_cost_usd: float | None = None,
         max_tokens: int = MOST_TOKENS,
         spent_usd: float = 0.0,
         used_tokens: int = 0,
     ) -> None:
-        self.price = price
+        self._find_price = find_price
         self.max_cost_usd = max_cost_usd
         self.max_tokens = max_tokens
         self.spent_usd = spent_usd
@@ -87,6 +92,10 @@ class Spending:
         self._aside_usd = 0.0
         self._aside_tokens = 0
         self._lock = threading.Lock()
+
+    @cached_property
+    def price(self) -> Price:
+        return self._find_price()
 
     def allow(self, input_tokens: int, wanted_output_tokens: int) -> Allowance:
         """Set aside what a call may use at most: all that is wanted, or as much as the caps leave.
