@@ -13,7 +13,7 @@ import pytest
 
 from autokaggle.records.candidate import Candidate, Gain, Proposal, Score, Search
 from autokaggle.records.plan import Plan
-from autokaggle.skills.pipeline import feature_gate
+from autokaggle.skills.pipeline import feature_gate, portfolio_timeseries
 from autokaggle.skills.pipeline.code_checks import check_code
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
 from autokaggle.skills.pipeline.portfolio import (
@@ -305,3 +305,13 @@ def test_variations_start_from_what_the_template_does_by_itself() -> None:
         assert values[0] is not None
         defaults = ast.literal_eval(values[0])
         assert {name: usual for name, (usual, _) in settings.items()} == {name: defaults[name] for name in settings}
+
+
+def test_a_forecast_soon_tries_a_plain_table_and_never_spends_half_its_time_on_one_model(
+    competition: SmallCompetition,
+) -> None:
+    plan = competition.plan()
+    proposals = list(portfolio_timeseries.propose(plan, competition.profile()))
+    told = [(each.family, each.config["features"]["baseline"]) for each in proposals[:3]]
+    assert told == [("seasonal", "seasonal"), ("lightgbm", "none"), ("linear", "level")]
+    assert all(each.config["most_seconds"] < plan.time_budget_seconds / 4 for each in proposals)
