@@ -78,7 +78,8 @@ def main() -> None:
     print(*lines, sep="\n")
     if given.name:
         command = f"python benchmarks/strength.py --shared DIR --work DIR --budget {given.budget}"
-        command += f" --systems {given.systems} --set {given.set} --name {given.name}"
+        chosen = " ".join(given.cases) or f"--set {given.set}"
+        command += f" --systems {given.systems} {chosen} --name {given.name}"
         write_block(given.name, [f"`{command}`", "", *lines])
 
 
