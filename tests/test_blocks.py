@@ -53,6 +53,26 @@ def made(blocks: ModuleType, table: pd.DataFrame, rows: pd.DataFrame, name: str)
     return pd.DataFrame(columns)
 
 
+def test_amounts_of_a_like_size_are_added_up(blocks: ModuleType) -> None:
+    table = pd.DataFrame(
+        {
+            "ground": [100.0, 120.0, 80.0, np.nan],
+            "rooms": [3.0, 4.0, 2.0, 1.0],
+            "upper": [60.0, 0.0, 90.0, 70.0],
+            "change": [-100.0, 100.0, 90.0, 80.0],
+            "price": [1e5, 2e5, 1.5e5, 1.1e5],
+        }
+    )
+    ((names, total),) = blocks.fit(table, list(table), [], ["totals"])
+    assert names == ("ground", "upper")
+    found = total(*(table[name] for name in names))
+    assert {label: list(values) for label, values in found.items()} == {
+        "total of ground to upper: sum": [160.0, 120.0, 170.0, 70.0],
+        "total of ground to upper: above zero": [2.0, 1.0, 2.0, 1.0],
+        "total of ground to upper: largest part": [100 / 160, 1.0, 90 / 170, 1.0],
+    }
+
+
 def test_the_gate_knows_every_block(blocks: ModuleType) -> None:
     assert set(blocks.BLOCKS) == set(BLOCKS)
 

@@ -17,6 +17,7 @@ from autokaggle.records.data_profile import DataProfile
 # The blocks of the template's blocks.py in the order in which they should be tried.
 BLOCKS = {
     "counts": "How often a value occurs may say more than the value.",
+    "totals": "Amounts of the same kind add up: to what was spent, or to all the room there is.",
     "values": "Numbers that recur are names as well: each is told by the target.",
     "missing": "Which values are absent together may have a reason.",
     "aggregates": "A number means something beside others of its category.",
@@ -132,6 +133,7 @@ def _has_something(block: str, profile: DataProfile) -> bool:
         "pairs": texts > 1,
         "bins": numbers > 0,
         "values": numbers > 0,
+        "totals": numbers > 1,
         "ratios": numbers > 1,
         "places": "lat" in names and "lon" in names,
         "holidays": has_dates and has_countries(profile),

@@ -1,6 +1,6 @@
 """Further features that help some data and harm others; this file makes those that ``config.yaml`` names.
 
-``features: blocks:`` in the configuration lists them: counts, bins, missing, aggregates, ratios, pairs, values,
+``features: blocks:`` in the configuration lists them: counts, bins, missing, aggregates, totals, ratios, pairs, values,
 places, cycles, holidays, order. Each is worth trying against the same model without it. No block looks at targets.
 """
 
@@ -27,6 +27,8 @@ BINS = 10
 FEWEST_VALUES_TO_BIN = 20
 DIGITS = 2
 MOST_NUMBERS, MOST_CATEGORIES, MOST_RATIOS_OF = 4, 3, 5
+# Sorted by size, numbers of one kind follow each other at no more than so many times the last.
+ALIKE_TIMES = 2.0
 # A number whose values recur this often is also a name for groups of rows.
 REPEATED_SHARE = 0.05
 MOST_KEYS = 20
@@ -99,6 +101,20 @@ class Aggregate:
         mean, deviation = names.map(self.means).astype("float64"), names.map(self.deviations).astype("float64")
         label = f"{self.number} by {self.category}"
         return {f"{label}: mean": mean, f"{label}: deviation": deviation, f"{label}: difference": values - mean}
+
+
+@dataclass(frozen=True)
+class Total:
+    """The sum of numbers of one kind, in how many of them there is something, and the largest part."""
+
+    label: str
+
+    def __call__(self, *columns: pd.Series) -> Columns:
+        parts = np.column_stack([np.nan_to_num(_numbers(column)) for column in columns])
+        total = parts.sum(axis=1)
+        largest = np.divide(parts.max(axis=1), total, out=np.zeros_like(total), where=total > 0)
+        made = {"sum": total, "above zero": (parts > 0).sum(axis=1).astype(np.float64), "largest part": largest}
+        return {f"total of {self.label}: {what}": pd.Series(values) for what, values in made.items()}
 
 
 @dataclass(frozen=True)
@@ -185,6 +201,25 @@ def _aggregates(table: Table, numbers: list[str], categories: list[str]) -> Foun
     return found
 
 
+def _totals(table: Table, numbers: list[str], categories: list[str]) -> Found:
+    """Add up numbers that may be amounts of the same thing: none is negative, and their sizes are alike."""
+    sizes: dict[str, float] = {}
+    for name in numbers:
+        values = _numbers(table[name])
+        known = values[np.isfinite(values)]
+        if len(np.unique(known)) > 2 and known.min() >= 0:
+            sizes[name] = float(np.median(known[known > 0]))
+    groups: list[list[str]] = []
+    for name in sorted(sizes, key=lambda name: (sizes[name], name)):
+        if groups and sizes[name] <= ALIKE_TIMES * sizes[groups[-1][-1]]:
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    # In the table's order, of which the label says the ends.
+    chosen = [[name for name in numbers if name in group] for group in groups if len(group) > 1]
+    return [(tuple(group), Total(f"{group[0]} to {group[-1]}")) for group in chosen]
+
+
 def _ratios(table: Table, numbers: list[str], categories: list[str]) -> Found:
     chosen = _busiest(table, numbers)[:MOST_RATIOS_OF]
     pairs = [(first, second) for place, first in enumerate(chosen) for second in chosen[place + 1 :]]
@@ -229,6 +264,7 @@ BLOCKS: dict[str, Callable[[Table, list[str], list[str]], Found]] = {
     "bins": _bins,
     "missing": _missing,
     "aggregates": _aggregates,
+    "totals": _totals,
     "ratios": _ratios,
     "pairs": _pairs,
     "values": _values,
