@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from autokaggle.records.candidate import Candidate, Proposal, Score
 from autokaggle.records.competition import Competition
 from autokaggle.records.data_profile import DataProfile, Guess, SplitHints
-from autokaggle.records.outcome import Member, Metrics, SubmissionFacts
+from autokaggle.records.outcome import Ensemble, Member, Metrics, SubmissionFacts
 from autokaggle.records.plan import Decision, Decisions
 from autokaggle.records.run import Run, RunOptions, StageRecord
 from autokaggle.skills.report.report_writer import ReportMaterial, write_report
@@ -69,7 +71,10 @@ def material(title: str = "Orchard", metrics: bool = True) -> ReportMaterial:
     )
     decisions = Decisions(decisions=(Decision(key="families", value=["linear"], by="flag", why="given"),))
     failed = Candidate(id="c003", proposal=Proposal(title="odd", family="odd"), status="failed", reason="exit code 1")
-    candidates = (scored("c001", 2.0), scored("c002", 1.0), failed)
+    candidates = (scored("c001", 2.0), best := scored("c002", 1.0), failed)
+    if metrics and best.score:
+        ensemble = Ensemble(method="single", members=result.ensemble, score=best.score, rule={})
+        run = msgspec.structs.replace(run, ensemble=ensemble)
     return ReportMaterial(
         run, Competition(slug="orchard", title=title), profile, decisions, candidates, result if metrics else None
     )
@@ -112,7 +117,19 @@ def test_hostile_text_is_shown_as_text(tmp_path: Path) -> None:
 
 def test_a_run_without_submission_says_so(tmp_path: Path) -> None:
     write_report(material(metrics=False), tmp_path / "report.html")
-    assert "The run has no submission." in (tmp_path / "report.html").read_text("utf-8")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "The run has no submission." in page
+    assert "written and not run" in page
+    assert "autokaggle reproduce" not in page
+
+
+def test_a_run_whose_answer_is_a_constant_has_no_code_to_replay(tmp_path: Path) -> None:
+    made = material()
+    write_report(replace(made, run=msgspec.structs.replace(made.run, ensemble=None)), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert f"autokaggle improve {made.run.id}" in page
+    assert "autokaggle reproduce" not in page
+    assert "code/train.py" not in page
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.123456789, "0.12346"), (123456.7, "1.2346e+05"), (None, "-")])
