@@ -233,6 +233,21 @@ def test_another_competition_is_not_waited_for(
     end(process)
 
 
+def test_what_a_killed_process_had_begun_is_removed_by_the_next_unless_one_is_at_work(
+    cache: DatasetCache, hold: Callable[[str], subprocess.Popen[str]]
+) -> None:
+    add(cache, a="first")
+    process = hold("other")
+    part = cache.folder / "blobs" / ".7-abc.part"
+    part.write_text("half")
+    with cache.locked(ORIGIN, SLUG):
+        assert part.is_file()
+    end(process)
+    with cache.locked(ORIGIN, SLUG):
+        assert not part.exists()
+    assert blobs(cache) != set()
+
+
 def test_pruning_does_not_pull_files_from_under_a_download(
     cache: DatasetCache, hold: Callable[[str], subprocess.Popen[str]]
 ) -> None:

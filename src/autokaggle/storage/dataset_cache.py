@@ -33,6 +33,7 @@ READ_ONLY = 0o400
 # Every blob gets this time when it is sealed; another one shows that somebody wrote to it.
 SEALED_TIME_NS = 946_684_800 * 10**9
 SPARE_BYTES = 256 << 20
+PARTS = "blobs/.*.part"
 
 
 class Manifest(Record, frozen=True, kw_only=True):
@@ -194,7 +195,7 @@ class DatasetCache:
                     shutil.rmtree(folder)
             named = {file.sha256 for manifest in self.manifests() for file in manifest.files}
             orphans = [path for path in self.folder.glob("blobs/*/*") if path.name not in named]
-            orphans += self.folder.glob("blobs/.*.part")
+            orphans += self.folder.glob(PARTS)
             freed = sum(path.stat().st_size for path in orphans)
             for path in orphans:
                 path.unlink()
@@ -247,15 +248,20 @@ class DatasetCache:
 
     @contextlib.contextmanager
     def _in_use(self, *, alone: bool = False) -> Iterator[None]:
-        """Downloads share the cache; pruning needs it alone."""
+        """Downloads share the cache; pruning needs it alone. Who finds it unused removes what killed processes left."""
         import fcntl
 
         descriptor = os.open(make_private_folder(self.folder) / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             try:
-                fcntl.flock(descriptor, (fcntl.LOCK_EX | fcntl.LOCK_NB) if alone else fcntl.LOCK_SH)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for part in self.folder.glob(PARTS):
+                    part.unlink()
             except BlockingIOError as error:
-                raise ActionNeeded("A run is downloading into the cache.", "Prune when it has finished.") from error
+                if alone:
+                    raise ActionNeeded("A run is downloading into the cache.", "Prune when it has finished.") from error
+            if not alone:
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
             yield
         finally:
             os.close(descriptor)
