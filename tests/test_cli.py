@@ -285,7 +285,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 def process(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "autokaggle", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **more)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **more)
 
 
 def cpu_seconds_of(*arguments: str) -> float:
@@ -325,7 +325,7 @@ def test_a_closed_pipe_ends_quietly(finished: RunFolder) -> None:
     os.close(write)
     os.read(read, 10)
     os.close(read)
-    assert reader.communicate(timeout=30)[1] == b""
+    assert reader.communicate(timeout=120)[1] == b""
     assert reader.returncode == 0
 
 

@@ -214,7 +214,7 @@ def test_cancel_ends_the_process_at_work_and_marks_the_run(
         assert worker.stdout is not None
         assert worker.stdout.readline() == "at work\n"
         assert call("cancel", finished.id, "--json") == 0
-        assert worker.wait(10) != 0
+        assert worker.wait(60) != 0
     assert one_object(capsys.readouterr().out) == {"run_id": finished.id, "status": "cancelled"}
     assert read_record(finished.record, Run).status == "cancelled"
     assert call("runs", "--json") == 0

@@ -25,7 +25,7 @@ def run_here(code: Path, given: Path, output: Path, function: str) -> None:
     """Run the script in a process of its own, as the sandbox would."""
     environment = {**os.environ, "AUTOKAGGLE_INPUT": str(given), "AUTOKAGGLE_OUTPUT": str(output)}
     command = [sys.executable, "-P", str(code / "pair_scorer.py"), function]
-    subprocess.run(command, env=environment, check=False, capture_output=True, timeout=60)
+    subprocess.run(command, env=environment, check=False, capture_output=True, timeout=300)
 
 
 def run_nothing(code: Path, given: Path, output: Path, function: str) -> None:

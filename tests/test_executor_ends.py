@@ -110,7 +110,7 @@ worker.join()
     assert family
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    _, alive = psutil.wait_procs(family, timeout=20)
+    _, alive = psutil.wait_procs(family, timeout=60)
     assert alive == []
     before = beats.stat().st_size
     time.sleep(0.3)

@@ -146,7 +146,7 @@ def offered(search: CandidateSearch) -> Proposal | None:
     assert isinstance(model, ModelProposer)
     state = search._state(300.0)
     assert model.propose(state) is None
-    model.settle(120)
+    model.settle(600)
     model._failures = 99  # no further request
     return model.propose(state)
 

@@ -18,7 +18,7 @@ from autokaggle.skills.sandbox.order import MARK
 from autokaggle.storage.artifacts import RunFolder
 from tests.sandbox_jobs import PARTIAL, need
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 300.0
 
 # Code that leaves a process with another environment, folder, name and, as it thinks, session; then it waits.
 HIDES = """

@@ -61,7 +61,7 @@ def test_official_client_submits_and_sees_the_score(tmp_path: Path) -> None:
         assert created.message == "Successfully submitted to Small houses"
         state = client.get_submission(asked(api.ApiGetSubmissionRequest, ref=created.ref))
         assert (state.status, state.public_score) == (SubmissionStatus.PENDING, "")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while state.status == SubmissionStatus.PENDING and time.monotonic() < deadline:
             time.sleep(0.05)
             state = client.get_submission(asked(api.ApiGetSubmissionRequest, ref=created.ref))

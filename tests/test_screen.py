@@ -349,8 +349,8 @@ def in_terminal(columns: int, **environment: str) -> tuple[str, str]:
 
     reader = threading.Thread(target=read)
     reader.start()
-    out, _ = driver.communicate(timeout=30)
-    reader.join(10)
+    out, _ = driver.communicate(timeout=120)
+    reader.join(60)
     os.close(parent)
     return b"".join(seen).decode(), out
 

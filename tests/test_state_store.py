@@ -179,7 +179,7 @@ with StateStore(Path(sys.argv[1])) as store:
         store.add_event("a", Event(time="", kind="info"))
 """
     writers = [subprocess.Popen([sys.executable, "-c", code, str(path)]) for _ in range(4)]
-    assert [writer.wait(60) for writer in writers] == [0] * 4
+    assert [writer.wait(300) for writer in writers] == [0] * 4
     with StateStore(path) as store:
         assert len(store.events("a")) == 200
 

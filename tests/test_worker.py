@@ -28,7 +28,7 @@ from autokaggle.storage.state_store import StateStore
 
 pytestmark = pytest.mark.slow
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 
 
 @pytest.fixture
