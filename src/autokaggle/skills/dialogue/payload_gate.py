@@ -88,6 +88,9 @@ class PayloadGate:
             ModelFailure: no usable answer, nothing short enough to send, or a cap is reached.
         """
         ends = time.monotonic() + prompt.timeout_seconds
+        if not self.spending.is_priced(prompt.timeout_seconds):
+            what = f"The language model {self.model.name} was not asked: its price was not looked up in time."
+            raise ModelFailure("timeout", what)
         level = 0
         while True:
             payload = make_payload(prompt, self.rules, level)

@@ -10,13 +10,13 @@ import asyncio
 import functools
 import importlib
 import random
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from autokaggle.skills.dialogue.background import in_background
 from autokaggle.skills.dialogue.language_model import (
     Answer,
     FailureKind,
@@ -65,8 +65,7 @@ class ProviderModel:
         try:
             load_library(self._address.kind).result(request.timeout_seconds)
         except TimeoutError as error:
-            what = f"was not asked: loading its library took longer than {request.timeout_seconds:.0f} s"
-            raise self._failure("timeout", what) from error
+            raise self._failure("timeout", "was not asked: its library was not loaded in time") from error
         for attempt in range(1, self._tries + 1):
             try:
                 return self._ask_once(request, ends, started, on_text)
@@ -176,19 +175,12 @@ class ProviderModel:
 def load_library(kind: Kind) -> Future[None]:
     """Begin to load the provider's library in a thread of its own, once; it takes seconds."""
     library = {"google": "google", "anthropic": "anthropic", "ollama": "ollama"}.get(kind, "openai")
-    loaded: Future[None] = Future()
 
     def load() -> None:
-        try:
-            importlib.import_module("pydantic_ai.direct")
-            importlib.import_module(f"pydantic_ai.models.{library}")
-        except BaseException as error:  # noqa: BLE001 - whoever asks learns of it
-            loaded.set_exception(error)
-        else:
-            loaded.set_result(None)
+        importlib.import_module("pydantic_ai.direct")
+        importlib.import_module(f"pydantic_ai.models.{library}")
 
-    threading.Thread(target=load, name="load language model", daemon=True).start()
-    return loaded
+    return in_background(load, "load language model")
 
 
 class _LeftAlone(ThreadPoolExecutor):

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from concurrent.futures import wait
 from dataclasses import dataclass
-from functools import cached_property
 
+from autokaggle.skills.dialogue.background import in_background
 from autokaggle.skills.dialogue.language_model import LanguageModel, ModelFailure, Usage
 
 # Three times what a run with 25 candidates uses.
@@ -73,7 +74,7 @@ def count_tokens(text: str) -> int:
 class Spending:
     """The account of one run; ``spent_usd`` and ``used_tokens`` are what earlier processes of the run spent.
 
-    ``find_price`` is called when the price is first needed: loading the table of prices takes its time.
+    ``find_price`` is called in the background: loading the table of prices takes its time.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Spending:
         spent_usd: float = 0.0,
         used_tokens: int = 0,
     ) -> None:
-        self._find_price = find_price
+        self._price = in_background(find_price, "look up the price")
         self.max_cost_usd = max_cost_usd
         self.max_tokens = max_tokens
         self.spent_usd = spent_usd
@@ -93,9 +94,13 @@ class Spending:
         self._aside_tokens = 0
         self._lock = threading.Lock()
 
-    @cached_property
+    @property
     def price(self) -> Price:
-        return self._find_price()
+        return self._price.result()
+
+    def is_priced(self, seconds: float) -> bool:
+        """Say whether the price is known by now, after this much waiting at most."""
+        return not wait([self._price], seconds).not_done
 
     def allow(self, input_tokens: int, wanted_output_tokens: int) -> Allowance:
         """Set aside what a call may use at most: all that is wanted, or as much as the caps leave.
