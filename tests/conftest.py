@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from autokaggle.skills.sandbox.limits import available_cores
 from tests.killable_world import FLAGS, World, killable_world
 from tests.sandbox_jobs import STRONG, need
 
@@ -50,6 +51,12 @@ def shared_folder() -> Path:
 
 
 # ---------------------------------------------------------------- made once and shared by all processes of a session
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Let ``-n auto`` use all that this machine lends; by itself it takes two threads of a core for one."""
+    return max(2, available_cores())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
