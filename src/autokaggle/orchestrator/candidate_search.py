@@ -38,8 +38,9 @@ def search(context: RunContext) -> str:
     """Try proposals until the budget, the proposals or ``--max-candidates`` end."""
     if not context.is_executed:
         return "skipped: nothing is executed"
-    best = best_so_far(context)
-    best.hand_in()
+    with context.budget.measured():
+        best = best_so_far(context)
+        best.hand_in()
     try:
         environments = RunEnvironments(context, *requirements(context))
     except DiskTrouble:
