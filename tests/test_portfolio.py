@@ -315,3 +315,17 @@ def test_a_forecast_soon_tries_a_plain_table_and_never_spends_half_its_time_on_o
     told = [(each.family, each.config["features"]["baseline"]) for each in proposals[:3]]
     assert told == [("seasonal", "seasonal"), ("lightgbm", "none"), ("linear", "level")]
     assert all(each.config["most_seconds"] < plan.time_budget_seconds / 4 for each in proposals)
+
+
+def test_candidates_of_several_classes_take_less_time_each(competition: SmallCompetition) -> None:
+    two = msgspec.structs.replace(
+        competition.plan(), task_type="multiclass_classification", metric="mlogloss", classes={"weight": ("a", "b")}
+    )
+    three = msgspec.structs.replace(two, classes={"weight": ("a", "b", "c")})
+    many_rows = msgspec.structs.replace(competition.profile(), train_rows=300_000)
+    longest = [
+        max(each.config["most_seconds"] for each in propose(plan, profile))
+        for plan, profile in ((two, competition.profile()), (three, competition.profile()), (three, many_rows))
+    ]
+    assert longest[1] == longest[0] / 2
+    assert longest[2] <= longest[0]

@@ -40,6 +40,8 @@ SECONDS_PER_CELL = 5e-6
 # No candidate may take more than its share of the budget, the first one less: something must come after it.
 FIRST_SHARE = 0.2
 LARGEST_SHARE = 0.25
+# Of several classes each round grows a tree for each: larger steps, and more candidates in the same time, blend better.
+SEVERAL_CLASSES_SHARE = 0.125
 # These come first; then further features are tried on the slow LightGBM, on the quick one where time is short.
 TOLD = ", categories told by the target"
 GATE_TITLES = (SLOW, f"{SLOW}{TOLD}")
@@ -101,7 +103,8 @@ def propose(plan: Plan, profile: DataProfile) -> Iterator[Proposal]:
         encode_all = entry.encode_all and _has_categories(profile)
         if wanted and (configuration := (entry.family, entry.parameters, encode_all, entry.seed_offset)) not in tried:
             tried.append(configuration)
-            share = LARGEST_SHARE if len(tried) > 1 else FIRST_SHARE
+            largest = _largest_share(plan, profile)
+            share = largest if len(tried) > 1 else min(FIRST_SHARE, largest)
             yield _proposal(entry, encode_all, plan, profile, share * plan.time_budget_seconds)
 
 
@@ -116,7 +119,7 @@ def expected_seconds(entry: Entry, plan: Plan, profile: DataProfile) -> float:
 def proposal(entry: Entry, plan: Plan, profile: DataProfile) -> Proposal:
     """Make a proposal of one entry, of whatever family, that keeps to its share of the budget."""
     encode_all = entry.encode_all and _has_categories(profile)
-    return _proposal(entry, encode_all, plan, profile, LARGEST_SHARE * plan.time_budget_seconds)
+    return _proposal(entry, encode_all, plan, profile, _largest_share(plan, profile) * plan.time_budget_seconds)
 
 
 def _suits(entry: Entry, plan: Plan, profile: DataProfile) -> bool:
@@ -125,6 +128,12 @@ def _suits(entry: Entry, plan: Plan, profile: DataProfile) -> bool:
         return False
     goal = "classes" if plan.task_type in CLASSIFICATION else "values"
     return entry.goal in ("any", goal) and entry.least_rows <= profile.train_rows <= entry.most_rows
+
+
+def _largest_share(plan: Plan, profile: DataProfile) -> float:
+    """Return which share of the budget the fits of one candidate may take; of very many rows samples are made by it."""
+    is_several = plan.task_type == "multiclass_classification" and any(len(each) > 2 for each in plan.classes.values())
+    return SEVERAL_CLASSES_SHARE if is_several and profile.train_rows < samples.FEWEST_ROWS else LARGEST_SHARE
 
 
 def _has_categories(profile: DataProfile) -> bool:
