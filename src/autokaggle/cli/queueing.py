@@ -65,8 +65,8 @@ def worker(program: Program, /, slots: int, per_competition: int | None, drain: 
         one = Worker(RunQueue(store), program.settings(), slots, per_competition, program.tell)
         share = one.share()
         program.tell(
-            f"worker {one.id}: {slots} slots with {share.count} processors and "
-            f"{share.memory_bytes / 1e9:.1f} GB each; Ctrl-C stops it"
+            f"worker {one.id}: {slots} at a time, each with {share.count} processors and "
+            f"{share.memory_bytes / 1e9:.1f} GB; Ctrl-C stops it"
         )
         with terminate_like_interrupt():
             ended = one.run("once" if once else "drained" if drain else "stopped")

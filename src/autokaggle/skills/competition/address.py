@@ -67,8 +67,9 @@ def _folder(given: str) -> Path:
     except RuntimeError as error:  # ~somebody, who is no user here
         raise UsageError(f"The folder {given[:100]!r} does not exist.", FORMS) from error
     if not _is_folder(path):
-        reason = "is a file, not a folder" if os.path.isfile(path) else "does not exist"  # noqa: PTH113
-        raise UsageError(f"The folder {given[:100]!r} {reason}.", FORMS)
+        if os.path.isfile(path):  # noqa: PTH113
+            raise UsageError(f"{given[:100]!r} is a file, not a folder.", FORMS)
+        raise UsageError(f"The folder {given[:100]!r} does not exist.", FORMS)
     return path.resolve()
 
 

@@ -104,7 +104,7 @@ def _scheme(
         return SplitHints(
             scheme=scheme,
             column=group.column,
-            reason=f"none of {group.groups} groups of {group.column} is in both train and test, "
+            reason=f"none of {group.groups:,} groups of {group.column} is in both train and test, "
             f"which chance would give once in 10^{-group.log_chance / math.log(10):.0f}",
             confidence=0.95,
         )
