@@ -29,20 +29,30 @@ TRAINS = told("candidate_started", candidate="c001")
 
 
 @pytest.fixture
-def pair(tmp_path: Path, world: World) -> Iterator[Machines]:
-    """Two workers with empty homes of their own."""
+def pair(tmp_path: Path, shared_home: Path) -> Iterator[Machines]:
+    """Two workers with homes of their own, in which the environment stands already."""
     (tmp_path / "machines").mkdir()
-    with machines(tmp_path / "machines", "one", "two", **world.packages) as found:
+    with machines(tmp_path / "machines", "one", "two") as found:
+        for name in found.workers:
+            (found.home(name) / "environments").symlink_to(shared_home / "environments")
         yield found
 
 
-def wait_for_training(world: World, pair: Machines, is_at_work: Callable[[], bool]) -> tuple[str, Path]:
+@pytest.fixture
+def newcomer(tmp_path: Path, world: World) -> Iterator[Machines]:
+    """One worker with an empty home: it has to build the environment."""
+    (tmp_path / "machine").mkdir()
+    with machines(tmp_path / "machine", "one", **world.packages) as found:
+        yield found
+
+
+def wait_for_training(found: Machines, is_at_work: Callable[[], bool]) -> tuple[str, Path]:
     """Wait until a sandbox works on some worker; return the worker's name and the job's folder there."""
     at_work: list[tuple[str, Path]] = []
 
     def look() -> bool:
         assert is_at_work()
-        jobs = [(name, job) for name in pair.workers for job in pair.jobs(name)]
+        jobs = [(name, job) for name in found.workers for job in found.jobs(name)]
         at_work[:] = [(name, job) for name, job in jobs if sandboxes_below(job)]
         return bool(at_work)
 
@@ -68,25 +78,20 @@ def test_a_run_that_loses_a_worker_while_it_trains_ends_as_one_without(
 ) -> None:
     process = world.start("run", "orchard", *FLAGS, "--cluster", pair.address)
     assert wait_for(process, world, 0, TRAINS)
-    lost, job = wait_for_training(world, pair, lambda: process.poll() is None)
+    lost, job = wait_for_training(pair, lambda: process.poll() is None)
     pair.kill(lost)
     wait_until(lambda: not sandboxes_below(job))
     check_result(world.finish(process), undisturbed, world.run_folder())
-    (kept,) = [name for name in pair.workers if name != lost]
-    locks = [path.read_text() for path in pair.home(kept).glob("environments/*/requirements.lock")]
-    folder = world.run_folder()
-    assert folder is not None
-    assert locks == [folder.requirements_lock.read_text()]
 
 
-def test_cancelling_a_run_ends_its_trees_on_the_workers(world: World, pair: Machines, shared_home: Path) -> None:
-    for name in pair.workers:  # that each builds its environment is shown above
-        (pair.home(name) / "environments").symlink_to(shared_home / "environments")
-    process = world.start("run", "orchard", *FLAGS, "--cluster", pair.address)
+def test_a_worker_builds_the_runs_environment_and_cancelling_ends_its_trees(world: World, newcomer: Machines) -> None:
+    process = world.start("run", "orchard", *FLAGS, "--cluster", newcomer.address)
     assert wait_for(process, world, 0, TRAINS)
-    _, job = wait_for_training(world, pair, lambda: process.poll() is None)
+    name, job = wait_for_training(newcomer, lambda: process.poll() is None)
     folder = world.run_folder()
     assert folder is not None
+    locks = [path.read_text() for path in newcomer.home(name).glob("environments/*/requirements.lock")]
+    assert locks == [folder.requirements_lock.read_text()]
     world.finish(world.start("cancel", folder.id, "--json"))
     wait_until(lambda: not sandboxes_below(job) and not job.exists())
     process.communicate()
