@@ -34,7 +34,7 @@ def bundle() -> Bundle:
         code=CODE,
         folds=np.arange(30).reshape(1, 30) % 5,
         tables={"tables": []},
-        packages={"lightgbm": "4.6.0", "odd-package": "1.0"},
+        packages={"lightgbm": "4.6.0", "odd-package": "1.0", "xgboost-cpu": "3.2.0"},
         requirements="lightgbm>=4.6\n",
         lock="lightgbm==4.6.0\n",
         report=b"<html></html>",

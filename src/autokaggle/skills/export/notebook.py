@@ -26,6 +26,8 @@ KAGGLE_PACKAGES = frozenset(
         *("torchvision", "transformers", "xgboost"),
     )
 )
+# A package's build for processors alone, which imports as the package does.
+CPU_BUILD = "-cpu"
 # Kaggle refuses larger sources.
 LARGEST_BYTES = 1_000_000
 PIPELINE = "pipeline"
@@ -51,7 +53,7 @@ def write_notebook(bundle: Bundle) -> bytes:
 
 def missing_packages(bundle: Bundle) -> list[str]:
     """Return the packages that the code asks for and Kaggle's image does not have."""
-    return sorted(name for name in bundle.packages if name.lower() not in KAGGLE_PACKAGES)
+    return sorted(name for name in bundle.packages if name.lower().removesuffix(CPU_BUILD) not in KAGGLE_PACKAGES)
 
 
 def _sources(bundle: Bundle) -> Iterator[tuple[str, str]]:
@@ -60,7 +62,7 @@ def _sources(bundle: Bundle) -> Iterator[tuple[str, str]]:
     made = f"Made by AutoKaggle, run `{bundle.run.id}`. It expects {metrics.metric} {expected}."
     yield "markdown", f"# {_plain(bundle.title)}\n\n{made}\n\n{_HOW_TO}"
     yield "code", _SETTINGS.format(slug=bundle.run.slug, pipeline=PIPELINE, folders=_folders(bundle))
-    yield "code", _VERSIONS.format(packages=json.dumps(dict(bundle.packages), indent=4))
+    yield "code", _VERSIONS.format(packages=json.dumps(dict(bundle.packages), indent=4), cpu=CPU_BUILD)
     yield "markdown", "## The code\n\nEvery file once; models of an ensemble share what is the same in all of them."
     copies: dict[str, list[str]] = {}
     for paths, text in _distinct(bundle):
@@ -133,14 +135,15 @@ if not (PIPELINE / "input/data").exists():
 print(DATA)"""
 
 _VERSIONS = """\
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 MADE_WITH = {packages}
 for name, then in MADE_WITH.items():
-    try:
-        now = version(name)
-    except PackageNotFoundError:
-        now = "not installed"
+    now = "not installed"
+    for build in (name.removesuffix("{cpu}"), name):
+        with suppress(PackageNotFoundError):
+            now = version(build)
     print(f"{{name}} {{now}}" + ("" if now == then else f" (made with {{then}}: predictions may differ slightly)"))"""
 
 _COPIES = """\
