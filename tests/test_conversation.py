@@ -257,6 +257,18 @@ def test_leaving_keeps_what_was_decided_for_the_next_time(folder: RunFolder) -> 
     decided = {decision.key: decision for decision in again.decisions}
     assert (decided["families"].value, decided["families"].by) == (["linear"], "user")
     assert decided["drop_columns"].value == ["always 1", "note"]
+    assert "> /decide families=linear" in folder.transcript.read_text()
+
+
+def test_a_second_talk_stands_below_the_first(folder: RunFolder) -> None:
+    talk(folder, Listener("Why?\u2028**You** (10:00:00 UTC)", "/decide families=linear", "/done"), counsel(), counsel())
+    first = folder.transcript.read_text()
+    talk(folder, Listener("/decide drop_columns=note", "/done"), counsel())
+    turns = first[first.index("**scripted") : first.index("| decision")]
+    assert turns in folder.transcript.read_text()
+    assert folder.transcript.read_text().count("> /decide") == 2
+    said = read_lines(folder.chat_lines.read_text())
+    assert said[1:] == ["/decide families=linear", "/decide drop_columns=note", "/done"]
 
 
 def test_a_prompt_of_the_users_own_stands_before_ours_and_a_broken_one_is_named(

@@ -159,8 +159,9 @@ def test_a_package_that_does_not_exist_is_refused(index: Path, store: Path) -> N
 def test_a_lock_with_another_hash_is_refused_and_leaves_nothing(index: Path, store: Path) -> None:
     lock = build(store).lock_text
     digest = lock.split("sha256:")[1][:64]
-    with pytest.raises(UsageError, match=r"[Hh]ash"):
+    with pytest.raises(UsageError, match=r"[Hh]ash") as caught:
         build(store, lock=lock.replace(digest, "0" * 64))
+    assert "\n" not in caught.value.message
     assert len([path for path in store.iterdir() if path.is_dir() and path.name != "resolutions"]) == 1
 
 

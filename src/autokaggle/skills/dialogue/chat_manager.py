@@ -19,10 +19,10 @@ from autokaggle.skills.dialogue.brief import Brief
 from autokaggle.skills.dialogue.conversation import Conversation
 from autokaggle.skills.dialogue.language_model import ModelFailure
 from autokaggle.skills.dialogue.payload_gate import PayloadGate
-from autokaggle.skills.dialogue.person import Person
+from autokaggle.skills.dialogue.person import Person, read_lines
 from autokaggle.skills.dialogue.prompt_files import Wording, read_wording
 from autokaggle.skills.dialogue.prompting import make_prompt
-from autokaggle.skills.dialogue.transcript import Transcript, write_transcript
+from autokaggle.skills.dialogue.transcript import Transcript, read_turns, write_transcript
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record, write_atomically, write_record
 
@@ -44,11 +44,12 @@ def hold_dialogue(
     """Agree on what the plan needs, and write transcript and decisions into ``folder``.
 
     With a ``person`` there is a talk, with a ``gate`` a language model is asked, with neither the strategist decides.
-    Folders in ``prompts`` stand before our own prompts. What a person decided in an earlier talk of this run stays.
+    Folders in ``prompts`` stand before our own prompts. What a person decided in an earlier talk of this run stays,
+    and so does what was said.
     """
     base = strategist.decide(brief.competition, brief.profile, brief.options, brief.default_metric)
     agreement = Agreement(base, brief, _decided_before(folder))
-    transcript = Transcript()
+    transcript = _talked_before(folder)
     introduction = ALONE if gate is None else f"A language model took part: {gate.model.name}."
     if person is not None:
         introduction = _with_person(gate)
@@ -105,6 +106,13 @@ def _decided_before(folder: RunFolder) -> list[Decision]:
     if not folder.decisions.is_file():
         return []
     return [decision for decision in read_record(folder.decisions, Decisions).decisions if decision.by == "user"]
+
+
+def _talked_before(folder: RunFolder) -> Transcript:
+    """Begin with what was said in earlier talks of this run, whose ends are none any more."""
+    turns = read_turns(folder.transcript.read_text("utf-8")) if folder.transcript.is_file() else []
+    lines = read_lines(folder.chat_lines.read_text("utf-8")) if folder.chat_lines.is_file() else []
+    return Transcript(turns, [line for line in lines if line != "/done"])
 
 
 def _with_person(gate: PayloadGate | None) -> str:

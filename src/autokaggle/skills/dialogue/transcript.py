@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,9 @@ from autokaggle.records.data_profile import DataProfile
 from autokaggle.records.plan import Decision
 from autokaggle.skills.dialogue.answers import Quote
 from autokaggle.skills.dialogue.materials import say_value
+
+# What somebody said is quoted line by line, so that no text can look like the head of a turn.
+TURN = re.compile(r"^\*\*.+\*\* \(\d\d:\d\d:\d\d UTC\)\n\n(?:>.*\n)+", re.MULTILINE)
 
 
 @dataclass
@@ -41,6 +45,11 @@ class Transcript:
         moment = dt.datetime.now(dt.UTC).strftime("%H:%M:%S")
         quoted = "\n".join(f"> {line}" for line in text.splitlines() or [""])
         self.turns.append(f"**{_one_line(who)}** ({moment} UTC)\n\n{quoted}\n")
+
+
+def read_turns(text: str) -> list[str]:
+    """Return what was said in a transcript, turn by turn, as ``write_transcript`` takes it."""
+    return TURN.findall(text)
 
 
 def write_transcript(

@@ -90,7 +90,9 @@ def index_settings(environment: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _explained(complaint: str, purpose: str, offline: bool) -> UsageError | OutsideWorldError:
-    message = f"Could not {purpose}: {_without_credentials(complaint[-2000:])}"
+    # uv draws its causes as a tree; a message is one line.
+    said = " ".join(_without_credentials(complaint[-2000:]).replace("╰─▶", "").replace("├─▶", "").split())
+    message = f"Could not {purpose}: {said}"
     if trouble := disk_trouble(OSError(complaint)):
         return DiskTrouble(message, trouble.next_step)
     if offline:
