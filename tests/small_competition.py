@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -210,8 +210,12 @@ def run_script(folder: Path, script: str, **variables: str) -> subprocess.Comple
 
 def run_all(candidate: CandidateFolder, **variables: str) -> str:
     """Run the three scripts one after another in one interpreter, as the host does; return what they print."""
-    log = candidate.path / "run_all.log"
-    code = _warm_python().run([candidate.code / script for script in SCRIPTS], candidate.path, variables, log)
+    return _run_warm(candidate, SCRIPTS, variables)
+
+
+def _run_warm(candidate: CandidateFolder, scripts: Sequence[str], variables: Mapping[str, str]) -> str:
+    log = candidate.path / "said.log"
+    code = _warm_python().run([candidate.code / script for script in scripts], candidate.path, variables, log)
     said = log.read_text("utf-8", "replace")
     assert code == 0, said
     return said
@@ -226,8 +230,7 @@ def shuffling_costs(
     candidate: CandidateFolder, share_right: Callable[[pd.DataFrame], float]
 ) -> dict[tuple[str, ...], float]:
     """Run ``importance.py`` and return how much less is right of the predictions with each group shuffled."""
-    done = run_script(candidate.path, "importance.py")
-    assert done.returncode == 0, done.stderr
+    _run_warm(candidate, ("importance.py",), {})
     predictions = pd.read_parquet(candidate.output / "importance.parquet")
     groups = json.loads((candidate.output / "importance.json").read_text())
     parts = {number: part.reset_index(drop=True) for number, part in predictions.groupby("group")}
