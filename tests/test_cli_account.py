@@ -367,14 +367,21 @@ def test_doctor_goes_on_without_pages_that_cannot_be_read(
 
 @pytest.mark.parametrize(("name", "status"), [("train.csv", "warn"), ("photos.bin", "ok")])
 def test_doctor_estimates_the_memory_that_tables_take(
-    name: str, status: str, no_index: None, workplace: Path, capsys: pytest.CaptureFixture[str]
+    name: str,
+    status: str,
+    no_index: None,
+    workplace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setenv("AUTOKAGGLE_MEMORY", "1.5G")
     (workplace / "huge").mkdir()
     with (workplace / "huge" / name).open("wb") as stream:
         stream.truncate(machine_memory_bytes() // 10)
     _, found = findings(capsys, "./huge", "--offline")
     assert found["memory"]["status"] == status
     assert "20 times the tables'" in found["memory"]["detail"]
+    assert "it may take 1.6 GB here" in found["memory"]["detail"]
 
 
 def test_doctor_shows_lines_with_what_to_do(

@@ -55,7 +55,7 @@ def _check_folder(folder: Path, settings: Settings) -> Iterator[Finding]:
         yield Finding("data", "fail", f"{folder} holds no files.", "Put train.csv and test.csv into it.")
         return
     yield guarded("data", partial(_disk, len(sizes), sum(sizes.values()), settings))
-    yield _memory(sizes.items())
+    yield _memory(sizes.items(), settings)
 
 
 def _check_on_kaggle(client: KaggleClient, slug: str, settings: Settings) -> Iterator[Finding]:
@@ -74,7 +74,7 @@ def _check_on_kaggle(client: KaggleClient, slug: str, settings: Settings) -> Ite
     yield guarded("submissions", partial(_submissions, client, competition, known.get("submissions")))
     yield from _rules(client, competition)
     yield guarded("data", partial(_data, client, slug, settings))
-    yield guarded("memory", partial(_memory_for, client, slug))
+    yield guarded("memory", partial(_memory_for, client, slug, settings))
 
 
 def _signed_in(client: KaggleClient) -> Finding:
@@ -137,20 +137,20 @@ def _disk(count: int, size: int, settings: Settings) -> Finding:
     return Finding("data", "ok", detail)
 
 
-def _memory_for(client: KaggleClient, slug: str) -> Finding:
+def _memory_for(client: KaggleClient, slug: str, settings: Settings) -> Finding:
     from autokaggle.skills.competition.transfer import MOST_LISTED_FILES
 
-    return _memory((file.name, file.bytes) for file in client.files(slug, MOST_LISTED_FILES))
+    return _memory(((file.name, file.bytes) for file in client.files(slug, MOST_LISTED_FILES)), settings)
 
 
-def _memory(sizes: Iterable[tuple[str, int]]) -> Finding:
+def _memory(sizes: Iterable[tuple[str, int]], settings: Settings) -> Finding:
     """Estimate what a candidate takes; packed tables and those in archives count as they lie there."""
     from autokaggle.skills.dataset.tables import is_table_name
     from autokaggle.skills.sandbox.limits import default_limits
 
     tables = sum(size for name, size in sizes if is_table_name(name) or name.lower().endswith(".zip"))
     needed = MEMORY_BASE_BYTES + MEMORY_PER_TABLE_BYTE * tables
-    most = default_limits(wall_seconds=1.0).memory_bytes
+    most = default_limits(settings=settings).memory_bytes
     detail = (
         f"about {needed / 1e9:.1f} GB for a candidate ({MEMORY_PER_TABLE_BYTE} times the tables' "
         f"{tables / 1e6:,.1f} MB, and {MEMORY_BASE_BYTES / 1e9:.1f} GB); it may take {most / 1e9:.1f} GB here"
