@@ -227,10 +227,10 @@ def test_fits_stop_at_the_deadline_and_the_next_run_does_the_same(tmp_path: Path
     longer = replace(binary(), train=pd.concat([binary().train] * 40, ignore_index=True))
     endless = {"rounds": 100_000, "patience": 100_000, "learning_rate": 0.0001}
     candidate = prepare(longer, tmp_path, {"model": {"parameters": endless}})
-    deadline = time.time() + 12
+    deadline = time.time() + 8
     said = run_all(candidate, AUTOKAGGLE_DEADLINE=str(deadline))
-    # Three starts of Python on a machine that runs other tests; without a deadline the fits would take many minutes.
-    assert time.time() < deadline + 15
+    # On a machine that runs other tests; without a deadline the fits would take many minutes.
+    assert time.time() < deadline + 60
     assert said.count("time over") == 3
     first = output(candidate, "oof.parquet")
     (candidate.output / "limits.json").replace(candidate.code / "limits.json")
