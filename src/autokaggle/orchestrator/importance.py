@@ -9,6 +9,7 @@ from pathlib import Path
 from autokaggle.orchestrator.best_so_far import best_so_far
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.records.outcome import Importance
+from autokaggle.skills.pipeline.pipeline_generator import copy_code
 from autokaggle.skills.sandbox.job import Job
 from autokaggle.skills.scoring.evaluator import InvalidPredictions
 from autokaggle.skills.scoring.importance import read_importance
@@ -34,13 +35,16 @@ def importance(context: RunContext, seconds: float) -> Importance | None:
         return known
     if seconds < SHORTEST_SECONDS:
         return None
-    output = make_private_folder(path.with_name(".importance"))
+    place = make_private_folder(path.with_name(".importance"))
+    code, output = make_private_folder(place / "code"), make_private_folder(place / "output")
     try:
-        if not _run(context, candidate, output, seconds):
+        # With what the clock decided when the models were fitted: they know no other features.
+        copy_code(candidate, code)
+        if not _run(context, candidate, code, output, seconds):
             return None
         found = _read(context, candidate, output)
     finally:
-        shutil.rmtree(output, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
     if found is not None:
         write_record(path, found)
     return found
@@ -53,7 +57,7 @@ def _heaviest(context: RunContext) -> CandidateFolder | None:
     return next((each for each in folders if (each.code / SCRIPT).is_file() and each.model.is_file()), None)
 
 
-def _run(context: RunContext, candidate: CandidateFolder, output: Path, seconds: float) -> bool:
+def _run(context: RunContext, candidate: CandidateFolder, code: Path, output: Path, seconds: float) -> bool:
     environment = context.folder.venv.resolve()
     if not environment.is_dir():
         return False
@@ -62,7 +66,7 @@ def _run(context: RunContext, candidate: CandidateFolder, output: Path, seconds:
     step = context.run_job(
         Job(
             scripts=(SCRIPT,),
-            code=candidate.code,
+            code=code,
             input=context.folder.input,
             output=output,
             log=context.folder.logs / "importance.log",

@@ -69,7 +69,7 @@ def publish(ensemble: Ensemble, plan: Plan, run: RunFolder) -> None:
     shutil.rmtree(run.output / "members", ignore_errors=True)
     candidates = [run.candidate(member.candidate) for member in ensemble.members]
     if len(candidates) == 1 and not candidates[0].fold_outputs():
-        _copy_code(candidates[0], code)
+        copy_code(candidates[0], code)
         write_atomically(code / "config.yaml", config_text({**_config(candidates[0]), "decision": ensemble.rule}))
         _link_outputs(candidates[0], run.output)
     else:
@@ -78,7 +78,7 @@ def publish(ensemble: Ensemble, plan: Plan, run: RunFolder) -> None:
         for path in _template_files([template_folder("ensemble")]):
             write_atomically(code / path.name, path.read_bytes())
         for candidate in candidates:
-            _copy_code(candidate, make_private_folder(code / "members" / candidate.id))
+            copy_code(candidate, make_private_folder(code / "members" / candidate.id))
             _link_outputs(candidate, make_private_folder(run.output / "members" / candidate.id))
         folds = {candidate.id: list(candidate.fold_outputs()) for candidate in candidates}
         config = ensemble_config(ensemble, plan, _config(candidates[0]), folds)
@@ -132,7 +132,7 @@ def _config(candidate: CandidateFolder) -> dict[str, Any]:
     return content
 
 
-def _copy_code(candidate: CandidateFolder, code: Path) -> None:
+def copy_code(candidate: CandidateFolder, code: Path) -> None:
     """Copy the candidate's files, with the rounds at which the clock ended its fits: a later run does the same."""
     for path in sorted(candidate.code.iterdir()):
         if path.is_file():
