@@ -109,7 +109,7 @@ def test_the_same_code_without_its_fault_is_scored(run: JudgedRun, honest: Score
 
 @pytest.mark.parametrize(("number", "bad"), list(enumerate(KINDS)), ids=[kind.name for kind in KINDS])
 def test_bad_code_is_a_failed_candidate_with_a_reason(run: JudgedRun, number: int, bad: Bad) -> None:
-    seconds = 10.0 if bad.name == "never ends" else 120.0
+    seconds = 5.0 if bad.name == "never ends" else 120.0
     before = row_count(run.context.folder.folds)
     name = f"c{number + 1:03d}"
     candidate, evaluation = run.candidate(pipeline(bad.body, writes=bad.writes), name=name, seconds=seconds)
