@@ -104,3 +104,17 @@ def test_folds_together_count_each_by_its_own_scale(stopping: ModuleType) -> Non
 
 def test_a_fit_that_ended_early_counts_with_its_last_loss(stopping: ModuleType) -> None:
     assert stopping.best_together([[1.0, 0.9], [1.0, 0.9, 0.8, 0.7, 0.75]]) == 4
+
+
+def test_a_fit_without_loss_to_begin_with_says_nothing_of_rounds(stopping: ModuleType) -> None:
+    telling, nothing = [1.0, 0.8, 0.6, 0.7], [0.0, 0.1, 0.1, 0.1]
+    assert stopping.best_together([telling, nothing, telling]) == 3
+    assert stopping.best_together([nothing, nothing[:2]]) == 4
+
+
+def test_a_fit_that_the_clock_cut_is_comparable_as_its_replay_is(stopping: ModuleType) -> None:
+    whole: dict[str, float] = {}
+    cut, replayed, hurried = {"rounds": 40, "faster": 1.0}, {"rounds": 40}, {"faster": 2.0}
+    assert stopping.are_comparable([whole, whole, cut])
+    assert stopping.are_comparable([whole, whole, replayed])
+    assert not stopping.are_comparable([whole, whole, hurried])

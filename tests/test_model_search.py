@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,31 +15,12 @@ from autokaggle.orchestrator.candidate_search import CandidateSearch
 from autokaggle.orchestrator.model_proposer import ModelProposer
 from autokaggle.records.candidate import Candidate, Proposal
 from autokaggle.records.prompt import PromptCall
-from autokaggle.skills.sandbox.environment import Environment
 from autokaggle.storage.records_file import read_record
-from tests.judged_run import HERE, JudgedRun, judged_run, orchard
+from tests.judged_run import HereAtOnce, JudgedRun, judged_run, orchard
 from tests.model_server import Reply
 from tests.scripted_coder import Coder, answer, features
 
 MODEL = "openai:test-model"
-
-
-@dataclass
-class HereAtOnce:
-    """The environment of the tests themselves: nothing has to be built."""
-
-    current: Environment = HERE
-    missing: tuple[str, ...] = ()
-    is_building: bool = field(default=False)
-
-    def take(self) -> bool:
-        return False
-
-    def build_rest(self) -> None:
-        pass
-
-    def hold(self, proposal: Proposal) -> bool:
-        return True
 
 
 @contextmanager

@@ -281,6 +281,15 @@ def test_variations_end_when_the_latest_gained_nothing(competition: SmallCompeti
     assert next_proposal(search) is None
 
 
+def test_variations_end_when_there_is_no_time_for_any(competition: SmallCompetition) -> None:
+    search, declined = spent(competition), []
+    while (proposal := next_proposal(search)) is not None:
+        declined.append(proposal)
+        search = msgspec.structs.replace(search, declined=tuple(declined))
+    assert 0 < len(declined) <= 4
+    assert len({proposal.parent for proposal in declined}) == len(declined)
+
+
 def test_no_variation_passes_for_the_trial_of_its_parents_features(competition: SmallCompetition) -> None:
     search = spent(competition)
     trials = [one for one in search.candidates if ", with " in one.proposal.title]

@@ -21,11 +21,11 @@ from autokaggle.records.plan import Plan
 from autokaggle.records.prompt import PromptCall
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
-from tests.judged_run import QUICK, JudgedRun, judged_run, orchard
+from tests.judged_run import QUICK, HereAtOnce, JudgedRun, judged_run, orchard
 from tests.killable_world import FLAGS, World
 from tests.scripted_coder import Coder
 from tests.scripted_lifecycle import call
-from tests.test_model_search import HereAtOnce, searching
+from tests.test_model_search import searching
 
 # It cannot be talked out of it: no signal that a process may refuse ends it, and its children do the same.
 DEAF = """

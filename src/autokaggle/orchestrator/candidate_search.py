@@ -111,6 +111,9 @@ class CandidateSearch:
         here = context.cluster_width or candidates_at_once(available_cores(), machine_memory_bytes())
         size = 1 if self.most is not None else here
         self.crew = Crew(context, best, size)
+        # When the last of those at work is over, in seconds of the budget: our own work may turn out slower meanwhile,
+        # and what is kept back for it grows, but what was begun is not thrown away for that.
+        self.promised_seconds = 0.0
         self.model = self._open_model()
         self.policy = Policy(is_repeatable=self.most is not None)
         for candidate in tuple(self.finished):
@@ -133,7 +136,7 @@ class CandidateSearch:
 
     def _is_overdue(self) -> bool:
         budget = self.context.budget
-        return budget.left_for_search_seconds <= 0 and budget.left_seconds < budget.reserved_seconds - GRACE_SECONDS
+        return budget.left_for_search_seconds <= 0 and budget.used_seconds > self.promised_seconds + GRACE_SECONDS
 
     def _open_model(self) -> ModelProposer | None:
         """Let the run's language model propose as well, if it has one."""
@@ -173,6 +176,7 @@ class CandidateSearch:
                 self.declined.append(proposal)
             else:
                 most = self.policy.most_seconds(proposal, seconds, self.context.budget.total_seconds)
+                self.promised_seconds = max(self.promised_seconds, self.context.budget.used_seconds + most)
                 self.crew.start(self._free_id(), proposal, self.environments.current, most)
 
     def _is_enough(self) -> bool:

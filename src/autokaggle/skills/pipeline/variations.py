@@ -56,7 +56,9 @@ def variations(search: Search) -> Iterator[Proposal]:
     """Yield one variation after the other of the best of the portfolio's candidates in turn, while they gain."""
     if not search.is_improvement and _is_vain(search):
         return
-    parents = _best(search)
+    # What one takes all take: a parent of which one was declined has no more.
+    declined = {one.parent for one in search.declined if _is_variation(one, search)}
+    parents = [one for one in _best(search) if one.id not in declined]
     for number in count(1) if parents else ():
         yield _varied(parents[(number - 1) % len(parents)], number, search.plan.seed)
 

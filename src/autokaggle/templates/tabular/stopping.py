@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,13 +88,22 @@ class Stopping:
         return round(min(most, max(1.0, USUAL_PATH / self.rate / possible)), 2)
 
 
+def are_comparable(replays: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether the clock let all fits take steps of one size: then a round is the same to each."""
+    return len({replay.get("faster", 1.0) for replay in replays}) == 1
+
+
 def best_together(curves: Sequence[Sequence[float]]) -> int:
     """Return the number of rounds with the least loss of several fits together, each relative to its first loss.
 
-    A fit that ended earlier counts with its last loss.
+    A fit that ended earlier counts with its last loss. One that had no loss to begin with says nothing; where none says
+    anything, the longest is kept whole.
     """
     longest = max(map(len, curves))
-    relative = [np.pad(np.asarray(curve) / curve[0], (0, longest - len(curve)), mode="edge") for curve in curves]
+    telling = [np.asarray(curve) for curve in curves if curve[0] > 0]
+    if not telling:
+        return longest
+    relative = [np.pad(curve / curve[0], (0, longest - len(curve)), mode="edge") for curve in telling]
     return int(np.argmin(np.mean(relative, axis=0))) + 1
 
 

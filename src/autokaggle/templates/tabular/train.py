@@ -96,7 +96,7 @@ class Training:
             if made.split and _losses(made.model):
                 groups.setdefault((made.target, made.split.repeat), []).append(made.model)
         for group in groups.values():
-            if len(group) > 1 and len({model.replay.get("faster") for model in group}) == 1:
+            if len(group) > 1 and stopping.are_comparable([model.replay for model in group]):
                 curves = [_losses(model) for model in group]
                 for model, rounds in zip(group, stopping.best_of_others(curves), strict=True):
                     model.rounds = min(rounds, len(_losses(model)))
@@ -112,7 +112,8 @@ class Training:
         parameters, last = dict(self.parameters), own[-1]
         if last.model.rounds and last.split:
             curves = [_losses(made.model) for made in own]
-            rounds = stopping.best_together(curves) if all(curves) else last.model.rounds
+            is_known = all(curves) and stopping.are_comparable([made.model.replay for made in own])
+            rounds = stopping.best_together(curves) if is_known else last.model.rounds
             parameters["rounds"] = round(rounds * min(1.5, len(rows) / len(last.split.fit_rows)))
         made = self._fit(position, None, rows, rows[:0], parameters)
         self.predict_ahead(made)
