@@ -168,7 +168,7 @@ def test_profile_as_json_is_the_whole_record_and_leaves_nothing_behind(
     assert found["target_columns"] == ["size"]
     assert (found["train_rows"], found["test_rows"]) == (150, 50)
     assert sorted(path.name for path in workplace.iterdir()) == ["orchard"]
-    assert list((Path.home() / ".local/share/autokaggle").glob("profile-*")) == []
+    assert list((Path.home() / ".local/share/autokaggle").glob("*profile-*")) == []
 
 
 def test_profile_of_nothing_usable_says_why(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -159,7 +159,7 @@ def test_reproduce_rebuilds_the_same_submission_in_an_environment_built_anew(
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["verdict"], found["found_sha256"]) == ("identical", answer["submission"]["sha256"])
-    assert list(shared_home.glob("replay-*")) == []
+    assert list(shared_home.glob("*replay-*")) == []
 
 
 def test_reproduce_says_where_another_submission_differs(

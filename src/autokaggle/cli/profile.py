@@ -41,7 +41,7 @@ def profile(program: Program, /, target: str, target_columns: tuple[str, ...]) -
     parsed = parse_target(target)
     # Beside the cache, so that the data files are links and not copies.
     home = make_private_folder(settings.home)
-    with scratch_folder(home, "profile-") as place, shown_progress(program) as on_progress:
+    with scratch_folder(home, "profile") as place, shown_progress(program) as on_progress:
         folder = RunFolder.create(place, "profile")
         competition = _fetch(parsed, folder, settings, on_progress)
         pages = {path.stem: path.read_text("utf-8") for path in sorted(folder.pages.glob("*.md"))}

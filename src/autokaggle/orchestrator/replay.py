@@ -119,7 +119,7 @@ def _environment(context: RunContext, is_reused: bool, on_progress: OnProgress) 
     folder, settings = context.folder, context.settings
     store = make_private_folder(settings.environments)
     # Beside the shared store, so that files can be linked from uv's cache where the file systems are the same.
-    with nullcontext(store) if is_reused else scratch_folder(store.parent, "replay-") as place:
+    with nullcontext(store) if is_reused else scratch_folder(store.parent, "replay") as place:
         started = time.monotonic()
         environment = build_environment(
             folder.requirements.read_text("utf-8").splitlines(),

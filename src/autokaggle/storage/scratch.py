@@ -13,13 +13,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+# What mkdtemp appends. ``parent`` may hold a person's own folders: none of theirs has such a name.
+RANDOM_PART = "[a-z0-9_]" * 8
+
 
 @contextmanager
-def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """Yield a new folder in ``parent`` and remove it at the end; abandoned ones with that prefix are removed first."""
+def scratch_folder(parent: Path, step: str) -> Iterator[Path]:
+    """Yield a new folder in ``parent`` and remove it at the end; those that this ``step`` left are removed first."""
+    prefix = f".autokaggle-{step}-"
     # Between its making and its locking a folder looks abandoned: one process at a time is here.
     with _locked(parent):
-        for path in parent.glob(f"{prefix}*"):
+        for path in parent.glob(prefix + RANDOM_PART):
             _remove_abandoned(path)
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -117,7 +117,7 @@ def profile_dataset(
     chosen = (target,) if isinstance(target, str) else tuple(target or ())
     wording = "\n".join([metric_wording, *(text for name, text in pages.items() if "evaluation" in name.lower())])
     tables.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with scratch_folder(tables, ".profile-") as scratch, connect(scratch) as connection:
+    with scratch_folder(tables, "profile") as scratch, connect(scratch) as connection:
         files = read_files(connection, data, scratch, on_progress)
         files, roles = _with_roles(connection, files, scratch)
         joined = join_features(connection, roles, files.tables)
