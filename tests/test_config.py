@@ -40,7 +40,11 @@ def test_limits_of_generated_code_can_be_set(home: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("MEMORY", "lots"), ("MEMORY", "3"), ("DISK", "-1G"), ("PROCESSES", "many"), ("PROCESSES", "0")],
+    [
+        *(("MEMORY", value) for value in ("lots", "3", "1025T", "9" * 400)),
+        *(("DISK", value) for value in ("-1G", "99999999999T")),
+        *(("PROCESSES", value) for value in ("many", "0", "9" * 20, "9" * 5000)),
+    ],
 )
 def test_limits_that_are_none_are_refused(name: str, value: str, home: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"AUTOKAGGLE_{name}"):

@@ -25,7 +25,9 @@ KEYS = re.compile(r"KAGGLE_\w+|(GOOGLE|GEMINI|OPENAI|ANTHROPIC|OLLAMA)_API_KEY|A
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 SMALLEST_BYTES = 16 << 20  # with less, no Python starts
+LARGEST_BYTES = 1 << 50
 FEWEST_PROCESSES = 8
+MOST_PROCESSES = 1 << 22  # more than these, no kernel counts
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,16 @@ def read_size(text: str, name: str) -> int:
     """Read an amount of memory or disk: ``512M``, ``1.5G``, in powers of 1024; return bytes.
 
     Raises:
-        UsageError: it is no such amount, or too little for any Python to start; ``name`` is the flag or setting.
+        UsageError: it is no such amount, too little for any Python to start, or beyond 1 PiB; ``name`` is the flag or
+            setting.
     """
     match = SIZE.fullmatch(text.strip())
-    count = int(float(match.group(1)) * SIZE_UNITS[match.group(2).lower()]) if match else 0
-    if count < SMALLEST_BYTES:
-        raise UsageError(f"{name} {text!r} is no usable amount of memory or disk.", "Write it like 512M or 1.5G.")
-    return count
+    count = float(match.group(1)) * SIZE_UNITS[match.group(2).lower()] if match else 0.0
+    if not SMALLEST_BYTES <= count <= LARGEST_BYTES:
+        raise UsageError(
+            f"{name} {text[:80]!r} is no usable amount of memory or disk.", "Write it like 512M or 1.5G, up to 1024T."
+        )
+    return int(count)
 
 
 def _size(merged: Mapping[str, str], name: str) -> int | None:
@@ -119,9 +124,12 @@ def _processes(merged: Mapping[str, str], name: str) -> int | None:
     value = merged.get(name)
     if value is None:
         return None
-    if not value.strip().isdecimal() or int(value) < FEWEST_PROCESSES:
-        raise UsageError(f"{name} is {value!r}, no usable number of processes.", f"Give {FEWEST_PROCESSES} or more.")
-    return int(value)
+    count = float(value) if value.strip().isdecimal() else 0.0  # int() takes no thousands of digits
+    if not FEWEST_PROCESSES <= count <= MOST_PROCESSES:
+        raise UsageError(
+            f"{name} is {value[:80]!r}, no usable number of processes.", f"Give {FEWEST_PROCESSES} to {MOST_PROCESSES}."
+        )
+    return int(count)
 
 
 def _home(merged: Mapping[str, str]) -> Path:

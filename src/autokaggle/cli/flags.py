@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from autokaggle.config import FEWEST_PROCESSES, read_size
+from autokaggle.config import FEWEST_PROCESSES, MOST_PROCESSES, read_size
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -73,7 +73,7 @@ def limits(command: Command) -> Command:
         ),
         click.option(
             "--processes",
-            type=click.IntRange(min=FEWEST_PROCESSES),
+            type=click.IntRange(FEWEST_PROCESSES, MOST_PROCESSES),
             help="Most processes and threads of a step.  [default: 256 and 16 per core]",
         ),
     )
