@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autokaggle.skills.dataset import personal_values
 from autokaggle.skills.dataset.personal_values import mask_values
 from autokaggle.skills.dialogue.code_requests import error_kinds
 from autokaggle.storage.parquet_tables import write_columns
@@ -35,11 +36,25 @@ def tables(tmp_path: Path) -> list[Path]:
     ],
 )  # fmt: skip
 def test_personal_values_are_replaced_by_their_kind(said: str, told: str, tables: list[Path]) -> None:
-    assert mask_values(said, tables, COLUMNS) == told
+    assert mask_values([said], tables, COLUMNS) == [told]
 
 
 def test_without_personal_columns_no_table_is_read(tmp_path: Path) -> None:
-    assert mask_values("KeyError: 'Jane'", [tmp_path / "nowhere.parquet"], {}) == "KeyError: 'Jane'"
+    assert mask_values(["KeyError: 'Jane'"], [tmp_path / "nowhere.parquet"], {}) == ["KeyError: 'Jane'"]
+
+
+def test_many_texts_take_one_look_at_each_column(tables: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+    found = personal_values._found
+
+    def counted(text: str, table: Path, column: str, *, by_word: bool) -> list[str]:
+        looks.append(f"{table.stem}.{column}")
+        return found(text, table, column, by_word=by_word)
+
+    monkeypatch.setattr(personal_values, "_found", counted)
+    told = mask_values(["KeyError: 'Omar'", "5550100 of 1.5", "KeyError: 'Omar'"], tables, COLUMNS)
+    assert told == ["KeyError: '<name>'", "<phone> of 1.5", "KeyError: '<name>'"]
+    assert sorted(looks) == ["test.line", "test.who", "train.who"]
 
 
 def test_of_errors_their_kinds_alone_can_be_told() -> None:

@@ -62,7 +62,8 @@ def trial_problem(context: RunContext, environment: Environment, proposal: Propo
     log = folder.log.read_text("utf-8", "replace") if folder.log.is_file() else ""
     last = last_line(folder.log)
     place = _place(log, last, [name for name in proposal.files if name != BASE])
-    return f"{place}: {tellable(context, last)[:LONGEST_MESSAGE]}" if place else ""
+    (told,) = tellable(context, [last])
+    return f"{place}: {told[:LONGEST_MESSAGE]}" if place else ""
 
 
 def _place(log: str, last: str, names: list[str]) -> str:

@@ -5,15 +5,20 @@ An error quotes the value that it is about, and code can be written to say any.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.skills.dataset.personal_values import mask_values
 
 
-def tellable(context: RunContext, text: str) -> str:
-    """Return ``text`` without personal data; with ``schema_only`` no more of it than the kinds of its errors."""
+def tellable(context: RunContext, texts: Sequence[str]) -> list[str]:
+    """Return ``texts`` without personal data; with ``schema_only`` no more of them than the kinds of their errors.
+
+    The tables are read for all texts at once: tell what there is in one call.
+    """
     from autokaggle.skills.dialogue.code_requests import error_kinds
 
     if context.run.options.schema_only:
-        return error_kinds(text)
+        return [error_kinds(text) for text in texts]
     columns = {column.name: column.personal for column in context.profile.columns if column.personal}
-    return mask_values(text, sorted(context.folder.tables.glob("*.parquet")), columns)
+    return mask_values(texts, sorted(context.folder.tables.glob("*.parquet")), columns)

@@ -68,7 +68,8 @@ def make_brief(context: RunContext) -> Brief:
     from autokaggle.skills.sandbox.limits import available_cores, machine_memory_bytes
     from autokaggle.skills.scoring import metrics
 
-    found = context.profile
+    found, candidates = context.profile, context.candidates()
+    reasons = iter(tellable(context, [one.reason for one in candidates if one.reason]))
     problems = [(name, metric_problem(found, name, metric.input)) for name, metric in metrics.METRICS.items()]
     return Brief(
         competition=context.competition,
@@ -84,8 +85,7 @@ def make_brief(context: RunContext) -> Brief:
         memory_bytes=machine_memory_bytes(),
         plan=context.run.plan,
         candidates=tuple(
-            msgspec.structs.replace(one, reason=tellable(context, one.reason)) if one.reason else one
-            for one in context.candidates()
+            msgspec.structs.replace(one, reason=next(reasons)) if one.reason else one for one in candidates
         ),
     )
 

@@ -17,27 +17,28 @@ LETTER = r"[^\W\d_]"
 BETWEEN_WORDS = r"[^\pL]+"  # as DuckDB writes it
 
 
-def mask_values(text: str, tables: Iterable[Path], columns: Mapping[str, Sequence[str]]) -> str:
-    """Replace what is personal in ``text`` by its kind: what looks it, and what stands in a personal column.
+def mask_values(texts: Sequence[str], tables: Iterable[Path], columns: Mapping[str, Sequence[str]]) -> list[str]:
+    """Replace what is personal in ``texts`` by its kind: what looks it, and what stands in a personal column.
 
     ``columns`` maps their names to kinds (``ColumnProfile.personal``). A value counts in capital and small letters; of
-    a person's name each word does.
+    a person's name each word does. Each column is read once, however many the texts are.
 
     Raises:
         duckdb.Error: a table cannot be read.
     """
-    text = mask(text)
+    texts = [mask(text) for text in texts]
+    said = "\n".join(dict.fromkeys(texts)).lower()
     kinds: dict[str, str] = {}
-    for table in tables if columns else ():
+    for table in tables if columns and said else ():
         present = column_types(table)
         for name in columns.keys() & present.keys():
-            for value in _found(text.lower(), table, name, by_word="name" in columns[name]):
+            for value in _found(said, table, name, by_word="name" in columns[name]):
                 kinds.setdefault(value, columns[name][0])
     if not kinds:
-        return text
+        return texts
     longest_first = sorted(kinds, key=lambda value: (-len(value), value))
     known = re.compile(rf"(?<!{LETTER})(?:{'|'.join(map(re.escape, longest_first))})(?!{LETTER})", re.IGNORECASE)
-    return known.sub(lambda match: f"<{kinds.get(match.group().lower(), 'personal')}>", text)
+    return [known.sub(lambda match: f"<{kinds.get(match.group().lower(), 'personal')}>", text) for text in texts]
 
 
 def _found(text: str, table: Path, column: str, *, by_word: bool) -> list[str]:
