@@ -248,6 +248,23 @@ def test_what_a_killed_process_had_begun_is_removed_by_the_next_unless_one_is_at
     assert blobs(cache) != set()
 
 
+class MeanwhileAnother(io.BytesIO):
+    """A content during whose reading another process begins to work in the cache."""
+
+    def __init__(self, content: bytes, other: DatasetCache) -> None:
+        super().__init__(content)
+        self._other = other
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        with self._other.locked(ORIGIN, "other"):
+            return super().read(size)
+
+
+def test_what_is_being_added_is_not_taken_for_what_a_killed_process_left(cache: DatasetCache) -> None:
+    file = cache.add("a", MeanwhileAnother(b"first", DatasetCache(cache.folder)))
+    assert cache.blob(file.sha256).read_text() == "first"
+
+
 def test_pruning_does_not_pull_files_from_under_a_download(
     cache: DatasetCache, hold: Callable[[str], subprocess.Popen[str]]
 ) -> None:

@@ -118,21 +118,22 @@ class DatasetCache:
             ValueError: the stream gives more than ``limit`` bytes.
             DiskTrouble: the disk is full.
         """
-        part = make_private_folder(self.folder / "blobs") / f".{os.getpid()}-{secrets.token_hex(6)}.part"
         digest, size = hashlib.sha256(), 0
-        try:
-            with full_disk_explained(self.folder), _new_read_only(part) as target:
-                while chunk := stream.read(CHUNK_BYTES):
-                    size += len(chunk)
-                    if limit is not None and size > limit:
-                        raise ValueError(f"{name} is longer than the {limit:,} bytes that were declared")
-                    digest.update(chunk)
-                    target.write(chunk)
-            file = DataFile(name=name, bytes=size, sha256=digest.hexdigest())
-            self._seal(part, file)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        with full_disk_explained(self.folder), self._in_use():
+            part = make_private_folder(self.folder / "blobs") / f".{os.getpid()}-{secrets.token_hex(6)}.part"
+            try:
+                with _new_read_only(part) as target:
+                    while chunk := stream.read(CHUNK_BYTES):
+                        size += len(chunk)
+                        if limit is not None and size > limit:
+                            raise ValueError(f"{name} is longer than the {limit:,} bytes that were declared")
+                        digest.update(chunk)
+                        target.write(chunk)
+                file = DataFile(name=name, bytes=size, sha256=digest.hexdigest())
+                self._seal(part, file)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
         return file
 
     def add_file(self, name: str, path: Path) -> DataFile:
@@ -248,7 +249,7 @@ class DatasetCache:
 
     @contextlib.contextmanager
     def _in_use(self, *, alone: bool = False) -> Iterator[None]:
-        """Downloads share the cache; pruning needs it alone. Who finds it unused removes what killed processes left."""
+        """Adding shares the cache; pruning needs it alone. Who finds it unused removes what killed processes left."""
         import fcntl
 
         descriptor = os.open(make_private_folder(self.folder) / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -256,7 +257,7 @@ class DatasetCache:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 for part in self.folder.glob(PARTS):
-                    part.unlink()
+                    part.unlink(missing_ok=True)
             except BlockingIOError as error:
                 if alone:
                     raise ActionNeeded("A run is downloading into the cache.", "Prune when it has finished.") from error
