@@ -16,11 +16,13 @@ from autokaggle.config import Settings
 from autokaggle.errors import ActionNeeded, CompetitionUnusable, RunInterrupted, UsageError
 from autokaggle.orchestrator.run_lifecycle import carry_out, start_run
 from autokaggle.orchestrator.stages import STAGES
+from autokaggle.records.data_profile import DataProfile
 from autokaggle.records.event import Event
 from autokaggle.records.run import Run, RunOptions
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from autokaggle.storage.state_store import StateStore
+from tests.csv_folder import write_csv
 
 NAMES = ["fetch", "profile", "discuss", "plan", "search", "ensemble", "submission", "report"]
 
@@ -79,6 +81,18 @@ def test_all_stages_are_carried_out_in_order(run: RunFolder, settings: Settings)
     assert record.status == "done"
     assert [stage.name for stage in STAGES] == NAMES
     assert stages_done(run) == NAMES
+
+
+def test_a_run_of_so_many_candidates_is_profiled_without_haste(tmp_path: Path, settings: Settings) -> None:
+    rows = range(21_000)  # enough to be sampled, and in haste in fewer rows
+    columns = {"id": rows, "height": [row % 997 / 8 for row in rows], "sold": [row % 2 for row in rows]}
+    write_csv(tmp_path / "orchard/train.csv", columns)
+    write_csv(tmp_path / "orchard/test.csv", {"id": range(21_000, 21_090), "height": range(90)})
+    options = RunOptions(target=str(tmp_path / "orchard"), time_budget_seconds=0.01, max_candidates=1)
+    folder = start_run(options, settings)
+    with pytest.raises(RunInterrupted):
+        carry_out(folder, settings, interrupt_at("discuss"))
+    assert read_record(folder.profile, DataProfile).split.duplicate_train_rows is not None
 
 
 def test_without_execution_the_code_is_written_and_nothing_is_handed_in(run: RunFolder, settings: Settings) -> None:
