@@ -248,8 +248,10 @@ def test_a_name_that_is_looked_up_for_long_keeps_the_time_limit(
     server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     over = threading.Event()
+    lookers = []
 
     def look_up(*arguments: Any, **named: Any) -> None:
+        lookers.append(threading.current_thread())
         over.wait(60)
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
@@ -259,6 +261,7 @@ def test_a_name_that_is_looked_up_for_long_keeps_the_time_limit(
     try:
         assert failure(ProviderModel(address), request(timeout_seconds=2.0)).kind == "timeout"
         assert time.monotonic() - started < 30
+        assert [looker.daemon for looker in lookers] == [True]  # for others, the end of the program would wait
     finally:
         over.set()
 

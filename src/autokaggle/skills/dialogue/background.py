@@ -13,6 +13,7 @@ T = TypeVar("T")
 def in_background(action: Callable[[], T], name: str) -> Future[T]:
     """Begin ``action`` in a thread of this name, which ends with the program at the latest."""
     done: Future[T] = Future()
+    done.set_running_or_notify_cancel()  # nothing stops it: whoever cancels it just waits no longer
 
     def act() -> None:
         try:

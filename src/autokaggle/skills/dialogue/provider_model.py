@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from autokaggle.skills.dialogue.background import in_background
 from autokaggle.skills.dialogue.language_model import (
@@ -31,6 +31,8 @@ from autokaggle.skills.dialogue.model_names import KEYS, Kind, ModelAddress
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage, ModelResponse
     from pydantic_ai.models import Model
+
+T = TypeVar("T")
 
 TRIES = 3
 FIRST_WAIT_SECONDS = 1.0
@@ -184,10 +186,10 @@ def load_library(kind: Kind) -> Future[None]:
 
 
 class _LeftAlone(ThreadPoolExecutor):
-    """Threads that look names up: that cannot be stopped, and nobody waits for it beyond the time limit."""
+    """Threads that look names up: that cannot be stopped, and nobody waits for it, nor does the end of the program."""
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        super().shutdown(wait=False, cancel_futures=True)
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        return in_background(functools.partial(fn, *args, **kwargs), "look up a name")
 
 
 class _Passing(Exception):
