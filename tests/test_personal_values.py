@@ -12,14 +12,18 @@ from autokaggle.skills.dataset.personal_values import mask_values
 from autokaggle.skills.dialogue.code_requests import error_kinds
 from autokaggle.storage.parquet_tables import write_columns
 
-COLUMNS = {"who": ("name",), "line": ("phone",)}
+COLUMNS = {"who": ("name",), "line": ("phone",), "home": ("address",), "born": ("birth_date",), "cell": ("phone",)}
 
 
 @pytest.fixture
 def tables(tmp_path: Path) -> list[Path]:
-    names = np.array(["Plantedname, Mrs. Jane O'Neill", "Roe, Omar", "Łukasz Wójcik"], dtype=object)
-    write_columns(tmp_path / "train.parquet", {"who": names, "height": np.array([1.5, 2.5, 3.5])})
+    names = np.array(["Plantedname, Mrs. Jane O'Neill", "Roe, Omar", "Łukasz Wójcik", "Bo To"], dtype=object)
+    write_columns(tmp_path / "train.parquet", {"who": names, "height": np.array([1.5, 2.5, 3.5, 4.5])})
     write_columns(tmp_path / "test.parquet", {"who": names[:1], "line": np.array([5550100], dtype=np.int64)})
+    homes = np.array(["12 Planted Street\nOldtown 'West'", "The Mill,\r\n Elmbury"], dtype=object)
+    born = np.array(["1980-01-02T00:00", "1971-11-03T04:30"], dtype="datetime64[us]")
+    contacts = {"home": homes, "born": born, "cell": np.array([5551234567.0, 5559876543.0])}
+    write_columns(tmp_path / "contacts.parquet", contacts)
     return sorted(tmp_path.glob("*.parquet"))
 
 
@@ -32,6 +36,13 @@ def tables(tmp_path: Path) -> list[Path]:
         ("unknown Wójcik_2 of Wójciks", "unknown <name>_2 of Wójciks"),
         ("invalid literal: 5550100", "invalid literal: <phone>"),
         ("write to jane@planted-mail.example", "write to <email>"),
+        ("no address '12 Planted Street\\nOldtown \\'West\\''", "no address '<address>'"),
+        ("no address 'the mill, elmbury' of the mill,\\n\\relmbury", "no address '<address>' of <address>"),
+        ("no number 5551234567 or 5559876543.0", "no number <phone> or <phone>.0"),
+        ("born 1980-01-02 00:00:00, 1971-11-03", "born <birth_date> 00:00:00, <birth_date>"),
+        ("datetime.date(1980, 1, 2)", "datetime.date(<birth_date>)"),
+        ("in ['a\\nPlantedname', 'Bo'] to 'To', Bob", "in ['a\\n<name>', '<name>'] to '<name>', Bob"),
+        ("could not convert 'Łukasz WójcikRoe, OmarŁukasz Wójcik'", "could not convert '<name><name><name>'"),
         ("KeyError: 'height' of 1.5", "KeyError: 'height' of 1.5"),
     ],
 )  # fmt: skip
@@ -47,12 +58,14 @@ def test_many_texts_take_one_look_at_each_column(tables: list[Path], monkeypatch
     looks: list[str] = []
     found = personal_values._found
 
-    def counted(text: str, table: Path, column: str, *, by_word: bool) -> list[str]:
+    def counted(text: str, table: Path, column: str, type_name: str, *, by_word: bool) -> list[str]:
         looks.append(f"{table.stem}.{column}")
-        return found(text, table, column, by_word=by_word)
+        return found(text, table, column, type_name, by_word=by_word)
 
     monkeypatch.setattr(personal_values, "_found", counted)
-    told = mask_values(["KeyError: 'Omar'", "5550100 of 1.5", "KeyError: 'Omar'"], tables, COLUMNS)
+    told = mask_values(
+        ["KeyError: 'Omar'", "5550100 of 1.5", "KeyError: 'Omar'"], tables, {"who": ("name",), "line": ("phone",)}
+    )
     assert told == ["KeyError: '<name>'", "<phone> of 1.5", "KeyError: '<name>'"]
     assert sorted(looks) == ["test.line", "test.who", "train.who"]
 

@@ -7,7 +7,7 @@ says what it holds. Invented data often fail their check digits, and must be mas
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from autokaggle.skills.dataset.personal_rules import HINTS, RULES
@@ -51,7 +51,23 @@ def find_personal(text: str) -> list[Finding]:
 
 def mask(text: str) -> str:
     """Replace every piece of personal data by its kind: ``write to <email>``."""
-    for finding in reversed(find_personal(text)):
+    return replace(text, find_personal(text))
+
+
+def replace(text: str, findings: Iterable[Finding]) -> str:
+    """Replace what was found by its kind; where findings overlap, all of them by the kind of the longest."""
+    joined: list[Finding] = []
+    longest = 0
+    for one in sorted(findings, key=lambda finding: (finding.start, -finding.end)):
+        if joined and one.start < joined[-1].end:
+            last = joined.pop()
+            kind = one.kind if one.end - one.start > longest else last.kind
+            joined.append(Finding(kind, last.start, max(last.end, one.end)))
+            longest = max(longest, one.end - one.start)
+        else:
+            joined.append(one)
+            longest = one.end - one.start
+    for finding in reversed(joined):
         text = f"{text[: finding.start]}<{finding.kind}>{text[finding.end :]}"
     return text
 

@@ -1,6 +1,7 @@
 """Values of personal columns in free text; this file finds again what a program may have said of its data.
 
-The shape of a name proves nothing, so the tables are asked which of their values stand in the text.
+The shape of a name proves nothing, so the tables are asked which of their values stand in the text. A program spells a
+value in its own way: with line breaks escaped, in small letters, a time as its day.
 """
 
 from __future__ import annotations
@@ -9,45 +10,101 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from autokaggle.skills.dataset.personal_data import mask
+from autokaggle.skills.dataset.personal_data import Finding, find_personal, replace
 from autokaggle.storage.parquet_tables import column_types, open_reader, quote_identifier, quote_text
 
 SHORTEST = 3
+# Such a word of a name is one of a language too ("to"): it counts as it is written in the table alone.
+SHORTEST_WORD = 2
+# Names of nobody's are so long; values may be printed with nothing between them.
+STANDS_ALONE = 12
 LETTER = r"[^\W\d_]"
-BETWEEN_WORDS = r"[^\pL]+"  # as DuckDB writes it
+EDGE, END = rf"(?:(?<!{LETTER})|(?<=\\[nrt]))", rf"(?!{LETTER})"
+# Each repr escapes once more.
+GAP = r"(?:\s|\\{1,4}(?:[nrt]|xa0))+"
+SIGNS = {" ": GAP, "'": r"\\{0,4}'", '"': r'\\{0,4}"'}
+# As DuckDB writes them.
+SQL_GAP = r"(?:[\s\pZ]|\\{1,4}(?:[nrt]|xa0))+"
+BETWEEN_WORDS = r"[^\pL]+"
+ESCAPED_QUOTE = r"""\\{1,4}(['"])"""
+DAYS = ("%Y-%m-%d", "%Y, %-m, %-d")
 
 
 def mask_values(texts: Sequence[str], tables: Iterable[Path], columns: Mapping[str, Sequence[str]]) -> list[str]:
     """Replace what is personal in ``texts`` by its kind: what looks it, and what stands in a personal column.
 
-    ``columns`` maps their names to kinds (``ColumnProfile.personal``). A value counts in capital and small letters; of
-    a person's name each word does. Each column is read once, however many the texts are.
+    ``columns`` maps their names to kinds (``ColumnProfile.personal``). A value counts in capital and small letters,
+    with any white space; of a person's name each word does. Each column is read once, however many the texts are.
 
     Raises:
         duckdb.Error: a table cannot be read.
     """
-    texts = [mask(text) for text in texts]
-    said = "\n".join(dict.fromkeys(texts)).lower()
+    said = _plain("\n".join(dict.fromkeys(texts)))
     kinds: dict[str, str] = {}
     for table in tables if columns and said else ():
-        present = column_types(table)
-        for name in columns.keys() & present.keys():
-            for value in _found(said, table, name, by_word="name" in columns[name]):
+        types = column_types(table)
+        for name in columns.keys() & types.keys():
+            for value in _found(said, table, name, types[name], by_word="name" in columns[name]):
                 kinds.setdefault(value, columns[name][0])
-    if not kinds:
-        return texts
-    longest_first = sorted(kinds, key=lambda value: (-len(value), value))
-    known = re.compile(rf"(?<!{LETTER})(?:{'|'.join(map(re.escape, longest_first))})(?!{LETTER})", re.IGNORECASE)
-    return [known.sub(lambda match: f"<{kinds.get(match.group().lower(), 'personal')}>", text) for text in texts]
+    known = _pattern(kinds) if kinds else None
+    masked: list[str] = []
+    for text in texts:
+        found = find_personal(text)
+        for match in known.finditer(text) if known else ():
+            value = _plain(match.group())
+            kind = kinds.get(value) or kinds.get(value.lower(), "personal")
+            found.append(Finding(kind, *match.span()))
+        masked.append(replace(text, found))
+    return masked
 
 
-def _found(text: str, table: Path, column: str, *, by_word: bool) -> list[str]:
-    """Return the column's values that stand in ``text``, and with ``by_word`` their words that do; in small letters."""
-    source = f"read_parquet({quote_text(str(table))})"
-    values = f"SELECT lower(CAST({quote_identifier(column)} AS VARCHAR)) AS value FROM {source}"
-    whole = f"SELECT DISTINCT value FROM ({values}) WHERE length(value) >= {SHORTEST} AND contains($text, value)"
-    words = f"SELECT DISTINCT unnest(regexp_split_to_array(value, {quote_text(BETWEEN_WORDS)})) AS word FROM ({values})"
-    named = f"SELECT word FROM ({words}) WHERE length(word) >= {SHORTEST} AND contains($text, word)"
+def _plain(text: str) -> str:
+    """Return ``text`` with one blank for each gap between words, and quotes that are not escaped."""
+    return re.sub(ESCAPED_QUOTE, r"\1", re.sub(GAP, " ", text))
+
+
+def _pattern(values: Iterable[str]) -> re.Pattern[str]:
+    """Return what finds plain values in text as it is; those of less than three letters in their own case alone."""
+    short: list[str] = []
+    words: list[str] = []
+    whole: list[str] = []
+    for value in sorted(values, key=lambda value: (-len(value), value)):
+        some = short if len(value) < SHORTEST else whole if " " in value or len(value) >= STANDS_ALONE else words
+        some.append("".join(SIGNS.get(sign) or re.escape(sign) for sign in value))
+    never = "(?!)"
+    edged = "|".join([rf"(?i:{'|'.join(words or [never])})", *short])
+    return re.compile(rf"(?i:{'|'.join(whole or [never])})|{EDGE}(?:{edged}){END}")
+
+
+def _found(said: str, table: Path, column: str, type_name: str, *, by_word: bool) -> list[str]:
+    """Return the column's values that stand in the plain text, and with ``by_word`` their words that do.
+
+    They come in small letters, but for words that are too short to be told from others so.
+    """
+    values = f"SELECT DISTINCT {_spelled(column, type_name)} AS value FROM read_parquet({quote_text(str(table))})"
+    words = f"SELECT DISTINCT unnest(regexp_split_to_array(value, {quote_text(BETWEEN_WORDS)})) AS word FROM spelled"
+    asked = (
+        f"SELECT lower(value) FROM spelled WHERE length(value) >= {SHORTEST} AND contains(lower($said), lower(value))"
+    )
+    if by_word:
+        asked += f" UNION SELECT lower(word) FROM words WHERE length(word) >= {SHORTEST}"
+        asked += " AND contains(lower($said), lower(word))"
+        asked += f" UNION SELECT word FROM words WHERE length(word) BETWEEN {SHORTEST_WORD} AND {SHORTEST - 1}"
+        asked += " AND contains($said, word)"
     with open_reader() as connection:
-        found = connection.execute(f"{whole} UNION {named}" if by_word else whole, {"text": text}).fetchall()
+        found = connection.execute(
+            f"WITH spelled AS MATERIALIZED ({values}), words AS ({words}) {asked}", {"said": said}
+        ).fetchall()
     return [str(row[0]) for row in found]
+
+
+def _spelled(column: str, type_name: str) -> str:
+    """Return the SQL of a value as plain text, of the shortest spelling: a time's day, a whole number without point."""
+    cell = quote_identifier(column)
+    if type_name.startswith(("DATE", "TIMESTAMP")):
+        return f"unnest([{', '.join(f'strftime({cell}, {quote_text(day)})' for day in DAYS)}])"
+    text = f"CAST({cell} AS VARCHAR)"
+    if type_name != "VARCHAR":
+        return f"regexp_replace({text}, '\\.0$', '')"
+    one_blank = f"regexp_replace({text}, {quote_text(SQL_GAP)}, ' ', 'g')"
+    return f"trim(regexp_replace({one_blank}, {quote_text(ESCAPED_QUOTE)}, '\\1', 'g'))"
