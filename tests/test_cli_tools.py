@@ -136,6 +136,38 @@ def test_files_of_somebody_else_are_not_swept(walls: None, workplace: Path, caps
     link.unlink()
     for _ in range(2):  # what an earlier script left there is no obstacle
         assert call("sandbox", "--output", "theirs", "--", "script.py") == 0
+    capsys.readouterr()
+    assert call("reproduce", "--output", "theirs", "latest") == 2
+    assert "--output theirs holds files already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["hard link", "large", "name", "mode"])
+def test_files_that_look_like_those_of_a_script_are_not_swept(
+    kind: str, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "script.py").write_text("")
+    (workplace / "theirs" / "deep").mkdir(mode=0o700, parents=True)
+    (workplace / "theirs").chmod(0o700)
+    file = workplace / "theirs" / "deep" / ("tab\there" if kind == "name" else "notes.txt")
+    file.write_text("notes")
+    file.chmod(0o640 if kind == "mode" else 0o600)
+    if kind == "hard link":
+        (workplace / "again.txt").hardlink_to(file)
+    if kind == "large":
+        os.truncate(file, 33 << 20)
+    assert call("sandbox", "--disk", "64M", "--output", "theirs", "--", "script.py") == 2
+    assert "--output theirs holds files already" in capsys.readouterr().err
+    assert file.read_text().startswith("notes")
+
+
+def test_a_folder_of_somebody_else_is_no_output(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "script.py").write_text("")
+    (workplace / "theirs").mkdir(mode=0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: (workplace / "theirs").stat().st_uid + 1)
+    assert call("sandbox", "--output", "theirs", "--", "script.py") == 2
+    assert "belongs to somebody else" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------- profile

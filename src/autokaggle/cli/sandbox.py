@@ -67,7 +67,7 @@ def sandbox(
     )
     for flag, folder in (("--input", input_folder), ("--work", work), ("--environment", environment)):
         _check_folder(folder, flag)
-    values.check_output(output)
+    values.check_output(output, limits.file_bytes)
     Plugins(program.warn).given("isolation_backends")
     isolation = probe_isolation(allow_unsandboxed)
     program.tell(f"isolation {isolation.level} ({isolation.backend})")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import stat
 from pathlib import Path
 
 from autokaggle.errors import UsageError
@@ -13,7 +12,6 @@ UNIT_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
 DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 30 * 86400.0
-LEFT_BY_JOBS = (stat.S_IFDIR | 0o700, stat.S_IFREG | 0o600)
 COLUMN_SCHEMES = ("group", "time")
 PLAIN_SCHEMES = ("auto", "kfold", "stratified")
 
@@ -34,19 +32,29 @@ def parse_duration(text: str, flag: str) -> float:
     return seconds
 
 
-def check_output(folder: Path | None) -> None:
-    """Refuse an --output where generated code would leave no link and no permission of somebody's files as it was.
+def check_output(folder: Path | None, file_bytes: int | None = None) -> None:
+    """Refuse an --output where the sweep after generated code would remove or change somebody's files.
+
+    With ``file_bytes``, the limit of the job, it may hold what an earlier job left; else it must be new or empty.
 
     Raises:
-        UsageError: it holds what no job leaves behind, or is no folder.
+        UsageError: it holds something else, is somebody else's, or is no folder.
     """
+    from autokaggle.skills.sandbox.sweep import is_ours, is_swept
+
     if folder is None or not folder.exists():
         return
     if not folder.is_dir():
         raise UsageError(f"--output {folder} is no folder.", "Give a new or an empty folder.")
-    if any(path.lstat().st_mode not in LEFT_BY_JOBS for path in folder.rglob("*")):
+    if not is_ours(folder.stat()):
+        raise UsageError(f"--output {folder} belongs to somebody else.", "Give a new folder, or one of your own.")
+    try:
+        is_harmless = is_swept(folder, file_bytes) if file_bytes is not None else not any(folder.iterdir())
+    except PermissionError as error:
+        raise UsageError(f"--output {folder} cannot be read.", "Give a new or an empty folder.") from error
+    if not is_harmless:
         raise UsageError(
-            f"--output {folder} holds files already, whose links and permissions would not survive.",
+            f"--output {folder} holds files already, which would not survive as they are.",
             "Give a new or an empty folder.",
         )
 

@@ -13,11 +13,12 @@ import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 DEEPEST = 32
 LONGEST_PATH = 3000  # the kernel refuses paths beyond 4096 bytes, behind which files could hide from a walk
+FOLDER_MODE, FILE_MODE = 0o700, 0o600
 _BLOCK = 512
 
 
@@ -52,10 +53,37 @@ def sweep(folder: Path, largest_file_bytes: int) -> tuple[str, ...]:
     characters, and what lies too deep. Returns a line on each removal.
     """
     removed: list[str] = []
+    folder.chmod(FOLDER_MODE)
+    for path, facts, reason in _walk(folder, largest_file_bytes):
+        is_folder = stat.S_ISDIR(facts.st_mode)
+        if reason is None:
+            path.chmod(FOLDER_MODE if is_folder else FILE_MODE)
+            continue
+        removed.append(f"{ascii(str(path.relative_to(folder)))[1:-1]}: {reason}")
+        remove_tree(path) if is_folder else path.unlink()
+    return tuple(removed)
+
+
+def is_swept(folder: Path, largest_file_bytes: int) -> bool:
+    """Say whether ``sweep`` would leave all that is in ``folder`` as it is."""
+    return all(
+        reason is None
+        and is_ours(facts)
+        and stat.S_IMODE(facts.st_mode) == (FOLDER_MODE if stat.S_ISDIR(facts.st_mode) else FILE_MODE)
+        for _, facts, reason in _walk(folder, largest_file_bytes)
+    )
+
+
+def is_ours(facts: os.stat_result) -> bool:
+    """Say whether this user may change the permissions of what has these ``facts``."""
+    return os.geteuid() in (0, facts.st_uid)
+
+
+def _walk(folder: Path, largest_file_bytes: int) -> Iterator[tuple[Path, os.stat_result, str | None]]:
+    """Yield what is in ``folder``, with the reason to remove it; enters folders that have none afterwards."""
     pending = [(folder, 0)]
     while pending:
         current, depth = pending.pop()
-        current.chmod(0o700)
         with os.scandir(current) as listing:
             entries = list(listing)
         for entry in entries:
@@ -63,14 +91,9 @@ def sweep(folder: Path, largest_file_bytes: int) -> tuple[str, ...]:
             path = current / entry.name
             is_deep = depth >= DEEPEST or len(os.fsencode(entry.path)) > LONGEST_PATH
             reason = "too deep" if is_deep else _objection(entry.name, facts, largest_file_bytes)
-            if reason is not None:
-                removed.append(f"{ascii(str(path.relative_to(folder)))[1:-1]}: {reason}")
-                remove_tree(path) if stat.S_ISDIR(facts.st_mode) else path.unlink()
-            elif stat.S_ISDIR(facts.st_mode):
+            yield path, facts, reason
+            if reason is None and stat.S_ISDIR(facts.st_mode):
                 pending.append((path, depth + 1))
-            else:
-                path.chmod(0o600)
-    return tuple(removed)
 
 
 def _objection(name: str, facts: os.stat_result, largest_file_bytes: int) -> str | None:
