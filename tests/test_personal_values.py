@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autokaggle.orchestrator.code_run import last_line
 from autokaggle.skills.dataset import personal_values
 from autokaggle.skills.dataset.personal_values import mask_values
-from autokaggle.skills.dialogue.code_requests import error_kinds
+from autokaggle.skills.dialogue.code_requests import error_digest, error_kinds
 from autokaggle.storage.parquet_tables import write_columns
 
 COLUMNS = {"who": ("name",), "line": ("phone",), "home": ("address",), "born": ("birth_date",), "cell": ("phone",)}
@@ -38,6 +39,7 @@ def tables(tmp_path: Path) -> list[Path]:
         ("write to jane@planted-mail.example", "write to <email>"),
         ("no address '12 Planted Street\\nOldtown \\'West\\''", "no address '<address>'"),
         ("no address 'the mill, elmbury' of the mill,\\n\\relmbury", "no address '<address>' of <address>"),
+        ("exit code 1: Oldtown 'West'", "exit code 1: <address>"),
         ("no number 5551234567 or 5559876543.0", "no number <phone> or <phone>.0"),
         ("born 1980-01-02 00:00:00, 1971-11-03", "born <birth_date> 00:00:00, <birth_date>"),
         ("datetime.date(1980, 1, 2)", "datetime.date(<birth_date>)"),
@@ -68,6 +70,18 @@ def test_many_texts_take_one_look_at_each_column(tables: list[Path], monkeypatch
     )
     assert told == ["KeyError: '<name>'", "<phone> of 1.5", "KeyError: '<name>'"]
     assert sorted(looks) == ["test.line", "test.who", "train.who"]
+
+
+def test_what_a_program_said_is_masked_before_it_is_cut(tables: list[Path], tmp_path: Path) -> None:
+    said = f"ValueError: {'x' * 178} Plantedname, Mrs. Jane O'Neill"
+    told = error_digest(f"Traceback\n{said}", lambda text: mask_values([text], tables, COLUMNS)[0])
+    assert told == f"Traceback\nValueError: {'x' * 178} <name>"
+
+    log = tmp_path / "run.log"
+    log.write_text(f"{'z' * 5_000}\n{said}\n{'Roe, Omar' * 12} {'w' * 5_000}\n \n")
+    last = last_line(log)
+    assert last.startswith("Roe, OmarRoe")
+    assert mask_values([last], tables, COLUMNS)[0].startswith("<name>" * 12 + " www")
 
 
 def test_of_errors_their_kinds_alone_can_be_told() -> None:

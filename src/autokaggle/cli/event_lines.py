@@ -69,7 +69,7 @@ def _candidate_finished(event: Event) -> str:
     said = "" if score is None else text.number(float(score)) + _interval(low, high)
     if said and fields.get("verdict"):
         said += f", {fields['verdict']}"
-    return _joined(after, said or str(fields.get("reason") or ""))
+    return _joined(after, said or text.reason(fields.get("reason")))
 
 
 def _best_changed(event: Event) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from autokaggle.cli.text import epoch, harmless
+from autokaggle.cli.text import epoch, harmless, reason
 from autokaggle.records.event import Event
 from autokaggle.records.run import Run, StageName
 
@@ -195,7 +195,7 @@ class RunView:
         candidate.status = harmless(str(fields.get("status", "")))
         candidate.seconds, candidate.score = fields.get("seconds"), fields.get("score")
         candidate.low, candidate.high = fields.get("low"), fields.get("high")
-        candidate.reason = harmless(str(fields.get("reason") or ""))
+        candidate.reason = reason(fields.get("reason"))
         candidate.verdict = harmless(str(fields.get("verdict") or ""))
         self.progress = {}
 

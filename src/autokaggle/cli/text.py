@@ -7,10 +7,17 @@ from collections.abc import Sequence
 
 from autokaggle.orchestrator.journal import printable
 
+LONGEST_REASON = 300
+
 
 def harmless(text: str) -> str:
     """Return foreign text as one line that cannot steer a terminal: no control characters, no direction marks."""
     return printable(" ".join(text.split()))
+
+
+def reason(said: object) -> str:
+    """Return why something failed as one harmless line, of a long one its beginning."""
+    return harmless(str(said or ""))[:LONGEST_REASON]
 
 
 def log_line(line: bytes) -> str:

@@ -17,7 +17,8 @@ SCRIPTS = ("train.py", "validate.py", "predict.py")
 # The scripts stop fitting by themselves at the deadline; the sandbox ends whatever goes on for this much longer.
 GRACE_SECONDS = 1.0
 
-LOG_TAIL_BYTES = 4_000
+# Far more than is shown of it: a personal value must be whole to be found before the line is cut.
+LONGEST_LINE = 1_000
 
 
 def run_code(
@@ -69,10 +70,9 @@ def failure_of(step: StepResult, log: Path) -> str:
 
 
 def last_line(log: Path) -> str:
-    """Return what a failed script said last, which for Python is the exception."""
+    """Return what a failed script said last, which for Python is the exception; of a very long line its beginning."""
     if not log.is_file():
         return "no log"
-    with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
-        lines = [line for line in stream.read().decode("utf-8", "replace").splitlines() if line.strip()]
-    return lines[-1].strip()[:300] if lines else "it said nothing"
+    said = log.read_bytes().rstrip()
+    lines = said.rpartition(b"\n")[2].decode("utf-8", "replace").splitlines()
+    return lines[-1].strip()[:LONGEST_LINE] if lines else "it said nothing"

@@ -169,7 +169,7 @@ class ModelProposer:
         if step.operator == "debug":
             path = self._context.folder.candidate(parents[0].id).log
             said = path.read_text("utf-8", "replace") if path.is_file() else ""
-            (log,) = tellable(self._context, [error_digest(f"{said}\n{parents[0].reason}")])
+            log = error_digest(f"{said}\n{parents[0].reason}", lambda text: tellable(self._context, [text])[0])
             idea = parents[0].proposal.hypothesis
         elif step.operator == "draft":
             directions = ideas(self._decisions)

@@ -106,5 +106,7 @@ def _spelled(column: str, type_name: str) -> str:
     text = f"CAST({cell} AS VARCHAR)"
     if type_name != "VARCHAR":
         return f"regexp_replace({text}, '\\.0$', '')"
-    one_blank = f"regexp_replace({text}, {quote_text(SQL_GAP)}, ' ', 'g')"
+    # The last line that a program said may be that of a value.
+    lines = f"unnest(list_prepend({text}, string_split({text}, chr(10))))"
+    one_blank = f"regexp_replace({lines}, {quote_text(SQL_GAP)}, ' ', 'g')"
     return f"trim(regexp_replace({one_blank}, {quote_text(ESCAPED_QUOTE)}, '\\1', 'g'))"

@@ -26,6 +26,7 @@ Operation = Literal["draft", "pipeline", "improve", "debug", "fuse"]
 BEST_LINES, LAST_LINES = 3, 8
 LONGEST_TITLE, LONGEST_REASON = 70, 120
 FIRST_ERROR_LINES, LAST_ERROR_LINES, LONGEST_ERROR_LINE = 4, 22, 200
+LONGEST_READ_LINE = 4_000
 
 
 @dataclass(frozen=True)
@@ -106,15 +107,19 @@ def ledger(candidates: Sequence[Candidate]) -> tuple[str, str]:
     )
 
 
-def error_digest(log: str) -> str:
-    """Return the beginning and the end of what a program said, repeated lines once."""
+def error_digest(log: str, tell: Callable[[str], str]) -> str:
+    """Return the beginning and the end of what a program said, repeated lines once.
+
+    ``tell`` takes out what must not be told, before lines are cut: it would not know a part of a value.
+    """
     lines: list[str] = []
     for line in log.splitlines():
         if line.strip() and (not lines or lines[-1] != line):
-            lines.append(line[:LONGEST_ERROR_LINE])
+            lines.append(line)
     if len(lines) > FIRST_ERROR_LINES + LAST_ERROR_LINES:
         lines = [*lines[:FIRST_ERROR_LINES], "[left out]", *lines[-LAST_ERROR_LINES:]]
-    return "\n".join(lines)
+    told = tell("\n".join(line[:LONGEST_READ_LINE] for line in lines))
+    return "\n".join(line[:LONGEST_ERROR_LINE] for line in told.splitlines())
 
 
 def error_kinds(said: str) -> str:
