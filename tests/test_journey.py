@@ -171,13 +171,16 @@ def test_reproduce_says_where_another_submission_differs(
     lines = copy.submission.read_text("utf-8").splitlines(keepends=True)
     lines[1] = lines[1].split(",")[0] + ",0.123\n"
     copy.submission.write_text("".join(lines), "utf-8")
-    flags = (str(copy.path), "--reuse-environment", "--json")
+    (tmp_path / "out.log").write_text("mine", "utf-8")
+    flags = (str(copy.path), "--reuse-environment", "--output", str(tmp_path / "out"), "--json")
     done = autokaggle("reproduce", *flags, home=shared_home, url=kaggle.url, folder=tmp_path)
     found = json.loads(done.stdout)
     assert done.returncode == 1
     assert (found["verdict"], found["cells"]) == ("different", 1)
     assert "line 2" in done.stderr
     assert "was changed or replaced" in done.stderr
+    assert (tmp_path / "out" / "submission.csv").read_bytes() == folder.submission.read_bytes()
+    assert (tmp_path / "out.log").read_text("utf-8") == "mine"
 
 
 def test_reproduce_refuses_data_that_have_changed(

@@ -74,8 +74,8 @@ def reproduce(
     check_data(folder)
     with _environment(context, is_environment_reused, on_progress) as (environment, environment_seconds):
         on_progress(Progress(text="running the published code"))
-        with _output(output) as written:
-            step = _run(context, environment, written)
+        with _places(output) as (written, log):
+            step = _run(context, environment, written, log)
             comparison = compare_submissions(folder.submission, written / folder.submission.name)
     reasons = tuple(_reasons(context.run, environment.python_version, comparison, metrics))
     return Replay(comparison, step.seconds, environment_seconds, environment.python_version, reasons)
@@ -132,19 +132,16 @@ def _environment(context: RunContext, is_reused: bool, on_progress: OnProgress) 
 
 
 @contextmanager
-def _output(given: Path | None) -> Iterator[Path]:
-    if given is not None:
-        yield make_private_folder(given.absolute())
-        return
+def _places(output: Path | None) -> Iterator[tuple[Path, Path]]:
+    """Yield where output and log go; the log not beside a folder that was chosen, where a file may have its name."""
     with tempfile.TemporaryDirectory(prefix="autokaggle-replay-") as name:
-        yield make_private_folder(Path(name) / "output")
+        yield make_private_folder((output or Path(name) / "output").absolute()), Path(name) / "log"
 
 
-def _run(context: RunContext, environment: Environment, output: Path) -> StepResult:
+def _run(context: RunContext, environment: Environment, output: Path, log: Path) -> StepResult:
     budget = context.run.options.time_budget_seconds
     wall = max(SHORTEST_LIMIT_SECONDS, PATIENCE * budget)
     limits = context.limits(wall, output)
-    log = output.with_name(f"{output.name}.log")
     step = context.run_job(
         Job(
             scripts=SCRIPTS,
