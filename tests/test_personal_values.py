@@ -9,9 +9,11 @@ import pytest
 
 from autokaggle.orchestrator.code_run import last_line
 from autokaggle.skills.dataset import personal_values
-from autokaggle.skills.dataset.personal_values import mask_values
+from autokaggle.skills.dataset.data_profiler import profile_dataset
+from autokaggle.skills.dataset.personal_values import mask_values, personal_columns
 from autokaggle.skills.dialogue.code_requests import error_digest, error_kinds
 from autokaggle.storage.parquet_tables import write_columns
+from tests.csv_folder import write_csv
 
 COLUMNS = {"who": ("name",), "line": ("phone",), "home": ("address",), "born": ("birth_date",), "cell": ("phone",)}
 
@@ -70,6 +72,21 @@ def test_many_texts_take_one_look_at_each_column(tables: list[Path], monkeypatch
     )
     assert told == ["KeyError: '<name>'", "<phone> of 1.5", "KeyError: '<name>'"]
     assert sorted(looks) == ["test.line", "test.who", "train.who"]
+
+
+def test_personal_columns_of_every_table_count(tmp_path: Path) -> None:
+    keys = [f"s{n}" for n in range(8)]
+    write_csv(tmp_path / "data/train.csv", {"id": range(40), "shop": keys * 5, "y": [n % 2 for n in range(40)]})
+    write_csv(tmp_path / "data/test.csv", {"id": range(40, 60), "shop": (keys * 3)[:20]})
+    owners = [f"{first} Plantedname" for first in ("Ada", "Bo", "Cleo", "Dan", "Eve", "Finn", "Gus", "Hal")]
+    lines = [5550109870 + n for n in range(8)]
+    areas = [n % 3 for n in range(8)]
+    write_csv(tmp_path / "data/shops.csv", {"shop": keys, "owner_name": owners, "phone": lines, "area": areas})
+    profile = profile_dataset(tmp_path / "data", tmp_path / "tables", {})
+    columns = personal_columns(profile)
+    assert columns == {"owner_name": ("name",), "phone": ("phone",)}
+    told = mask_values(["KeyError: 'Cleo', 5550109877 in s3"], sorted((tmp_path / "tables").iterdir()), columns)
+    assert told == ["KeyError: '<name>', <phone> in s3"]
 
 
 def test_what_a_program_said_is_masked_before_it_is_cut(tables: list[Path], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autokaggle.orchestrator.context import RunContext
-from autokaggle.skills.dataset.personal_values import mask_values
+from autokaggle.skills.dataset.personal_values import mask_values, personal_columns
 
 
 def tellable(context: RunContext, texts: Sequence[str]) -> list[str]:
@@ -20,5 +20,5 @@ def tellable(context: RunContext, texts: Sequence[str]) -> list[str]:
 
     if context.run.options.schema_only:
         return [error_kinds(text) for text in texts]
-    columns = {column.name: column.personal for column in context.profile.columns if column.personal}
-    return mask_values(texts, sorted(context.folder.tables.glob("*.parquet")), columns)
+    tables = sorted(context.folder.tables.glob("*.parquet"))
+    return mask_values(texts, tables, personal_columns(context.profile))

@@ -62,7 +62,8 @@ class FileProfile(Record, frozen=True, kw_only=True):
     """One data file: what it is for, how it is written, and where its parsed table lies.
 
     ``table`` is the file's name under ``input/tables``, "" for files that are no table. ``join_columns`` maps a
-    lookup table's key columns to the train column that each joins.
+    lookup table's key columns to the train column that each joins. ``personal`` maps the columns of a table beside
+    train, test and sample that hold personal data to its kinds.
     """
 
     name: str
@@ -78,6 +79,7 @@ class FileProfile(Record, frozen=True, kw_only=True):
     table: str = ""
     join_columns: dict[str, str] = {}
     join_is_unique: bool = True
+    personal: dict[str, tuple[str, ...]] = {}
 
 
 class SplitHints(Record, frozen=True, kw_only=True):

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from autokaggle.records.data_profile import ColumnKind, ColumnProfile
-from autokaggle.skills.dataset.column_facts import Facts
+from autokaggle.skills.dataset.column_facts import NUMBERS, Facts
+from autokaggle.skills.dataset.column_types import TypeName
 from autokaggle.skills.dataset.drift import column_drift
 from autokaggle.skills.dataset.personal_data import mask_value, scan_column
 
@@ -117,6 +118,22 @@ def find_personal_columns(train: Mapping[str, Facts], test: Mapping[str, Facts])
     return found
 
 
+def find_personal_cells(
+    sample: Mapping[str, Sequence[str | None]], types: Mapping[str, TypeName]
+) -> dict[str, tuple[str, ...]]:
+    """Map the columns that hold personal data to its kinds, by the first rows of a table as they are written."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, cells in sample.items():
+        values = [cell for cell in dict.fromkeys(cells) if cell]
+        if types[name] in NUMBERS:
+            values = [value.removesuffix(".0") for value in values]
+            is_long = any(value.isdecimal() and len(value) > FEWEST_DIGITS for value in values)
+            values = values if is_long else []
+        if kinds := scan_column(name, values, types[name] == "VARCHAR" and _is_prose(values)):
+            found[name] = kinds
+    return found
+
+
 def guess_kind(name: str, facts: Facts) -> Guessed:
     """Name the kind of an ordinary column from its values; its name only helps where values leave it open."""
     if facts.distinct <= 1:
@@ -139,12 +156,16 @@ def _as_text(facts: Facts) -> tuple[list[str], bool]:
     """Return the column's different values as they are written, and whether they are prose."""
     if facts.type == "VARCHAR":
         values = list(facts.counts)
-        return values, sum(map(len, values[:100])) > SIGNS_OF_TEXT * len(values[:100])
+        return values, _is_prose(values)
     if facts.type == "TIMESTAMP":
         return [text for text in (facts.low, facts.high) if text], False
     # Shorter numbers are no cards, phones or accounts.
     is_long = facts.type == "BIGINT" and (facts.largest or 0) >= 10**FEWEST_DIGITS
     return [str(int(value)) for value in facts.counts] if is_long else [], False
+
+
+def _is_prose(values: Sequence[str]) -> bool:
+    return sum(map(len, values[:100])) > SIGNS_OF_TEXT * len(values[:100])
 
 
 def _fixed_kind(

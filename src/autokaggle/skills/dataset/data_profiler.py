@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 import duckdb
+import msgspec
 
 from autokaggle.errors import CompetitionUnusable
 from autokaggle.records.data_profile import (
@@ -284,7 +285,9 @@ def _other_files(study: Study, judged: Sequence[lookups.OtherTable]) -> list[Fil
     for other, found in zip(study.others, judged, strict=True):
         guess = Guess(value=found.role, confidence=found.confidence, evidence=found.evidence)
         rows = study.ask(f"SELECT count(*) FROM {study.source(other.file)}")
-        profiles.append(_file_profile(other, guess, rows, found.join_columns, found.is_unique))
+        personal = column_kinds.find_personal_cells(other.table.sample, other.type_names)
+        profile = _file_profile(other, guess, rows, found.join_columns, found.is_unique)
+        profiles.append(msgspec.structs.replace(profile, personal=personal))
     if features := study.joined.features:
         by = ", ".join(study.joined.keys)
         evidence = f"its columns are in the train table: joined to {study.train.table.name} by {by}"

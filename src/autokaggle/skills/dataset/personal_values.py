@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from autokaggle.records.data_profile import DataProfile
 from autokaggle.skills.dataset.personal_data import Finding, find_personal, replace
 from autokaggle.storage.parquet_tables import column_types, open_reader, quote_identifier, quote_text
 
@@ -30,10 +31,19 @@ ESCAPED_QUOTE = r"""\\{1,4}(['"])"""
 DAYS = ("%Y-%m-%d", "%Y, %-m, %-d")
 
 
+def personal_columns(profile: DataProfile) -> dict[str, tuple[str, ...]]:
+    """Map the names of all columns that hold personal data, of whichever table, to its kinds."""
+    found = {column.name: column.personal for column in profile.columns if column.personal}
+    for file in profile.files:
+        for name, kinds in file.personal.items():
+            found[name] = tuple(dict.fromkeys((*found.get(name, ()), *kinds)))
+    return found
+
+
 def mask_values(texts: Sequence[str], tables: Iterable[Path], columns: Mapping[str, Sequence[str]]) -> list[str]:
     """Replace what is personal in ``texts`` by its kind: what looks it, and what stands in a personal column.
 
-    ``columns`` maps their names to kinds (``ColumnProfile.personal``). A value counts in capital and small letters,
+    ``columns`` maps their names to kinds. A value counts in capital and small letters,
     with any white space; of a person's name each word does. Each column is read once, however many the texts are.
 
     Raises:
