@@ -15,7 +15,14 @@ import pytest
 from autokaggle.config import Settings
 from autokaggle.records.sandbox import Isolation
 from autokaggle.skills.sandbox import cgroup, group_account
-from autokaggle.skills.sandbox.limits import MEBIBYTE, available_cores, default_limits, machine_memory_bytes
+from autokaggle.skills.sandbox.limits import (
+    MEBIBYTE,
+    MEMORY_VARIABLE,
+    available_cores,
+    default_limits,
+    machine_memory_bytes,
+    steps_at_once,
+)
 from autokaggle.skills.sandbox.process_tree import descendants, sample
 from tests.sandbox_jobs import EVERY_LEVEL, PARTIAL, STRONG, make_job, need, run
 
@@ -186,8 +193,20 @@ def test_settings_come_before_the_machine_and_arguments_before_settings(tmp_path
     assert (set_.memory_bytes, set_.disk_bytes, set_.processes) == (70, 60, 50)
     given = default_limits(settings=settings, memory_bytes=7, disk_bytes=6, folder=tmp_path)
     assert (given.memory_bytes, given.disk_bytes, given.processes) == (7, 6, 50)
-    half = default_limits(settings=settings, processes=9, threads=3, folder=tmp_path, beside=2)
-    assert (half.memory_bytes, half.threads, half.disk_bytes, half.processes) == (35, 1, 60, 9)
+    one_of_two = default_limits(settings=settings, processes=9, threads=3, folder=tmp_path, beside=2)
+    assert (one_of_two.memory_bytes, one_of_two.threads, one_of_two.disk_bytes, one_of_two.processes) == (70, 1, 60, 9)
+
+
+def test_steps_at_once_get_the_memory_that_was_asked_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def memory(asked: int | None, beside: int) -> int:
+        return default_limits(memory_bytes=asked, folder=tmp_path, beside=beside).memory_bytes
+
+    monkeypatch.setenv(MEMORY_VARIABLE, "1000")  # of which 800 are for generated code
+    assert [memory(None, count) for count in (1, 2)] == [800, 400]
+    assert [memory(100, count) for count in (1, 8)] == [100, 100]
+    assert memory(100, 16) == 50  # all of them together have no more
+    assert [memory(2000, count) for count in (1, 2)] == [2000, 1000]  # a cluster may have more than this machine
+    assert [steps_at_once(16, asked) for asked in (None, 10, 100, 500, 2000)] == [16, 16, 8, 1, 1]
 
 
 def test_a_control_group_is_bounded_and_removed() -> None:

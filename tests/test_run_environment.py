@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -23,6 +24,7 @@ from autokaggle.orchestrator.journal import Journal
 from autokaggle.orchestrator.run_environment import prepare_environment
 from autokaggle.plugins.manager import Plugins
 from autokaggle.records.run import Run, RunOptions
+from autokaggle.skills.sandbox.limits import MEMORY_VARIABLE
 from autokaggle.storage.artifacts import RunFolder
 from tests.test_environment import make_wheel
 
@@ -39,6 +41,19 @@ def context(tmp_path: Path) -> RunContext:
     budget = Budget(120)
     budget.start()
     return RunContext(folder, settings, run, Journal(folder), Plugins(found=[]), budget)
+
+
+def test_as_many_jobs_run_at_once_as_have_the_memory_that_was_asked_for(
+    context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MEMORY_VARIABLE, "1000")
+    assert context.steps_at_once(16) == 16
+    context.settings = dataclasses.replace(context.settings, memory_bytes=100)
+    assert context.steps_at_once(16) == 8
+    context.save(options=RunOptions(target="orchard", memory_bytes=200))
+    assert context.steps_at_once(16) == 4
+    context.cluster_width = 12
+    assert context.steps_at_once(16) == 16
 
 
 def test_what_kept_the_environment_from_being_built_is_what_is_said(

@@ -108,8 +108,8 @@ class CandidateSearch:
         self.declined: list[Proposal] = []
         self.proposers = context.plugins.proposers()
         # A run of so many candidates is to be the same each time: results come in one order only.
-        here = context.cluster_width or candidates_at_once(available_cores(), machine_memory_bytes())
-        size = 1 if self.most is not None else here
+        here = context.steps_at_once(candidates_at_once(available_cores(), machine_memory_bytes()))
+        size = 1 if self.most is not None else context.cluster_width or here
         self.crew = Crew(context, best, size)
         # When the last of those at work is over, in seconds of the budget: our own work may turn out slower meanwhile,
         # and what is kept back for it grows, but what was begun is not thrown away for that.

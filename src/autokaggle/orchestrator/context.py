@@ -27,7 +27,7 @@ from autokaggle.records.run import Run
 from autokaggle.records.sandbox import Isolation, StepResult
 from autokaggle.skills.sandbox.executor import KILLED_EXIT_CODE, SandboxLost, run_job
 from autokaggle.skills.sandbox.job import Job
-from autokaggle.skills.sandbox.limits import Limits, default_limits
+from autokaggle.skills.sandbox.limits import Limits, default_limits, steps_at_once
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.disk import LEAST_FREE_BYTES, refuse_full_disk
 from autokaggle.storage.records_file import read_record, write_record
@@ -106,6 +106,11 @@ class RunContext:
             folder=folder,
             beside=beside,
         )
+
+    def steps_at_once(self, most: int) -> int:
+        """Return how many of ``most`` jobs can have the memory that was asked for each; a cluster has room for all."""
+        asked = self.run.options.memory_bytes or self.settings.memory_bytes
+        return most if self.cluster_width else steps_at_once(most, asked)
 
     def run_job(self, job: Job, cancelled: threading.Event | None = None) -> StepResult:
         """Run a job of this run behind the walls that are on its record, and wait for its end, or for ``cancelled``.

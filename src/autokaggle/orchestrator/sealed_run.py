@@ -49,7 +49,7 @@ class SealedRun:
         folds = self.best.folds.validated
         is_forward = self.best.folds.kind == "forward"
         self._left = len(folds) + (len(folds) if is_forward else 0)  # the last run fits every fold once more
-        self._beside = max(1, min(available_cores() // self.context.at_once, len(folds)))
+        self._beside = max(1, min(self.context.steps_at_once(available_cores()) // self.context.at_once, len(folds)))
         with ThreadPoolExecutor(self._beside) as pool:
             try:
                 list(pool.map(self._run_fold, folds))

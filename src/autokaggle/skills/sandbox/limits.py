@@ -65,12 +65,14 @@ def default_limits(
     """Fill what was not asked for from the settings, then from this machine.
 
     ``folder`` says on which disk the outputs will lie. ``beside`` is how many such steps run at once: each gets its
-    part of cores and memory.
+    part of the cores, and of the machine's memory as much as was asked for where there is so much for each.
     """
     threads = max(1, (threads or available_cores()) // beside)
     free = shutil.disk_usage(folder or Path.cwd()).free
     bounds = settings or Settings(home=Path(), runs_dir=Path())
-    memory = (memory_bytes or bounds.memory_bytes or int(machine_memory_bytes() * MEMORY_SHARE)) // beside
+    share = int(machine_memory_bytes() * MEMORY_SHARE)
+    asked = memory_bytes or bounds.memory_bytes or share
+    memory = min(asked, max(asked, share) // beside)  # who asks for more than the share has a reason: a cluster
     shares = int(memory * DISK_SHARE_OF_MEMORY), int(free * DISK_SHARE_OF_FREE)
     disk = disk_bytes or bounds.disk_bytes or min(LARGEST_DISK_BYTES, max(min(shares), MEBIBYTE))
     return Limits(
@@ -84,6 +86,11 @@ def default_limits(
         disk_bytes=disk,
         temporary_bytes=min(256 * MEBIBYTE, memory // 4),
     )
+
+
+def steps_at_once(most: int, asked_bytes: int | None) -> int:
+    """Return how many of ``most`` steps this machine can hold when each has ``asked_bytes`` of memory, at least 1."""
+    return max(1, min(most, int(machine_memory_bytes() * MEMORY_SHARE) // asked_bytes)) if asked_bytes else most
 
 
 def available_cores() -> int:
