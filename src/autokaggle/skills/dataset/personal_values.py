@@ -19,6 +19,7 @@ SHORTEST = 3
 SHORTEST_WORD = 2
 # Names of nobody's are so long; values may be printed with nothing between them.
 STANDS_ALONE = 12
+PIECE = 8
 LETTER = r"[^\W\d_]"
 EDGE, END = rf"(?:(?<!{LETTER})|(?<=\\[nrt]))", rf"(?!{LETTER})"
 # Each repr escapes once more.
@@ -89,22 +90,26 @@ def _pattern(values: Iterable[str]) -> re.Pattern[str]:
 def _found(said: str, table: Path, column: str, type_name: str, *, by_word: bool) -> list[str]:
     """Return the column's values that stand in the plain text, and with ``by_word`` their words that do.
 
-    They come in small letters, but for words that are too short to be told from others so.
+    They come in small letters, but for words that are too short to be told from others so. A long text is not searched
+    for every value, but for those alone whose beginning is a piece of it.
     """
+    low = said.lower()
+    pieces = {low[start : start + size] for size in range(SHORTEST, PIECE + 1) for start in range(len(low))}
+    spoken = {word if len(word) < SHORTEST else word.lower() for word in re.findall(rf"{LETTER}+", said)}
     values = f"SELECT DISTINCT {_spelled(column, type_name)} AS value FROM read_parquet({quote_text(str(table))})"
+    near = f"SELECT lower(value) AS value FROM spelled WHERE left(lower(value), {PIECE}) IN (SELECT unnest($pieces))"
     words = f"SELECT DISTINCT unnest(regexp_split_to_array(value, {quote_text(BETWEEN_WORDS)})) AS word FROM spelled"
-    asked = (
-        f"SELECT lower(value) FROM spelled WHERE length(value) >= {SHORTEST} AND contains(lower($said), lower(value))"
-    )
+    cased = f"SELECT if(length(word) < {SHORTEST}, word, lower(word)) AS word FROM words"
+    asked = f"SELECT value FROM near WHERE length(value) >= {SHORTEST} AND contains($low, value)"
+    sources = f"spelled AS MATERIALIZED ({values}), near AS MATERIALIZED ({near})"
+    known: dict[str, object] = {"low": low, "pieces": list(pieces)}
     if by_word:
-        asked += f" UNION SELECT lower(word) FROM words WHERE length(word) >= {SHORTEST}"
-        asked += " AND contains(lower($said), lower(word))"
-        asked += f" UNION SELECT word FROM words WHERE length(word) BETWEEN {SHORTEST_WORD} AND {SHORTEST - 1}"
-        asked += " AND contains($said, word)"
+        sources += f", words AS ({words}), cased AS ({cased})"
+        asked += f" UNION SELECT word FROM cased WHERE length(word) >= {SHORTEST_WORD}"
+        asked += " AND word IN (SELECT unnest($spoken))"
+        known["spoken"] = list(spoken)
     with open_reader() as connection:
-        found = connection.execute(
-            f"WITH spelled AS MATERIALIZED ({values}), words AS ({words}) {asked}", {"said": said}
-        ).fetchall()
+        found = connection.execute(f"WITH {sources} {asked}", known).fetchall()
     return [str(row[0]) for row in found]
 
 

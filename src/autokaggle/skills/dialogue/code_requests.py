@@ -26,7 +26,7 @@ Operation = Literal["draft", "pipeline", "improve", "debug", "fuse"]
 BEST_LINES, LAST_LINES = 3, 8
 LONGEST_TITLE, LONGEST_REASON = 70, 120
 FIRST_ERROR_LINES, LAST_ERROR_LINES, LONGEST_ERROR_LINE = 4, 22, 200
-LONGEST_READ_LINE = 4_000
+LONGEST_READ_LINE = 1_000
 
 
 @dataclass(frozen=True)
