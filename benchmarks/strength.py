@@ -47,6 +47,7 @@ OURS = "autokaggle"
 PEERS = {
     "autogluon": ("autogluon.tabular[lightgbm,catboost,xgboost,fastai]==1.6.3",),
     "flaml": ("flaml[automl]==2.7.0", "pandas<3"),
+    "mljar": ("mljar-supervised==1.3.2", "pandas<3"),
     "lightgbm": ("lightgbm==4.7.0", "pandas<3", "scikit-learn"),
 }
 FOLDER = Path(__file__).resolve().parent / "peers"
