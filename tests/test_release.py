@@ -5,16 +5,21 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from email.parser import BytesParser
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from packaging.requirements import Requirement
+from scripts import write_lock
 
 from autokaggle import __version__
 from tests.killable_world import make_orchard
@@ -71,6 +76,7 @@ def test_the_source_archive_holds_tests_docs_and_what_they_need(built: Path) -> 
         "docs/tutorial.md",
         "tests/test_release.py",
         "constraints.txt",
+        "uv.lock",
     ):
         assert needed in names
     assert "examples/plugin/pyproject.toml" in names
@@ -100,6 +106,36 @@ def test_the_wheel_in_a_fresh_environment_runs_the_demo_and_scores_a_candidate(
     make_orchard(tmp_path / "orchard")
     run = answer("run", "orchard", "--no-chat", "--model", "none", "--max-candidates", "1", "--time-budget", "10m")
     assert run["cv"]["mean"] > 0.6
+
+
+def test_the_lock_names_no_registry_and_pins_what_pip_is_given() -> None:
+    text = (ROOT / "uv.lock").read_text("utf-8")
+    assert {urlsplit(address).hostname for address in re.findall(r'https?://[^"]+', text)} == {"registry.invalid"}
+    assert locked(text) - {("autokaggle-pilot", "")} == pinned()
+    asked = {Requirement(line).name for line in dependencies_of_the_project()}
+    assert asked <= {name for name, _ in pinned()}
+
+
+def test_a_lock_of_ones_own_registry_keeps_the_pinned_versions(tmp_path: Path) -> None:
+    subprocess.run([*UV, "lock"], cwd=write_lock.copied(tmp_path), check=True, timeout=300)
+    text = (tmp_path / "uv.lock").read_text("utf-8")
+    assert "registry.invalid" not in text
+    assert locked(text) - {("autokaggle-pilot", "")} == pinned()
+    assert locked(write_lock.without_registry(text)) == locked(text)
+
+
+def locked(lock: str) -> set[tuple[str, str]]:
+    return {(package["name"], package.get("version", "")) for package in tomllib.loads(lock)["package"]}
+
+
+def pinned() -> set[tuple[str, str]]:
+    lines = map(Requirement, (ROOT / "constraints.txt").read_text("utf-8").splitlines())
+    return {(line.name, str(line.specifier).removeprefix("==")) for line in lines}
+
+
+def dependencies_of_the_project() -> list[str]:
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return [*project["dependencies"], *project["optional-dependencies"]["cluster"]]
 
 
 def test_the_program_imports_nothing_that_its_installation_does_not_bring() -> None:
