@@ -14,6 +14,7 @@ from autokaggle.records.plan import Decision, Decisions
 from autokaggle.records.run import RunOptions
 from autokaggle.skills.dialogue.brief import Brief
 from autokaggle.skills.dialogue.chat_manager import hold_dialogue
+from autokaggle.skills.dialogue.strategist import decide
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 
@@ -98,6 +99,27 @@ def test_flags_overrule_and_are_named_as_such(profile: DataProfile, folder: RunF
     assert validation.value == {"scheme": "group", "column": "farm", "folds": 8, "repeats": 1}
     assert validation.by == "flag"
     assert decided(decisions, "families").value == ["lightgbm", "linear"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "found", "rows", "columns", "expected"),
+    [
+        ("auto", "", 10**6, 50, None),
+        ("auto", "NVIDIA A10", 10**6, 50, ("on", "strategist")),
+        ("auto", "NVIDIA A10", 100_000, 9, ("off", "strategist")),
+        ("auto", "NVIDIA A10", 99_999, 50, ("off", "strategist")),
+        ("on", "NVIDIA A10", 100, 2, ("on", "flag")),
+        ("off", "", 10**6, 50, ("off", "flag")),
+    ],
+)
+def test_a_gpu_is_used_where_the_table_is_large_or_the_flag_says_so(
+    profile: DataProfile, flag: Any, found: str, rows: int, columns: int, expected: tuple[str, str] | None
+) -> None:
+    names = tuple(ColumnProfile(name=f"c{place}", kind="number", type="DOUBLE") for place in range(columns))
+    large = msgspec.structs.replace(profile, train_rows=rows, columns=names)
+    decisions = decide(COMPETITION, large, RunOptions(target="orchard", gpu=flag), "roc_auc", found)
+    taken = [(one.value, one.by) for one in decisions.decisions if one.key == "gpu"]
+    assert taken == ([expected] if expected else [])
 
 
 def test_an_unknown_metric_falls_back_to_the_named_default_and_says_so(profile: DataProfile, folder: RunFolder) -> None:

@@ -146,21 +146,6 @@ def test_bad_flags_are_refused_with_what_is_allowed(
     assert (out, lifecycle.options, list(workplace.iterdir())) == ("", [], [])
 
 
-@pytest.mark.parametrize(
-    "flags",
-    [
-        ["--gpu", "on"],
-    ],
-    ids=lambda flags: flags[0],
-)
-def test_a_flag_without_its_feature_is_refused(
-    flags: list[str], capsys: pytest.CaptureFixture[str], lifecycle: ScriptedLifecycle
-) -> None:
-    assert call("run", "titanic", *flags, lifecycle=lifecycle) == 2
-    assert f"Not available yet: {flags[0]}" in capsys.readouterr().err
-    assert lifecycle.options == []
-
-
 def test_a_model_in_the_environment_without_its_key_is_not_ignored_silently(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

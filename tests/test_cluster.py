@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autokaggle.errors import OutsideWorldError, UsageError
+from autokaggle.errors import ActionNeeded, OutsideWorldError, UsageError
 from autokaggle.orchestrator.cluster.client import ClusterJobs, check_address, open_cluster
 from autokaggle.records.sandbox import StepResult
 from autokaggle.skills.sandbox.executor import run_job
@@ -77,6 +77,8 @@ def test_a_job_leaves_what_it_would_have_left_here(cluster: ClusterJobs, two: Ma
     )
     for name in ("deep/er/sum", "empty"):
         assert (there.output / name).read_bytes() == (here.output / name).read_bytes()
+    with pytest.raises(ActionNeeded, match="declares a GPU"), open_cluster(two.address, print, wants_gpu=True):
+        pass
     # What a worker declares bounds the threads of its jobs.
     assert (here.log.read_text(), there.log.read_text()) == ("hello from 2\n", "hello from 1\n")
 

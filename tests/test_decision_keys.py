@@ -60,6 +60,7 @@ def value_of(held: Agreement, key: str) -> Any:
         ("constraints", '["at most one model"]', ["at most one model"]),
         ("budget", "1h30m", 5400.0),
         ("budget", "90", 90.0),
+        ("gpu", "OFF", "off"),
     ],
 )
 def test_values_are_read_and_can_be_written_again(key: str, text: str, expected: object) -> None:
@@ -151,7 +152,7 @@ def test_scores_that_exist_settle_what_they_are_measured_by() -> None:
 def test_every_key_is_read() -> None:
     assert set(READERS) == {
         "metric", "target", "validation", "families", "template", "drop_columns", "features_to_try",
-        "features_to_avoid", "constraints", "budget",
+        "features_to_avoid", "constraints", "budget", "gpu",
     }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from autokaggle.skills.pipeline.portfolio import (
     propose,
     requirements,
 )
+from autokaggle.skills.pipeline.proposals import wants_gpu
 from autokaggle.skills.pipeline.variations import PATIENCE, SETTINGS, variations
 from autokaggle.storage.artifacts import RunFolder
 from tests.small_competition import SmallCompetition, mixed_tables, run_all
@@ -67,6 +68,26 @@ def test_what_needs_a_package_that_is_not_there_yet_waits_for_it(competition: Sm
     late = next_proposal(msgspec.structs.replace(search, missing=()))
     assert late
     assert late.family in ("catboost", "xgboost")
+
+
+def test_xgboost_alone_is_set_to_a_gpu_in_a_build_of_its_own_and_one_at_a_time(competition: SmallCompetition) -> None:
+    plan, profile = msgspec.structs.replace(competition.plan(), gpu=True), competition.profile()
+    proposals = list(propose(plan, profile))
+    on_gpu = [each for each in proposals if wants_gpu(each)]
+    assert {each.family for each in on_gpu} == {"xgboost"}
+    packages = {line.split(">")[0] for each in proposals for line in each.requirements}
+    assert "xgboost" in packages
+    assert "xgboost-cpu" not in packages
+    assert not any(map(wants_gpu, propose(competition.plan(), profile)))
+    assert not wants_gpu(msgspec.structs.replace(on_gpu[0], author="model"))
+    # Two of them would share the card's memory: while one is at work, something else comes next.
+    before = proposals[: proposals.index(on_gpu[0])]
+    tried = tuple(Candidate(id=f"c{n:03d}", proposal=each, status="failed") for n, each in enumerate(before, start=1))
+    search = Search(plan=plan, profile=profile, seconds_left=60, candidates=tried)
+    assert next_proposal(search) == on_gpu[0]
+    beside = next_proposal(msgspec.structs.replace(search, running=(on_gpu[0],)))
+    assert beside
+    assert not wants_gpu(beside)
 
 
 def test_what_suits_many_rows_or_values_alone_is_proposed_for_them_alone(competition: SmallCompetition) -> None:

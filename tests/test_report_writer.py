@@ -123,6 +123,12 @@ def test_a_run_without_submission_says_so(tmp_path: Path) -> None:
     assert "autokaggle reproduce" not in page
 
 
+def test_a_submission_with_models_of_a_gpu_is_not_promised_to_come_out_equal(tmp_path: Path, page: str) -> None:
+    write_report(replace(material(), trained_on_gpu=("c002",)), tmp_path / "report.html")
+    assert "c002 trained on a GPU" in (tmp_path / "report.html").read_text("utf-8")
+    assert "GPU" not in page
+
+
 def test_a_run_whose_answer_is_a_constant_has_no_code_to_replay(tmp_path: Path) -> None:
     made = material()
     write_report(replace(made, run=msgspec.structs.replace(made.run, ensemble=None)), tmp_path / "report.html")

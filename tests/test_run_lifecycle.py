@@ -10,15 +10,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from autokaggle.config import Settings
 from autokaggle.errors import ActionNeeded, CompetitionUnusable, RunInterrupted, UsageError
-from autokaggle.orchestrator.run_lifecycle import carry_out, start_run
+from autokaggle.orchestrator.journal import Journal
+from autokaggle.orchestrator.run_lifecycle import _warn_without_gpu, carry_out, start_run
 from autokaggle.orchestrator.stages import STAGES
 from autokaggle.records.data_profile import DataProfile
 from autokaggle.records.event import Event
 from autokaggle.records.run import Run, RunOptions
+from autokaggle.records.sandbox import Isolation
+from autokaggle.skills.sandbox import gpu
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
 from autokaggle.storage.state_store import StateStore
@@ -101,6 +105,28 @@ def test_without_execution_the_code_is_written_and_nothing_is_handed_in(run: Run
     assert (run.code / "config.yaml").is_file()
     assert not run.submission.exists()
     assert read_record(run.record, Run).isolation is None
+
+
+def test_a_gpu_that_is_asked_for_and_not_there_is_said_before_anything_begins(
+    orchard: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(gpu, "DEVICES", tmp_path)
+    executing = replace(settings, skip_execution=False)
+    options = RunOptions(target=str(orchard), gpu="on", allow_unsandboxed=True)
+    with pytest.raises(ActionNeeded, match="No GPU can be used on this machine: there is no") as caught:
+        start_run(options, executing)
+    assert "--gpu on" in caught.value.next_step
+    assert not any(settings.runs_dir.iterdir() if settings.runs_dir.is_dir() else ())
+    # On machines elsewhere it is for the workers to say; code that is only written needs none.
+    folder = start_run(options, settings)
+    record = carry_out(folder, settings)
+    assert record.plan
+    assert record.plan.gpu
+    said: list[str] = []
+    resumed = read_record(folder.record, Run)
+    isolated = msgspec.structs.replace(resumed, isolation=Isolation(level="none", backend="none"))
+    _warn_without_gpu(isolated, Journal(folder, lambda event: said.append(event.message)))
+    assert "they train on the processor" in said[0]
 
 
 @pytest.mark.parametrize("stage", NAMES)

@@ -51,6 +51,18 @@ def _machine(settings: Settings) -> Finding:
     return Finding("machine", "ok", detail)
 
 
+def _gpu(settings: Settings) -> Finding:
+    from autokaggle.skills.sandbox.gpu import device_files, find_gpu
+    from autokaggle.skills.sandbox.isolation import probe_isolation
+
+    if not device_files():
+        return Finding("GPU", "ok", "none; none is needed")
+    found = find_gpu(probe_isolation(allow_unsandboxed=True))
+    if found.name:
+        return Finding("GPU", "ok", f"{found.name}: XGBoost trains on it where tables are large")
+    return Finding("GPU", "warn", f"not used: {found.trouble}", "Put that right, or go on without it: runs need none.")
+
+
 def _disk(settings: Settings) -> Finding:
     from autokaggle.storage.records_file import make_private_folder
 
@@ -105,6 +117,7 @@ def _model(settings: Settings) -> Finding:
 
 MACHINE_CHECKS: dict[str, Callable[[Settings], Finding]] = {
     "machine": _machine,
+    "GPU": _gpu,
     "disk": _disk,
     "index of runs": _index,
     "Kaggle account": _credentials,

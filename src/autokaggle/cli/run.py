@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 @click.option(
     "--model-family", default="auto", show_default=True, help="auto, or families with commas: lightgbm,linear."
 )
-@click.option("--gpu", type=click.Choice(("auto", "on", "off")), default="auto", show_default=True, help="Use a GPU.")
+@click.option(
+    "--gpu",
+    type=click.Choice(("auto", "on", "off")),
+    default="auto",
+    show_default=True,
+    help="Train on an NVIDIA GPU: where tables are large, wherever a model can, or never.",
+)
 @click.option("--metric", help="A metric, or FILE.py:function, instead of the one that the competition names.")
 @click.option(
     "--validation", default="auto", show_default=True, help="auto, kfold, stratified, group:COLUMN or time:COLUMN."
@@ -65,7 +71,6 @@ def run(program: Program, /, target: str, runs_dir: Path | None, **given: Any) -
     from autokaggle.records.run import RunOptions
 
     settings = program.settings(runs_dir)
-    _refuse_what_is_not_there(given)
     options = RunOptions(
         target=target,
         time_budget_seconds=values.parse_duration(given["time_budget"], "--time-budget"),
@@ -191,13 +196,3 @@ def _families(text: str) -> str:
             f"--model-family {text!r} is not known.", f"Give auto, or any of these with commas: {', '.join(known)}."
         )
     return text
-
-
-def _refuse_what_is_not_there(given: dict[str, Any]) -> None:
-    """A flag that did nothing would be a lie; say so instead."""
-    asked = {
-        "--gpu on": given["gpu"] == "on",
-    }
-    missing = [flag for flag, is_asked in asked.items() if is_asked]
-    if missing:
-        raise UsageError(f"Not available yet: {', '.join(missing)}.", "Leave it out; everything else works as it is.")

@@ -22,6 +22,7 @@ from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.sealed_run import sealed_input
 from autokaggle.records.candidate import Candidate, Check, Gain
 from autokaggle.skills.pipeline.data_usage import unread_files
+from autokaggle.skills.pipeline.proposals import wants_gpu
 from autokaggle.skills.scoring import audit, data_checks, feature_checks
 from autokaggle.skills.scoring.evaluator import Evaluation
 from autokaggle.skills.scoring.prediction_files import InvalidPredictions, read_predictions
@@ -45,9 +46,17 @@ class CandidateAudit:
     """The audit of one candidate; its runs end at ``end`` (a monotonic clock's time)."""
 
     def __init__(
-        self, context: RunContext, best: BestSoFar, folder: CandidateFolder, environment: Path, end: float
+        self,
+        context: RunContext,
+        best: BestSoFar,
+        folder: CandidateFolder,
+        environment: Path,
+        end: float,
+        *,
+        wants_gpu: bool = False,
     ) -> None:
         self.context, self.best, self.folder, self.environment, self.end = context, best, folder, environment, end
+        self.wants_gpu = wants_gpu
         self.fold = best.folds.validated[-1]
 
     def of_sealed(self, evaluation: Evaluation, gains: tuple[Gain, ...]) -> tuple[Check, ...]:
@@ -153,6 +162,7 @@ class CandidateAudit:
             source=source,
             scripts=scripts,
             variables=variables,
+            wants_gpu=self.wants_gpu,
         )
         if problem := failure_of(step, log):
             raise InvalidPredictions(problem)
@@ -175,7 +185,8 @@ def audit_members(context: RunContext, best: BestSoFar) -> None:
         end = time.monotonic() + context.budget.left_for_search_seconds
         folder = context.folder.candidate(candidate.id)
         environment = context.folder.venv.resolve()
-        checks = CandidateAudit(context, best, folder, environment, end).of_ours(best.evaluations[candidate.id])
+        auditor = CandidateAudit(context, best, folder, environment, end, wants_gpu=wants_gpu(candidate.proposal))
+        checks = auditor.of_ours(best.evaluations[candidate.id])
         context.save_candidate(msgspec.structs.replace(candidate, audit=checks))
 
 

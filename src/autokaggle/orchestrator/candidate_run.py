@@ -22,6 +22,7 @@ from autokaggle.orchestrator.sealed_run import SealedRun
 from autokaggle.records.candidate import Candidate, Check, Proposal, Sealing
 from autokaggle.records.sandbox import StepResult
 from autokaggle.skills.pipeline import code_checks, pipeline_generator
+from autokaggle.skills.pipeline.proposals import wants_gpu
 from autokaggle.skills.sandbox.environment import Environment
 from autokaggle.skills.scoring.evaluator import Evaluation, InvalidPredictions
 from autokaggle.skills.scoring.gain_words import gain_text
@@ -122,7 +123,7 @@ def _run(
     end: float,
 ) -> Result:
     if not is_foreign(context, best.plan.template, proposal):
-        return _run_open(context, best, folder, environment, end)
+        return _run_open(context, best, folder, environment, end, wants_gpu=wants_gpu(proposal))
     start = time.monotonic()
     sealed = SealedRun(context, best, folder, environment.folder, start + SHARE_OF_FOLDS * (end - start))
     sealed.carry_out()
@@ -140,10 +141,23 @@ def _run(
 
 
 def _run_open(
-    context: RunContext, best: BestSoFar, folder: CandidateFolder, environment: Environment, end: float
+    context: RunContext,
+    best: BestSoFar,
+    folder: CandidateFolder,
+    environment: Environment,
+    end: float,
+    *,
+    wants_gpu: bool = False,
 ) -> Result:
-    seconds = end - time.monotonic()
-    step = run_code(context, environment.folder, seconds, code=folder.code, output=folder.output, log=folder.log)
+    step = run_code(
+        context,
+        environment.folder,
+        end - time.monotonic(),
+        code=folder.code,
+        output=folder.output,
+        log=folder.log,
+        wants_gpu=wants_gpu,
+    )
     problem = failure_of(step, folder.log)
     if problem and not step.limit:
         return Result(reason=problem, steps=(step,))

@@ -34,11 +34,12 @@ def run_code(
     variables: Mapping[str, str] | None = None,
     beside: int = 1,
     cancelled: threading.Event | None = None,
+    wants_gpu: bool = False,
 ) -> StepResult:
     """Run the scripts within ``seconds``; ``source`` is the input folder, the run's own when None.
 
     ``environment`` is the folder of a virtual environment. ``beside`` is how many such jobs a candidate runs at once:
-    each gets its part of cores and memory.
+    each gets its part of cores and memory. One that ``wants_gpu`` sees the machine's.
 
     Raises:
         AutoKaggleError: the run does not know how generated code is isolated here.
@@ -53,6 +54,7 @@ def run_code(
         log=log,
         environment=environment,
         limits=limits,
+        wants_gpu=wants_gpu,
         variables={
             "AUTOKAGGLE_THREADS": str(limits.threads),
             "AUTOKAGGLE_DEADLINE": f"{time.time() + seconds:.1f}",

@@ -25,6 +25,7 @@ from autokaggle.records.data_profile import DataProfile
 from autokaggle.records.plan import Plan
 from autokaggle.records.run import Run
 from autokaggle.records.sandbox import Isolation, StepResult
+from autokaggle.skills.pipeline.proposals import wants_gpu
 from autokaggle.skills.sandbox.executor import KILLED_EXIT_CODE, SandboxLost, run_job
 from autokaggle.skills.sandbox.job import Job
 from autokaggle.skills.sandbox.limits import Limits, default_limits, steps_at_once
@@ -171,6 +172,12 @@ class RunContext:
         if self.run.plan is None:
             raise AutoKaggleError(f"Run {self.run.id} has no plan yet.", "Resume it: the plan stage comes first.")
         return self.run.plan
+
+    @property
+    def trained_on_gpu(self) -> tuple[str, ...]:
+        """Which members of what was published were set to train on a GPU."""
+        members = {member.candidate for member in self.run.ensemble.members} if self.run.ensemble else set()
+        return tuple(one.id for one in self.candidates() if one.id in members and wants_gpu(one.proposal))
 
     def candidates(self) -> list[Candidate]:
         """All recorded candidates, in the order in which they were made."""

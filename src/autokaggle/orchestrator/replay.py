@@ -77,7 +77,7 @@ def reproduce(
         with _places(output) as (written, log):
             step = _run(context, environment, written, log)
             comparison = compare_submissions(folder.submission, written / folder.submission.name)
-    reasons = tuple(_reasons(context.run, environment.python_version, comparison, metrics))
+    reasons = tuple(_reasons(context, environment.python_version, comparison, metrics))
     return Replay(comparison, step.seconds, environment_seconds, environment.python_version, reasons)
 
 
@@ -152,6 +152,7 @@ def _run(context: RunContext, environment: Environment, output: Path, log: Path)
             environment=environment.folder,
             limits=limits,
             variables={"AUTOKAGGLE_THREADS": str(limits.threads)},
+            wants_gpu=bool(context.trained_on_gpu),
         )
     )
     if step.exit_code != 0:
@@ -163,14 +164,20 @@ def _run(context: RunContext, environment: Environment, output: Path, log: Path)
     return step
 
 
-def _reasons(run: Run, python: str, comparison: Comparison, metrics: Metrics) -> Iterator[str]:
+def _reasons(context: RunContext, python: str, comparison: Comparison, metrics: Metrics) -> Iterator[str]:
     """Yield what is not as it was, most telling first; nothing for a submission that is the same."""
+    run = context.run
     if comparison.verdict == "identical":
         return
     if comparison.expected_sha256 != metrics.submission.sha256:
         yield "output/submission.csv is not the file that the run left: it was changed or replaced."
     if run.python and python != run.python:
         yield f"Python is {python}; it was {run.python}."
+    if members := context.trained_on_gpu:
+        yield (
+            f"{', '.join(members)} trained on a GPU, where sums of floats come in another order each time; "
+            "without that GPU they are trained on the processor."
+        )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if run.host.get("cores") not in (None, cores):
         yield f"There are {cores} cores; there were {run.host['cores']}, and sums over threads depend on their number."

@@ -76,7 +76,7 @@ def preview(folder: RunFolder, settings: Settings, options: RunOptions, operatio
     with _opened(folder, settings, silent) as context:
         context.run = msgspec.structs.replace(context.run, options=options)
         brief = talking.make_brief(context)
-        base = strategist.decide(brief.competition, brief.profile, options, brief.default_metric)
+        base = strategist.decide(brief.competition, brief.profile, options, brief.default_metric, brief.gpu)
         wording = read_wording(operation, brief.profile, talking.prompt_folders(settings, context.plugins))
         prompt = make_prompt(wording, brief, Agreement(base, brief).decisions)
         payload = make_payload(prompt, talking.make_rules(settings, options.schema_only))

@@ -15,7 +15,7 @@ import msgspec
 
 from autokaggle import __version__
 from autokaggle.config import Settings
-from autokaggle.errors import AutoKaggleError, DiskTrouble, RunInterrupted
+from autokaggle.errors import ActionNeeded, AutoKaggleError, DiskTrouble, RunInterrupted
 from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.heartbeat import heartbeat
@@ -44,7 +44,7 @@ def start_run(options: RunOptions, settings: Settings) -> RunFolder:
     Raises:
         UsageError: the target or an option makes no sense.
         ActionNeeded: there are no Kaggle credentials; or generated code could not be isolated here, and running it
-            without isolation was not allowed.
+            without isolation was not allowed; or a GPU is to be used, and there is none.
     """
     from autokaggle.skills.competition import address
 
@@ -59,6 +59,7 @@ def start_run(options: RunOptions, settings: Settings) -> RunFolder:
     if target.folder is None and not options.offline:
         open_kaggle(settings)  # without credentials nothing is begun
     isolation = _isolation(options, settings)
+    gpu = _gpu(options, isolation)
     moment = dt.datetime.now(dt.UTC)
     make_private_folder(settings.runs_dir.absolute())
     folder = RunFolder.create(settings.runs_dir.absolute(), new_run_id(target.slug, moment))
@@ -73,7 +74,7 @@ def start_run(options: RunOptions, settings: Settings) -> RunFolder:
         status="created",
         created=utc_now(),
         seed=options.seed,
-        host=_host(),
+        host={**_host(), "gpu": gpu},
         isolation=isolation,
     )
     journal = Journal(folder)
@@ -99,11 +100,22 @@ def carry_out(folder: RunFolder, settings: Settings, listener: Listener = silent
         if run.status != "created":
             # Another day, another machine, another level: what the record says of isolation is not believed.
             run = msgspec.structs.replace(run, isolation=_isolation(run.options, settings))
+            _warn_without_gpu(run, journal)
         budget = Budget(run.options.time_budget_seconds, run.budget_seconds_used)
         context = RunContext(folder, settings, run, journal, plugins, budget, state, person=person)
         register_metrics(context)
         with terminate_like_interrupt(), _on_cluster(context):
             return _carry_out_stages(context)
+
+
+def _warn_without_gpu(run: Run, journal: Journal) -> None:
+    """Say so where a run was planned with a GPU and goes on without."""
+    if run.plan is None or not run.plan.gpu or run.isolation is None or _runs_elsewhere(run.options):
+        return
+    from autokaggle.skills.sandbox.gpu import find_gpu
+
+    if trouble := find_gpu(run.isolation).trouble:
+        journal.tell("warning", f"The plan has models train on a GPU; they train on the processor: {trouble}.")
 
 
 def _carry_out_stages(context: RunContext) -> Run:
@@ -201,6 +213,33 @@ def _isolation(options: RunOptions, settings: Settings) -> Isolation | None:
     from autokaggle.skills.sandbox.isolation import probe_isolation
 
     return probe_isolation(options.allow_unsandboxed)
+
+
+def _gpu(options: RunOptions, isolation: Isolation | None) -> str:
+    """Name the GPU of this machine that the run may use, "" for none; that of other machines is theirs to tell.
+
+    Raises:
+        ActionNeeded: there is none, and the options want one.
+    """
+    if options.gpu == "off" or isolation is None or _runs_elsewhere(options):
+        return ""
+    from autokaggle.skills.sandbox.gpu import find_gpu
+
+    found = find_gpu(isolation)
+    if options.gpu == "on" and not found.name:
+        raise ActionNeeded(
+            f"No GPU can be used on this machine: {found.trouble}.",
+            "`nvidia-smi` must list it, and `autokaggle doctor` find it; or leave out --gpu on.",
+        )
+    return found.name
+
+
+def _runs_elsewhere(options: RunOptions) -> bool:
+    if options.cluster is None:
+        return False
+    from autokaggle.orchestrator.cluster.client import is_remote
+
+    return is_remote(options.cluster)
 
 
 def _host() -> dict[str, object]:

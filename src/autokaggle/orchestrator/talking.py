@@ -83,6 +83,7 @@ def make_brief(context: RunContext) -> Brief:
         templates=tuple(context.plugins.template_names()),
         cores=available_cores(),
         memory_bytes=machine_memory_bytes(),
+        gpu=str(context.run.host.get("gpu", "")),
         plan=context.run.plan,
         candidates=tuple(
             msgspec.structs.replace(one, reason=next(reasons)) if one.reason else one for one in candidates

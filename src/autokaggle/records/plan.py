@@ -57,7 +57,8 @@ class SubmissionFormat(Record, frozen=True, kw_only=True):
 class Plan(Record, frozen=True, kw_only=True):
     """What the search works from; ``prediction_columns`` are the columns of the two prediction files.
 
-    ``original_table`` holds the data set behind a synthetic competition, "" when the user gave none.
+    ``original_table`` holds the data set behind a synthetic competition, "" when the user gave none. ``gpu`` says that
+    models which can train on a GPU do.
 
     They are: one per target for values and for binary probabilities (of the last class), one per class for a
     single multiclass target, ``TARGET=CLASS`` for several multiclass targets.
@@ -82,3 +83,4 @@ class Plan(Record, frozen=True, kw_only=True):
     seed: int = 0
     time_budget_seconds: float = 600.0
     original_table: str = ""
+    gpu: bool = False

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from autokaggle.errors import AutoKaggleError, OutsideWorldError, UsageError
+from autokaggle.errors import ActionNeeded, AutoKaggleError, OutsideWorldError, UsageError
 from autokaggle.orchestrator.cluster import remote_job
 from autokaggle.orchestrator.cluster.parcels import Folders
 from autokaggle.orchestrator.cluster.remote_job import DEADLINE, Missing, Outcome, RemoteJob
@@ -53,40 +53,53 @@ def check_address(address: str) -> None:
         raise UsageError("--cluster needs an extra.", "Install it: pip install 'autokaggle-pilot[cluster]'") from error
 
 
+def is_remote(address: str) -> bool:
+    """Say whether the workers are, or may be, other machines."""
+    return not LOCAL.fullmatch(address)
+
+
 @contextlib.contextmanager
 def open_cluster(address: str, tell: Callable[[str], None], *, wants_gpu: bool = False) -> Iterator[ClusterJobs]:
     """Connect to a scheduler, or start workers on this machine; ``tell`` hears warnings.
 
+    A run that ``wants_gpu`` and has its workers elsewhere needs one there that declares it.
+
     Raises:
         UsageError: the address makes no sense.
+        ActionNeeded: a GPU is wanted, and no worker declares one.
         OutsideWorldError: no scheduler answers, or it has no workers.
     """
     check_address(address)
     from distributed import Client
 
+    is_elsewhere = is_remote(address)
     with contextlib.ExitStack() as stack:
         if match := LOCAL.fullmatch(address):
             address = stack.enter_context(_local_workers(int(match.group(1))))
         try:
             client = stack.enter_context(Client(address, timeout=CONNECT_SECONDS, set_as_default=False))
             client.wait_for_workers(1, timeout=WORKERS_SECONDS)
-            jobs = ClusterJobs(client, tell, wants_gpu=wants_gpu)
+            jobs = ClusterJobs(client, tell)
             jobs.look_at_workers()
         except (OSError, TimeoutError, RuntimeError) as error:
             raise OutsideWorldError(
                 f"The cluster at {address} cannot be used: {str(error) or type(error).__name__}.",
                 "Start its scheduler and workers (docs/scaling.md), or leave out --cluster.",
             ) from error
+        if wants_gpu and is_elsewhere and not jobs.has_gpu:
+            raise ActionNeeded(
+                f"No worker of the cluster at {address} declares a GPU.",
+                'Start those that have one with --resources "gpu=1" (docs/scaling.md), or leave out --gpu on.',
+            )
         yield jobs
 
 
 class ClusterJobs:
     """Run jobs on the workers of a cluster; several threads may call it at once."""
 
-    def __init__(self, client: Client, tell: Callable[[str], None], *, wants_gpu: bool = False) -> None:
+    def __init__(self, client: Client, tell: Callable[[str], None]) -> None:
         self._client = client
         self._tell = tell
-        self._wants_gpu = wants_gpu
         self._folders = Folders()
         self._sending = threading.Lock()
 
@@ -94,6 +107,11 @@ class ClusterJobs:
     def width(self) -> int:
         """How many jobs the cluster can run at the same time."""
         return max(1, sum(int(worker["nthreads"]) for worker in self._workers().values()))
+
+    @property
+    def has_gpu(self) -> bool:
+        """Say whether a worker declares one."""
+        return self._most("gpu") > 0
 
     def look_at_workers(self) -> None:
         """Compare clocks: a job's deadline is a moment, which both sides read from their own."""
@@ -146,6 +164,7 @@ class ClusterJobs:
             output=self._folders.list(job.output) if job.output.is_dir() else (),
             lock=lock.read_text("utf-8") if lock else None,
             python=remote_job.python_line(),
+            wants_gpu=job.wants_gpu,
         )
 
     def _outcome(self, remote: RemoteJob, end: float, cancelled: threading.Event) -> Outcome | None:
@@ -246,7 +265,7 @@ class ClusterJobs:
         """Say what a job takes of what workers declare (cores, memory, gpu); what no worker declares is not asked."""
         size = sum(file.bytes for file in remote.input or ())
         needs: dict[str, float] = {"cores": remote.limits.threads, "memory": GIBIBYTE + MEMORY_PER_INPUT_BYTE * size}
-        if self._wants_gpu:
+        if remote.wants_gpu:
             needs["gpu"] = 1
         claims = {name: min(need, most) for name, need in needs.items() if (most := self._most(name))}
         return claims or None

@@ -53,6 +53,7 @@ class RemoteJob:
     output: tuple[DataFile, ...]
     lock: str | None
     python: str
+    wants_gpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ def _unpacked(remote: RemoteJob, cache: DatasetCache, folder: Path, environment:
         output=parcels.unpack(cache, remote.output, folder / "output", writable=True),
         log=folder / "log",
         environment=environment,
+        wants_gpu=remote.wants_gpu,
     )
 
 

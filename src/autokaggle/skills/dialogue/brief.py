@@ -18,7 +18,8 @@ class Brief:
 
     ``pages`` maps names to Markdown. ``metrics`` maps the known metrics to what they compare ("label", "value", ...),
     ``metric_problems`` those that cannot score this target to the reason. ``default_metric`` is the named default for
-    the profile's task. ``plan`` and ``candidates`` are those of a run that has begun to search.
+    the profile's task. ``gpu`` is the name of the GPU that may be used, "" for none. ``plan`` and ``candidates`` are
+    those of a run that has begun to search.
     """
 
     competition: Competition
@@ -32,6 +33,7 @@ class Brief:
     templates: tuple[str, ...] = ()
     cores: int = 1
     memory_bytes: int = 0
+    gpu: str = ""
     plan: Plan | None = None
     candidates: tuple[Candidate, ...] = ()
 

@@ -47,7 +47,7 @@ def hold_dialogue(
     Folders in ``prompts`` stand before our own prompts. What a person decided in an earlier talk of this run stays,
     and so does what was said.
     """
-    base = strategist.decide(brief.competition, brief.profile, brief.options, brief.default_metric)
+    base = strategist.decide(brief.competition, brief.profile, brief.options, brief.default_metric, brief.gpu)
     agreement = Agreement(base, brief, _decided_before(folder))
     transcript = _talked_before(folder)
     introduction = ALONE if gate is None else f"A language model took part: {gate.model.name}."

@@ -27,7 +27,7 @@ from autokaggle.skills.dialogue.transcript import Transcript
 
 HELP = """\
 /decide KEY=VALUE  decide something: metric, target, validation, families, drop_columns, features_to_try,
-                   features_to_avoid, constraints, budget, template
+                   features_to_avoid, constraints, budget, template, gpu
 /show WHAT         profile, plan, payload (what the language model is sent) or cost
 /undo              take the last decision back
 yes                take what the language model proposes

@@ -160,6 +160,13 @@ def _budget(text: str, brief: Brief) -> tuple[Value, str]:
     return seconds, "so little time is enough for a quick baseline only" if seconds < 20 else ""
 
 
+def _gpu(text: str, brief: Brief) -> tuple[Value, str]:
+    _must_be_known(text.lower(), ("on", "off"), "choice")
+    if text.lower() == "on" and not brief.gpu:
+        raise UsageError("No GPU was found when this run began.", "A new run with --gpu on says what is missing.")
+    return text.lower(), ""
+
+
 READERS: dict[str, Callable[[str, Brief], tuple[Value, str]]] = {
     "metric": _metric,
     "target": _target,
@@ -171,12 +178,13 @@ READERS: dict[str, Callable[[str, Brief], tuple[Value, str]]] = {
     "features_to_avoid": _ideas,
     "constraints": _ideas,
     "budget": _budget,
+    "gpu": _gpu,
 }
 # A further value adds to what stands; an empty one clears it.
 GROWING_KEYS = frozenset({"drop_columns", "features_to_try", "features_to_avoid", "constraints"})
 SETTLED_KEYS = frozenset({"metric", "target", "validation", "template"})
 # No language model sets these, whatever it says.
-PERSONS_KEYS = frozenset({"budget", "template"})
+PERSONS_KEYS = frozenset({"budget", "template", "gpu"})
 
 
 def _scheme(text: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Decisions have these keys, which ``pipeline.plan.make_plan`` reads: ``metric`` (id), ``target`` (columns),
 ``validation`` (``{"scheme", "column", "folds", "repeats"}``), ``families`` (model families), ``template``,
-``drop_columns``. Every decision says who took it and why. The same input gives the same decisions.
+``drop_columns``, and where there is a choice ``gpu`` ("on" or "off"). Every decision says who took it and why. The same
+input gives the same decisions.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ DEFAULT_FOLDS = 5
 # So many predictions of rows tell models apart; fewer rows are predicted again under other folds.
 ENOUGH_ROWS = 1000
 MOST_REPEATS = 5
+# Of smaller tables the way to the GPU and back takes longer than what it saves.
+LEAST_GPU_ROWS, LEAST_GPU_CELLS = 100_000, 1_000_000
 
 
-def decide(competition: Competition, profile: DataProfile, options: RunOptions, default_metric: str) -> Decisions:
+def decide(
+    competition: Competition, profile: DataProfile, options: RunOptions, default_metric: str, gpu: str = ""
+) -> Decisions:
     """Decide everything that the plan needs.
 
-    ``default_metric`` is the named default for the profile's task, used when nothing better is known.
+    ``default_metric`` is the named default for the profile's task, used when nothing better is known. ``gpu`` is the
+    name of the GPU that may be used, "" for none.
     """
     chosen = (
         _metric(competition.metric, options, profile, default_metric),
@@ -30,6 +36,7 @@ def decide(competition: Competition, profile: DataProfile, options: RunOptions, 
         _families(options),
         _template(profile, options),
         _dropped(profile),
+        *_gpu(profile, options, gpu),
     )
     return Decisions(decisions=chosen)
 
@@ -106,3 +113,16 @@ def _dropped(profile: DataProfile) -> Decision:
     value = [column.name for column in useless]
     why = "constant or a copy of another column" if value else "no column is constant or a copy of another"
     return Decision(key="drop_columns", value=value, by="strategist", why=why)
+
+
+def _gpu(profile: DataProfile, options: RunOptions, found: str) -> tuple[Decision, ...]:
+    """Decide on the GPU where there is a choice; without one, and without the flag, there is nothing to decide."""
+    if options.gpu != "auto":
+        return (Decision(key="gpu", value=options.gpu, by="flag", why="given with --gpu"),)
+    if not found:
+        return ()
+    columns = sum(column.in_train and column.in_test for column in profile.columns)
+    pays = profile.train_rows >= LEAST_GPU_ROWS and profile.train_rows * columns >= LEAST_GPU_CELLS
+    size = f"{profile.train_rows:,} rows of {columns} columns"
+    why = f"XGBoost trains {size} faster on {found}" if pays else f"{size} are too few to train faster on {found}"
+    return (Decision(key="gpu", value="on" if pays else "off", by="strategist", why=why),)

@@ -76,6 +76,7 @@ def make_plan(
         drop_columns=_dropped(decided, profile),
         seed=options.seed,
         time_budget_seconds=options.time_budget_seconds,
+        gpu=decided.get("gpu") == "on",
     )
 
 

@@ -14,6 +14,11 @@ TIME_LIMIT = "most_seconds"
 GROUPS = "groups"
 
 
+def wants_gpu(proposal: Proposal) -> bool:
+    """Say whether its code is to see a GPU: our own alone, where the portfolio set it to train on one."""
+    return proposal.author == "portfolio" and not proposal.files and bool(proposal.config.get("model", {}).get("gpu"))
+
+
 def identity(proposal: Proposal) -> bytes:
     """Return the same bytes for proposals that would predict the same, whatever they are called.
 

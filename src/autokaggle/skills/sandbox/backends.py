@@ -10,10 +10,11 @@ import dataclasses
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from autokaggle.errors import AutoKaggleError
 from autokaggle.records.sandbox import IsolationLevel
-from autokaggle.skills.sandbox import bubblewrap, landlock, seatbelt, seccomp
+from autokaggle.skills.sandbox import bubblewrap, gpu, landlock, seatbelt, seccomp
 from autokaggle.skills.sandbox.interpreter import Interpreter
 from autokaggle.skills.sandbox.job import INSIDE, Job, Layout, command_of, variables_of
 from autokaggle.skills.sandbox.order import Order
@@ -88,6 +89,10 @@ def _no_filter() -> str:
     return "" if seccomp.is_supported() else "no seccomp filter is known for this processor."
 
 
+def _devices(job: Job) -> list[Path]:
+    return gpu.device_files() if job.wants_gpu else []
+
+
 def _behind_seatbelt(unwrapped: Order, job: Job, real: Layout, interpreter: Interpreter) -> Order:
     return {**unwrapped, "command": seatbelt.wrap(unwrapped["command"], layout=real, interpreter=interpreter)}
 
@@ -97,7 +102,7 @@ def _behind_landlock(unwrapped: Order, job: Job, real: Layout, interpreter: Inte
         **unwrapped,
         # There are no semaphores without /dev/shm; joblib would find out by itself, and warn.
         "variables": {**unwrapped["variables"], "JOBLIB_MULTIPROCESSING": "0"},
-        "rules": landlock.rules(real, interpreter),
+        "rules": landlock.rules(real, interpreter, _devices(job)),
         "filter": seccomp.assemble(has_namespaces=False),
     }
 
@@ -119,6 +124,7 @@ def _behind_bubblewrap(unwrapped: Order, job: Job, real: Layout, interpreter: In
         interpreter=interpreter,
         variables=variables_of(job, seen, environment),
         limits=job.limits,
+        devices=_devices(job),
         filter_place=FILTER_PLACE,
         status_place=STATUS_PLACE,
     )

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from autokaggle.skills.sandbox.cgroup import process_ceiling
+from autokaggle.skills.sandbox.gpu import leaves_proc_writable
 from autokaggle.skills.sandbox.interpreter import Interpreter
 from autokaggle.skills.sandbox.job import Layout
 from autokaggle.skills.sandbox.limits import Limits
@@ -19,6 +20,8 @@ ENVIRONMENT_INSIDE = Path("/env")
 SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 # joblib and OpenMP count cores in the last one.
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/nix/store", "/sys/devices/system/cpu")
+# CUDA reads there which memory lies near which core.
+MEMORY_NODES = "/sys/devices/system/node"
 SYSTEM_SEARCH_PATH = "/usr/bin:/bin:/usr/local/bin:/run/current-system/sw/bin"
 
 NAMESPACES = (
@@ -51,8 +54,11 @@ def wrap(
     limits: Limits,
     filter_place: str,
     status_place: str,
+    devices: Sequence[Path] = (),
 ) -> list[str]:
     """Put ``command`` behind the walls: folders of ``layout`` appear where ``seen`` says, all else is absent.
+
+    ``devices`` are files of a GPU, which appear in /dev.
 
     The two places are filled in with the open files of the seccomp program and of bubblewrap's own report. No folder
     is mounted beneath one that can be written: bubblewrap before 0.12 follows links there (CVE-2026-87766).
@@ -60,7 +66,7 @@ def wrap(
     line = [str(program), *NAMESPACES, "--cap-drop", "ALL", "--clearenv"]
     for name, value in variables.items():
         line += ["--setenv", name, value]
-    line += [*_system(), *_kernel_folders(limits)]
+    line += [*_system(), *_kernel_folders(limits, devices)]
     for home in interpreter.homes:
         line += ["--ro-bind", str(home), str(home)]
     if interpreter.environment:
@@ -91,8 +97,15 @@ def _system() -> list[str]:
     return line
 
 
-def _kernel_folders(limits: Limits) -> list[str]:
+def _kernel_folders(limits: Limits, devices: Sequence[Path]) -> list[str]:
     """Give /proc and /dev of its own; root could change the machine through a writable /proc even in there."""
+    line = ["--proc", "/proc"]
+    if not (devices and leaves_proc_writable()):
+        line += ["--remount-ro", "/proc"]
+    line += ["--dev", "/dev"]
+    for device in devices:
+        line += ["--dev-bind", str(device), f"/dev/{device.name}"]
+    if devices:  # the driver's part of /proc is in every /proc
+        line += ["--ro-bind-try", MEMORY_NODES, MEMORY_NODES]
     size = ["--size", str(limits.temporary_bytes), "--tmpfs"]
-    line = ["--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev"]
     return [*line, *size, "/dev/shm", "--remount-ro", "/dev", *size, "/tmp"]  # noqa: S108

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autokaggle.skills.sandbox import gpu
 from autokaggle.skills.sandbox.limits import Limits
 
 THREAD_VARIABLES = (
@@ -27,7 +29,8 @@ class Job:
     ``code`` and ``input`` are shown read-only; ``output`` (made when missing) and ``work`` can be written. Without
     ``work`` the job gets an empty folder that is removed afterwards. ``environment`` is a virtual environment's folder;
     without it the scripts run under the interpreter ``python`` (this program's own when None). ``log`` receives
-    what the scripts print, replaced at the start. ``variables`` are added to the environment variables.
+    what the scripts print, replaced at the start. ``variables`` are added to the environment variables. One that
+    ``wants_gpu`` is shown the device files of NVIDIA's GPUs, where the machine has any.
     """
 
     scripts: tuple[str, ...]
@@ -41,6 +44,7 @@ class Job:
     python: Path | None = None
     arguments: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    wants_gpu: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +65,7 @@ INSIDE = Layout(
 
 
 def variables_of(job: Job, layout: Layout, environment: Path | None) -> dict[str, str]:
-    """Return every environment variable of the job: nothing is inherited."""
+    """Return every environment variable of the job: nothing is inherited but which GPU may be used."""
     search = "/usr/local/bin:/usr/bin:/bin"
     variables = {
         "PATH": f"{environment}/bin:{search}" if environment else search,
@@ -82,6 +86,8 @@ def variables_of(job: Job, layout: Layout, environment: Path | None) -> dict[str
     if layout.input:
         variables["AUTOKAGGLE_INPUT"] = str(layout.input)
     variables |= dict.fromkeys(THREAD_VARIABLES, str(job.limits.threads))
+    if job.wants_gpu and gpu.CHOICE in os.environ:
+        variables[gpu.CHOICE] = os.environ[gpu.CHOICE]
     return {**variables, **job.variables}
 
 

@@ -13,6 +13,7 @@ import struct
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # the supervisor imports this file at every step, and should start fast
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from autokaggle.skills.sandbox.interpreter import Interpreter
     from autokaggle.skills.sandbox.job import Layout
@@ -38,14 +39,19 @@ READ = _EXECUTE | _READ_FILE | _READ_FOLDER
 DEVICE = _READ_FILE | _WRITE_FILE
 # Links, pipes, sockets and devices are not among what may be made.
 WRITE = READ | _WRITE_FILE | _REMOVE_FOLDER | _REMOVE_FILE | _MAKE_FOLDER | _MAKE_FILE | _TRUNCATE
-ACCESS = {"read": READ, "write": WRITE, "device": DEVICE}
+GPU = DEVICE | _TRUNCATE | _IOCTL_DEVICE
+ACCESS = {"read": READ, "write": WRITE, "device": DEVICE, "gpu": GPU}
 SYSTEM_READ = (
     *("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/etc/ld.so.cache", "/etc/alternatives"),
     *("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/self", "/sys/devices/system/cpu"),
     *("/dev/urandom", "/dev/random"),
 )
 SYSTEM_DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
-_FOR_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
+# The driver's settings, and which memory lies near which core.
+READ_BY_CUDA = ("/proc/driver/nvidia", "/proc/driver/nvidia-uvm", "/proc/devices", "/sys/devices/system/node")
+# Where CUDA writes the names of its threads; this means the process that the job begins with, and no other.
+OWN_THREADS = "/proc/self/task"
+_FOR_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEVICE
 
 
 def landlock_abi() -> int:
@@ -54,18 +60,22 @@ def landlock_abi() -> int:
     return max(version, 0)
 
 
-def rules(layout: Layout, interpreter: Interpreter) -> dict[str, list[str]]:
-    """List what a job may reach: its folders, its Python, the system's libraries; not /tmp, /dev/shm or /proc."""
+def rules(layout: Layout, interpreter: Interpreter, devices: Sequence[Path] = ()) -> dict[str, list[str]]:
+    """List what a job may reach: its folders, its Python, the system's libraries; not /tmp, /dev/shm or /proc.
+
+    ``devices`` are files of a GPU: with them come what CUDA reads of its driver, and names of threads.
+    """
     read = [layout.code, layout.driver, layout.input, interpreter.environment, *interpreter.homes]
     return {
-        "read": [*SYSTEM_READ, *(str(folder) for folder in read if folder)],
+        "read": [*SYSTEM_READ, *(READ_BY_CUDA if devices else ()), *(str(folder) for folder in read if folder)],
         "write": [str(layout.output), str(layout.work)],
         "device": list(SYSTEM_DEVICES),
+        "gpu": [*map(str, devices), OWN_THREADS] if devices else [],
     }
 
 
 def restrict(rules: Mapping[str, Sequence[str]]) -> None:
-    """Confine this process and its children to ``rules``: access ("read", "write", "device") to paths.
+    """Confine this process and its children to ``rules``: access ("read", "write", "device", "gpu") to paths.
 
     Paths that do not exist are left out. TCP is refused, and so are signals and abstract sockets to the outside
     where the kernel can (version 6).

@@ -1,13 +1,20 @@
-"""Gradient boosting with XGBoost; this file fits one model with one thread. It needs the package xgboost."""
+"""Gradient boosting with XGBoost; this file fits one model, with one thread or on a GPU.
+
+It needs the package xgboost, for a GPU that which is built for CUDA.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xgboost
 
+import device
+import files
 from encoding import Matrix
 from models import Floats, Rows, Task, column_share
 from stopping import Stopping
@@ -48,14 +55,22 @@ class XGBoost:
 
 def fit(task: Task) -> XGBoost:
     """Boost until the watched rows stop gaining, the rounds are done, or the time is over."""
+    if not task.gpu:
+        return _boost(task, device.PROCESSOR)
+    model, where = device.fit_somewhere(partial(_boost, task), (xgboost.core.XGBoostError,))
+    model.note += f", {where}"
+    return model
+
+
+def _boost(task: Task, where: str) -> XGBoost:
     parameters = {**DEFAULTS, **task.parameters}
     rounds, patience = int(parameters.pop("rounds")), int(parameters.pop("patience"))
     faster = parameters.pop("faster", None)
     objective, metric = _objective(task)
     share, leaves = float(parameters["colsample_bytree"]), 2 ** int(parameters["max_depth"])
     parameters["colsample_bytree"] = column_share(share, leaves, task.rows.x.shape[1])
-    parameters |= {"objective": objective, "eval_metric": metric, "nthread": 1, "seed": task.seed, "verbosity": 0}
-    parameters["tree_method"] = "hist"
+    parameters |= {"objective": objective, "eval_metric": metric, "seed": task.seed, "verbosity": 0}
+    parameters |= {"tree_method": "hist", "device": where, "nthread": files.threads() if task.gpu else 1}
     if task.classes > 2:
         parameters["num_class"] = task.classes
     if task.objective == "quantile":
@@ -64,24 +79,33 @@ def fit(task: Task) -> XGBoost:
     train = _matrix(task.rows, kinds)
     watched = [(_matrix(task.watched, kinds), "watched")] if task.watched else []
     stopping = Stopping(patience if watched else rounds, task.end, parameters["eta"], faster)
-    after_round = _AfterRound(stopping, metric)
+    after_round = _AfterRound(stopping, metric, where)
     booster = xgboost.train(parameters, train, rounds, evals=watched, callbacks=[after_round], verbose_eval=False)
+    # Predictions are the processor's: they run side by side, and must not need what only training had.
+    booster.set_param({"device": device.PROCESSOR})
     return XGBoost(booster, kinds, stopping.note, stopping.best_round, stopping.replay, stopping.losses)
 
 
 class _AfterRound(xgboost.callback.TrainingCallback):  # type: ignore[misc]
     """Asks after each round whether to go on."""
 
-    def __init__(self, stopping: Stopping, metric: str) -> None:
+    def __init__(self, stopping: Stopping, metric: str, where: str) -> None:
         super().__init__()
-        self.stopping, self.metric = stopping, metric
+        self.stopping, self.metric, self.where = stopping, metric, where
 
     def after_iteration(self, model: Any, epoch: int, evals_log: dict[str, Any]) -> bool:
+        if epoch == 0 and self.where == device.GPU and _device_of(model) == device.PROCESSOR:
+            raise device.GpuMissing("XGBoost found none")
         losses = evals_log.get("watched", {}).get(self.metric)
         is_over = self.stopping.is_over(losses[-1] if losses else None)
         if (rate := self.stopping.new_rate) is not None:
             model.set_param("eta", rate)
         return is_over
+
+
+def _device_of(booster: Any) -> str:
+    """Return what a booster trains on: without a GPU XGBoost takes the processor and says so in its log alone."""
+    return str(json.loads(booster.save_config())["learner"]["generic_param"]["device"])
 
 
 def _matrix(rows: Rows, kinds: list[str]) -> xgboost.DMatrix:

@@ -39,7 +39,7 @@ class Task:
 
     ``watched`` are rows that do not train, on which boosting sees when to stop. ``classes`` is 0 for values. ``end``
     is the moment (seconds since 1970) at which a fit must stop with what it has. ``quantile`` is for the objective of
-    this name.
+    this name. With ``gpu`` a family that can trains on one; the fit is alone then, and has all threads.
     """
 
     rows: Rows
@@ -51,6 +51,7 @@ class Task:
     end: float
     parameters: dict[str, Any] = field(default_factory=dict)
     quantile: float = 0.5
+    gpu: bool = False
 
 
 class Model(Protocol):

@@ -35,7 +35,7 @@ def main() -> None:
     refits = folds.is_forward() and folds.sealed_fold() is None
     training = Training(len(splits), refits)
     jobs = [(position, split) for split in splits for position in range(len(training.targets))]
-    with ThreadPoolExecutor(files.threads()) as pool:
+    with ThreadPoolExecutor(training.at_once) as pool:
         found = list(pool.map(lambda job: training.fit_fold(*job), jobs))
         if training.settles:
             training.settle_rounds(found)
@@ -57,6 +57,8 @@ class Training:
         self.sample_rows = int(config["sample_rows"]) if config.get("sample_rows") else None
         self.family = str(config["model"]["family"])
         self.parameters = dict(config["model"].get("parameters", {}))
+        self.gpu = bool(config["model"].get("gpu"))
+        self.at_once = 1 if self.gpu else files.threads()
         train = files.load_table("train")
         self.labels = [to_numbers(target, train[target.name]) for target in self.targets]
         self.settles = refits or len(train) <= MOST_ROWS_TO_SETTLE
@@ -67,7 +69,7 @@ class Training:
         self.fit = models.fitter(self.family)
         # A later run that knows where the clock ended the first goes as far, however long it takes.
         most_seconds = None if self.limits is not None else config.get("most_seconds")
-        self.clock = FitClock(splits * len(self.targets), files.threads(), alone, most_seconds)
+        self.clock = FitClock(splits * len(self.targets), self.at_once, alone, most_seconds)
 
     def fit_fold(self, position: int, split: Split) -> FoldModel:
         """Fit the model of one target that may be judged on the split's scored rows."""
@@ -156,6 +158,7 @@ class Training:
             end=self.clock.next_end(),
             parameters=parameters,
             quantile=target.quantile,
+            gpu=self.gpu,
         )
         model = self.fit(task)
         print(f"{name}: {model.note}\n", end="", flush=True)

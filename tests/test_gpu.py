@@ -1,0 +1,179 @@
+"""A GPU is found by its device files and its driver, shown to the steps that use it, and to no other."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import autokaggle.templates.tabular as template
+from autokaggle.records.sandbox import Isolation
+from autokaggle.skills.sandbox import bubblewrap, gpu
+from tests.sandbox_jobs import PARTIAL, STRONG, UNSANDBOXED, WALLED, make_job, run
+
+
+@pytest.fixture
+def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Device files that stand in for those of one card."""
+    folder = tmp_path / "dev"
+    folder.mkdir()
+    for name in ("nvidia0", "nvidiactl", "nvidia-uvm"):
+        (folder / name).write_text("a card")
+    monkeypatch.setattr(gpu, "DEVICES", folder)
+    monkeypatch.setattr(gpu, "DRIVER", tmp_path / "driver")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv(gpu.CHOICE, raising=False)
+    return folder
+
+
+def install_driver(folder: Path, answer: str, exit_code: int = 0) -> None:
+    """Write a program in the place of the driver's."""
+    folder.mkdir(exist_ok=True)
+    program = folder / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\nprintf '{answer}'\nexit {exit_code}\n")
+    program.chmod(0o755)
+
+
+def test_a_card_is_named_with_its_memory(devices: Path, tmp_path: Path) -> None:
+    install_driver(tmp_path / "bin", "NVIDIA A10, 23028\\n")
+    assert gpu.find_gpu() == gpu.GpuFinding("NVIDIA A10, 24 GB")
+    install_driver(tmp_path / "bin", "NVIDIA \\033[31mA10, 23028\\nNVIDIA A10, 23028\\n")
+    assert gpu.find_gpu().name == "NVIDIA [31mA10, 24 GB, the first of 2"
+    install_driver(tmp_path / "bin", "NVIDIA GB10, [N/A]\\n")
+    assert gpu.find_gpu().name == "NVIDIA GB10"
+
+
+def test_without_its_program_the_driver_is_asked_by_its_files(devices: Path, tmp_path: Path) -> None:
+    assert gpu.find_gpu().trouble == "the driver knows no card"
+    card = tmp_path / "driver" / "gpus" / "0000:01:00.0"
+    card.mkdir(parents=True)
+    (card / "information").write_text("Model: \t\t NVIDIA A10\nIRQ:  \t 99\n")
+    assert gpu.find_gpu().name == "NVIDIA A10"
+
+
+def test_what_keeps_a_card_from_being_used_is_said(
+    devices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_driver(tmp_path / "bin", "Failed to initialize NVML: mismatch\\nmore", exit_code=18)
+    assert gpu.find_gpu().trouble == "the driver does not answer: Failed to initialize NVML: mismatch"
+    install_driver(tmp_path / "bin", "NVIDIA A10, 23028\\n")
+    plugged = Isolation(level="strong", backend="of a plugin")
+    assert "of a plugin shows no devices" in gpu.find_gpu(plugged).trouble
+    assert gpu.find_gpu(PARTIAL).name == gpu.find_gpu(UNSANDBOXED).name == "NVIDIA A10, 24 GB"
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert "root" in gpu.find_gpu(STRONG).trouble
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert gpu.find_gpu(STRONG).name == "NVIDIA A10, 24 GB"
+    monkeypatch.setenv(gpu.CHOICE, "-1")
+    assert gpu.CHOICE in gpu.find_gpu().trouble
+    monkeypatch.delenv(gpu.CHOICE)
+    (devices / "nvidia-uvm").unlink()
+    assert "nvidia-modprobe" in gpu.find_gpu().trouble
+    (devices / "nvidia0").unlink()
+    assert gpu.find_gpu().trouble == f"there is no {devices / 'nvidia0'}"
+    assert gpu.device_files() == []
+
+
+LOOK = """
+    import os, sys
+    for place in sys.argv[1:]:
+        try:
+            print(open(place).read(6))
+        except OSError as error:
+            print(type(error).__name__)
+    print(os.environ.get("CUDA_VISIBLE_DEVICES"))
+"""
+
+
+@WALLED
+def test_only_a_step_that_uses_the_gpu_sees_its_device_files(
+    isolation: Isolation, devices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", bubblewrap.SYSTEM_SEARCH_PATH)
+    monkeypatch.setenv(gpu.CHOICE, "0")
+    inside = Path("/dev") if isolation is STRONG else devices
+    seen = tuple(str(inside / name) for name in ("nvidia0", "nvidiactl", "nvidia-uvm"))
+    result, log = run(make_job(tmp_path, LOOK, arguments=seen, wants_gpu=True), isolation)
+    assert (result.exit_code, log.split("\n")) == (0, ["a card"] * 3 + ["0", ""])
+    result, log = run(make_job(tmp_path, LOOK, arguments=seen), isolation)
+    assert result.exit_code == 0
+    assert set(log.split()) <= {"FileNotFoundError", "PermissionError", "None"}
+
+
+def test_for_cuda_an_ordinary_user_may_name_threads_and_root_gets_no_writable_proc(
+    devices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = ["--remount-ro", "/proc"]
+    for user, wants, is_kept in ((0, True, True), (1000, True, False), (1000, False, True)):
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        line = bubblewrap._kernel_folders(make_job(tmp_path).limits, gpu.device_files() if wants else [])
+        assert any(line[place : place + 2] == kept for place in range(len(line))) == is_kept
+        assert ("/dev/nvidia0" in line) == wants
+        assert line.index("--dev") < line.index("/dev/shm")
+
+
+def test_at_level_partial_cuda_may_name_its_threads(
+    devices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", bubblewrap.SYSTEM_SEARCH_PATH)
+    script = """
+        import threading
+        def name():
+            open(f"/proc/self/task/{threading.get_native_id()}/comm", "w").write("cuda")
+            print("named")
+        thread = threading.Thread(target=name)
+        thread.start()
+        thread.join()
+    """
+    _, log = run(make_job(tmp_path, script, wants_gpu=True), PARTIAL)
+    assert log == "named\n"
+    _, log = run(make_job(tmp_path, script), PARTIAL)
+    assert "PermissionError" in log
+
+
+# ---------------------------------------------------------------- fits
+
+
+@pytest.fixture
+def device() -> ModuleType:
+    path = Path(template.__file__).with_name("device.py")
+    spec = importlib.util.spec_from_file_location("template_device", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_fit_stays_where_it_works(device: ModuleType) -> None:
+    assert device.fit_somewhere(lambda where: where, (OSError,)) == ("cuda", "on the GPU")
+
+
+@pytest.mark.parametrize("error", ["OSError", "GpuMissing"])
+def test_a_fit_whose_gpu_fails_is_done_on_the_processor_and_so_are_those_after_it(
+    device: ModuleType, error: str
+) -> None:
+    tried: list[str] = []
+
+    def fit(where: str) -> int:
+        tried.append(where)
+        if where == "cuda":
+            raise {"OSError": OSError, "GpuMissing": device.GpuMissing}[error]("out of memory\n  [bt] (0) stack")
+        return len(tried)
+
+    assert device.fit_somewhere(fit, (OSError,)) == (2, "on the processor, since the GPU failed: out of memory")
+    assert device.fit_somewhere(fit, (OSError,))[0] == 3
+    assert tried == ["cuda", "cpu", "cpu"]
+
+
+def test_a_fault_that_is_not_the_gpus_comes_through(device: ModuleType) -> None:
+    def fit(where: str) -> None:
+        raise OSError(f"no such objective ({where})")
+
+    with pytest.raises(OSError, match="cpu"):
+        device.fit_somewhere(fit, (OSError,))
+    with pytest.raises(OSError, match="cpu"):
+        device.fit_somewhere(fit, ())
