@@ -73,6 +73,8 @@ def test_code_of_others_may_not_take_the_whole_budget() -> None:
     assert policy.most_seconds(proposal("model", seconds=5.0), left=90, total=100) == 25
     assert policy.most_seconds(proposal("model", seconds=20.0), left=90, total=100) == 60
     assert policy.most_seconds(proposal("plugin", seconds=5.0), left=8, total=100) == 8
+    on_gpu = proposal(config={"model": {"gpu": True}, "most_seconds": 15.0})
+    assert policy.most_seconds(on_gpu, left=90, total=100) == 50  # a driver may hang
 
 
 def test_gains_raise_what_is_expected_of_a_kind_and_failures_lower_it() -> None:

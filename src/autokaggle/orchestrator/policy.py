@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from autokaggle.records.candidate import Candidate, Proposal
+from autokaggle.skills.pipeline.proposals import TIME_LIMIT, wants_gpu
 
 # Less than this is not worth starting a candidate for: imports alone take two seconds.
 SHORTEST_SECONDS = 4.0
 # A portfolio's fits end by themselves; others may hang, and must leave time for something else.
 LARGEST_SHARE_OF_OTHERS = 0.25
+# Fits on a GPU end by themselves as well, unless its driver hangs: this is what they never come near.
+HANGING, HANGING_SECONDS = 2.0, 20.0
 GIBIBYTE = 1 << 30
 MEMORY_OF_ONE = 2 * GIBIBYTE
 THREADS_OF_ONE = 2
@@ -93,6 +96,8 @@ class Policy:
 
     def most_seconds(self, proposal: Proposal, left: float, total: float) -> float:
         """Return after how many seconds a candidate is ended."""
+        if wants_gpu(proposal):
+            return min(left, HANGING * float(proposal.config[TIME_LIMIT]) + HANGING_SECONDS)
         if proposal.author == "portfolio" and not proposal.files:
             return left
         fair = max(LARGEST_SHARE_OF_OTHERS * total, 3 * self.expected_seconds(proposal))
