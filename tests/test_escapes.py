@@ -85,9 +85,9 @@ def ordinary_python() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def run_as_nobody(python: Path, how: How) -> list[Verdict]:
+def run_as_nobody(python: Path, how: How, only: str = "*") -> list[Verdict]:
     done = subprocess.run(
-        [python, "-m", "tests.escapes.suite", "--how", how, "--json"],
+        [python, "-m", "tests.escapes.suite", "--how", how, "--only", only, "--json"],
         user=NOBODY,
         group=NOBODY,
         extra_groups=[],
@@ -105,3 +105,12 @@ def run_as_nobody(python: Path, how: How) -> list[Verdict]:
 def test_as_an_ordinary_user_it_is_the_same(ordinary_python: Path, how: How, known: set[str]) -> None:
     need(STRONG if how == "strong" else PARTIAL)
     assert_held(run_as_nobody(ordinary_python, how), known)
+
+
+@pytest.mark.slow
+def test_what_a_step_sees_more_of_for_a_gpu_is_no_way_out(ordinary_python: Path) -> None:
+    """Its /proc can be written to, for CUDA: what lies there are attempts on memory, processes and the kernel."""
+    need(STRONG)
+    verdicts = run_as_nobody(ordinary_python, "gpu", "*memory*,*process*,*kernel*,standing_still")
+    assert len(verdicts) > 10
+    assert {verdict.attempt: verdict.why for verdict in verdicts if verdict.outcome != "held"} == {}

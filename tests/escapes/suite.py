@@ -17,21 +17,24 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from autokaggle.records.sandbox import Isolation
+from autokaggle.skills.sandbox import gpu
 from autokaggle.skills.sandbox.executor import Job, run_job
 from autokaggle.skills.sandbox.limits import MEBIBYTE, Limits
 from tests.escapes.world import ATTEMPTS, World, make_world
 
-How = Literal["strong", "partial", "none", "plain"]
+How = Literal["strong", "gpu", "partial", "none", "plain"]
 ISOLATIONS = {
     "strong": Isolation(level="strong", backend="bubblewrap"),
+    "gpu": Isolation(level="strong", backend="bubblewrap"),
     "partial": Isolation(level="partial", backend="landlock"),
     "none": Isolation(level="none", backend="none"),
 }
@@ -114,10 +117,18 @@ def _run(how: How, name: str, world: World) -> Ending:
         log=world.run / "log",
         environment=Path(sys.prefix),
         limits=LIMITS,
+        wants_gpu=how == "gpu",
     )
     result = run_job(job, ISOLATIONS[how])
     log = job.log.read_bytes()
     return Ending(result.exit_code, result.limit, result.seconds, log.decode("utf-8", "replace"), _as_shown(log))
+
+
+def _stand_in_for_devices(folder: Path) -> None:
+    """Let files take the place of a GPU's: their walls are what is tried."""
+    for name in ("nvidia0", "nvidiactl", "nvidia-uvm"):
+        (folder / name).touch()
+    gpu.DEVICES = folder
 
 
 def _run_plainly(arguments: tuple[str, ...], world: World) -> Ending:
@@ -292,11 +303,15 @@ def _remove_shared_memory(world: World) -> None:
 def main() -> int:
     """Print a verdict a line; end with 1 unless every attempt held."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--how", choices=["strong", "partial", "none", "plain"], default="strong")
-    parser.add_argument("--only", default="*", help="a pattern of names")
+    parser.add_argument("--how", choices=list(get_args(How)), default="strong")
+    parser.add_argument("--only", default="*", help="patterns of names, with commas")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    verdicts = run_suite(options.how, fnmatch.filter(attempt_names(), options.only))
+    names = [name for pattern in options.only.split(",") for name in fnmatch.filter(attempt_names(), pattern)]
+    with tempfile.TemporaryDirectory() as folder:
+        if options.how == "gpu":
+            _stand_in_for_devices(Path(folder))
+        verdicts = run_suite(options.how, list(dict.fromkeys(names)))
     if options.json:
         print(json.dumps([verdict._asdict() for verdict in verdicts]))
     else:

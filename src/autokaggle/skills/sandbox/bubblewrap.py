@@ -100,8 +100,8 @@ def _system() -> list[str]:
 def _kernel_folders(limits: Limits, devices: Sequence[Path]) -> list[str]:
     """Give /proc and /dev of its own; root could change the machine through a writable /proc even in there."""
     line = ["--proc", "/proc"]
-    if not (devices and leaves_proc_writable()):
-        line += ["--remount-ro", "/proc"]
+    # Where it is left writable, nobody but the job's own processes may be in it: not even bubblewrap's first one.
+    line += ["--as-pid-1"] if devices and leaves_proc_writable() else ["--remount-ro", "/proc"]
     line += ["--dev", "/dev"]
     for device in devices:
         line += ["--dev-bind", str(device), f"/dev/{device.name}"]
