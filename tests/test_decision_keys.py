@@ -51,6 +51,11 @@ def value_of(held: Agreement, key: str) -> Any:
             {"scheme": "group", "column": 'part(farm, "-", 0)', "folds": 5, "repeats": 1},
         ),
         ("validation", "group:day(planted)", {"scheme": "group", "column": "day(planted)", "folds": 5, "repeats": 1}),
+        (
+            "validation",
+            "group:days(planted, 7)",
+            {"scheme": "group", "column": "days(planted, 7)", "folds": 5, "repeats": 1},
+        ),
         ("families", "LightGBM, linear", ["lightgbm", "linear"]),
         ("families", "auto", []),
         ("template", "tabular", "tabular"),

@@ -111,6 +111,14 @@ def test_days_of_a_moment_are_groups(tmp_path: Path) -> None:
     assert len(set(fold)) == 5
 
 
+def test_stretches_of_days_are_groups(tmp_path: Path) -> None:
+    small = classes_plan(tmp_path, "group", "days(moment, 3)")
+    fold = make_folds(small.plan, small.tables, tmp_path / "folds.parquet").by_repeat[0]
+    # 2020-01-01 is day 18262, the second of its three.
+    assert {len(set(fold[start : start + 12])) for start in range(8, 200, 12)} == {1}
+    assert len(set(fold)) == 5
+
+
 def test_rows_without_a_group_are_groups_of_their_own(tmp_path: Path) -> None:
     train = {"id": ids("a", 100), "y": np.arange(100.0), "g": text_column([None] * 60 + ["x"] * 20 + ["y"] * 20)}
     small = write_tables(make_plan("rmse", scheme="group", column="g"), tmp_path, train, {"id": ids("t", 3)})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from autokaggle.records.data_profile import DataProfile, SplitHints
 from autokaggle.skills.dataset.data_profiler import profile_dataset
 from autokaggle.skills.dataset.drift import area_under_curve, column_drift, tell_apart
+from autokaggle.skills.dataset.split_hints import log_chance_of_runs
 from tests.csv_folder import Columns, facts_of, write_csv
 
 ROWS = 600
@@ -86,14 +89,49 @@ def test_a_part_of_a_code_can_be_the_group(tmp_path: Path) -> None:
     assert notation.groups() == ("key", "_", "0")
 
 
-def test_days_that_never_cross_are_groups_when_they_interleave(tmp_path: Path) -> None:
-    hours = [(n // 10 % 28 + 1, n % 10, n // 280 + 1) for n in range(ROWS)]
-    rows = {"when": [f"2024-{month:02d}-{day:02d} {hour:02d}:00:00" for day, hour, month in hours]}
-    in_test = np.array([day > 20 for day, _, _ in hours])
+def moments(rows_a_day: int) -> tuple[list[str], np.ndarray]:
+    """Moments of days that follow each other, and the number of each one's day."""
+    day = np.arange(ROWS) // rows_a_day
+    made = np.datetime64("2024-01-01T00:00:00") + day * np.timedelta64(24, "h") + np.arange(ROWS) % rows_a_day * 3600
+    return [str(moment).replace("T", " ") for moment in made], day
 
-    found = split(tmp_path, rows, in_test)
+
+def test_days_that_never_cross_are_groups_when_they_take_turns_by_chance(tmp_path: Path) -> None:
+    when, day = moments(rows_a_day=6)
+    in_test = np.isin(day, RANDOM.choice(100, 30, replace=False))
+
+    found = split(tmp_path, {"when": when}, in_test)
 
     assert (found.scheme, found.column) == ("group", "day(when)")
+
+
+@pytest.mark.parametrize(("rows_a_day", "of_month", "tested", "days"), [(1, 30, 11, 11), (6, 14, 4, 4), (5, 60, 30, 6)])
+def test_stretches_of_days_are_groups_as_long_as_those_of_test(
+    rows_a_day: int, of_month: int, tested: int, days: int, tmp_path: Path
+) -> None:
+    when, day = moments(rows_a_day)
+    in_test = day % of_month >= of_month - tested
+
+    found = split(tmp_path, {"when": when}, in_test)
+
+    assert (found.scheme, found.column) == ("group", f"days(when, {days})")
+    assert f"stretches of about {tested} days between those of train" in found.reason
+
+
+def test_single_days_and_moments_at_random_are_no_stretches(tmp_path: Path) -> None:
+    daily, hourly = moments(rows_a_day=1)[0], moments(rows_a_day=6)[0]
+
+    assert split(tmp_path / "a", {"when": daily}, AT_RANDOM).scheme == "kfold"
+    assert split(tmp_path / "b", {"when": hourly}, AT_RANDOM).scheme == "kfold"
+
+
+def test_few_runs_are_as_unlikely_as_counting_shuffles_says() -> None:
+    shuffles = [np.isin(np.arange(9), chosen) for chosen in combinations(range(9), 4)]
+    runs = np.array([1 + np.count_nonzero(np.diff(one)) for one in shuffles])
+
+    for few in range(1, 10):
+        share = float(np.mean(runs <= few))
+        assert math.exp(log_chance_of_runs(4, 5, few)) == pytest.approx(share)
 
 
 def test_few_large_or_many_single_values_are_no_groups(tmp_path: Path) -> None:

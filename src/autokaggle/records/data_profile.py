@@ -86,7 +86,8 @@ class SplitHints(Record, frozen=True, kw_only=True):
     """How test differs from train, and the validation scheme that follows.
 
     ``column`` is a column's name, or a group made from one column: ``part(COLUMN, "SEPARATOR", INDEX)`` is the
-    0-based part of its text between separators, ``day(COLUMN)`` the day of a time. A column of that very name wins.
+    0-based part of its text between separators, ``day(COLUMN)`` the day of a time, ``days(COLUMN, COUNT)`` stretches
+    of so many days. A column of that very name wins.
     Duplicate rows are None where there was no time to count them.
     """
 

@@ -1,7 +1,8 @@
 """How test differs from train; this file finds the split behind the competition and the validation that mirrors it.
 
 A split by time shows in ranges of dates that do not overlap; a split by groups in values that repeat, yet never on
-both sides, where chance would have put some on both.
+both sides, where chance would have put some on both; a split into stretches of time in days that take turns less often
+than chance would have them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 import msgspec
+import numpy as np
 
 from autokaggle.records.data_profile import SplitHints, ValidationScheme
 from autokaggle.skills.dataset.column_facts import Facts
@@ -33,14 +35,20 @@ DAY_SECONDS = 86_400
 
 @dataclass(frozen=True)
 class Group:
-    """A column, or a part of one, whose values lie wholly in train or wholly in test.
+    """A column, or a part of one, whose values lie wholly in train or wholly in test, and how that was seen.
 
     ``column`` is in the notation of ``SplitHints.column``.
     """
 
     column: str
     groups: int
+    seen: str
     log_chance: float
+
+    @property
+    def reason(self) -> str:
+        """What was seen, and how unlikely that is."""
+        return f"{self.seen}, which chance would give once in 10^{-self.log_chance / math.log(10):.0f}"
 
 
 def find_split(
@@ -104,8 +112,7 @@ def _scheme(
         return SplitHints(
             scheme=scheme,
             column=group.column,
-            reason=f"none of {group.groups:,} groups of {group.column} is in both train and test, "
-            f"which chance would give once in 10^{-group.log_chance / math.log(10):.0f}",
+            reason=group.reason,
             confidence=0.95,
         )
     if is_classification:
@@ -144,6 +151,12 @@ def _group_column(
         group = _judge_group(connection, train_path, test_path, column, expression)
         if group is not None:
             found.append(group)
+    for name in shared:
+        is_time = train[name].type == test[name].type == "TIMESTAMP"
+        if is_time and not _days(train[name]) & _days(test[name]):
+            stretches = _stretches(connection, train_path, test_path, name)
+            if stretches is not None:
+                found.append(stretches)
     return min(found, key=lambda group: group.groups, default=None)
 
 
@@ -155,8 +168,8 @@ def _candidates(
     for name in shared:
         facts, other, quoted = train[name], test[name], quote_identifier(name)
         if facts.type == "TIMESTAMP":
-            days = {value // DAY_SECONDS for value in facts.counts}
-            if len(days) < len(facts.counts) and not days & {value // DAY_SECONDS for value in other.counts}:
+            days = _days(facts)
+            if len(days) < len(facts.counts) and not days & _days(other):
                 candidates.append((f"day({name})", f"date_trunc('day', {quoted})"))
         elif name not in ids and _repeats(facts) and not facts.counts.keys() & other.counts.keys():
             candidates.append((name, quoted))
@@ -181,6 +194,10 @@ def _part_candidates(name: str, facts: Facts, other: Facts) -> list[tuple[str, s
                 found.append((f'part({name}, "{separator}", {index})', sql))
         return found
     return []
+
+
+def _days(facts: Facts) -> set[float]:
+    return {value // DAY_SECONDS for value in facts.counts}
 
 
 def _repeats(facts: Facts) -> bool:
@@ -213,4 +230,53 @@ def _judge_group(
     groups, crossing, log_chance, repeating = int(row[0]), int(row[1]), float(row[2]), int(row[3])
     if crossing or min(groups, repeating) < FEWEST_GROUPS or log_chance > BEYOND_CHANCE:
         return None
-    return Group(column, groups, log_chance)
+    return Group(column, groups, f"none of {groups:,} groups of {column} is in both train and test", log_chance)
+
+
+def _stretches(connection: duckdb.DuckDBPyConnection, train_path: Path, test_path: Path, name: str) -> Group | None:
+    """Tell test days that follow each other in stretches, between those of train.
+
+    Folds of single days would leave the days beside each validated one in train, where test has none near. Stretches
+    that are as long as most of test's leave as few; there must be enough of them to make folds.
+    """
+    day = f"date_diff('day', DATE '1970-01-01', CAST({quote_identifier(name)} AS DATE))"
+    query = f"SELECT DISTINCT {day} AS day FROM read_parquet(?) WHERE {quote_identifier(name)} IS NOT NULL"
+    sides = [
+        np.asarray(connection.execute(query, [str(path)]).fetchnumpy()["day"], dtype=np.int64)
+        for path in (train_path, test_path)
+    ]
+    days, is_test = np.concatenate(sides), np.repeat([False, True], [len(side) for side in sides])
+    if len(np.unique(days)) < len(days):
+        return None
+    order = np.argsort(days)
+    days, is_test = days[order], is_test[order]
+    begins = np.flatnonzero(np.diff(is_test, prepend=not is_test[0]))
+    log_chance = log_chance_of_runs(len(sides[0]), len(sides[1]), len(begins))
+    ends = np.append(begins[1:], len(days)) - 1
+    lengths = (days[ends] - days[begins] + 1)[is_test[begins]]
+    count = int(min(np.median(lengths), len(sides[0]) // FEWEST_GROUPS))
+    if count < 2 or log_chance > BEYOND_CHANCE:
+        return None
+    seen = f"test lies in {len(lengths)} stretches of about {np.median(lengths):.0f} days between those of train"
+    return Group(f"days({name}, {count})", len(np.unique(sides[0] // count)), seen, log_chance)
+
+
+def log_chance_of_runs(first: int, second: int, runs: int) -> float:
+    """Return the logarithm of the chance that so many things of two kinds, shuffled, take turns in so few runs.
+
+    Source: Wald and Wolfowitz 1940, "On a test whether two samples are from the same population".
+    """
+
+    def log_ways(things: int, chosen: int) -> float:
+        if not 0 <= chosen <= things:
+            return -math.inf
+        return math.lgamma(things + 1) - math.lgamma(chosen + 1) - math.lgamma(things - chosen + 1)
+
+    # Of each kind that has k runs, k - 1 of the places between its things are cuts.
+    ways = [
+        log_ways(first - 1, mine - 1) + log_ways(second - 1, theirs - 1)
+        for number in range(2, runs + 1)
+        for mine, theirs in ((number // 2, number - number // 2), (number - number // 2, number // 2))
+    ]
+    total = float(np.logaddexp.reduce(ways)) if ways else -math.inf
+    return min(0.0, total - log_ways(first + second, first))

@@ -23,8 +23,9 @@ SHORTEST_BUDGET_SECONDS, LONGEST_BUDGET_SECONDS = 1.0, 30 * 86400.0
 MOST_IDEAS, LONGEST_IDEA = 12, 240
 SCHEMES = ("kfold", "stratified", "group", "stratified_group", "time")
 COLUMN_SCHEMES = ("group", "stratified_group", "time")
-# A group may be made from a column: ``part(COLUMN, "SEPARATOR", INDEX)`` or ``day(COLUMN)`` (see SplitHints).
-MADE_COLUMN = re.compile(r'(?:part\((?P<part>.+), "[^"]*", \d+\)|day\((?P<day>.+)\))')
+# A group may be made from a column: ``part(COLUMN, "SEPARATOR", INDEX)``, ``day(COLUMN)`` or ``days(COLUMN, COUNT)``
+# (see SplitHints).
+MADE_COLUMN = re.compile(r'(?:part\((?P<part>.+), "[^"]*", \d+\)|day\((?P<day>.+)\)|days\((?P<days>.+), \d+\))')
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smh]?)")
 # Words that a rule may forbid, by the name of its gate.
 FORBIDDEN_WORDS = {
@@ -100,7 +101,7 @@ def _validation(text: str, brief: Brief) -> tuple[Value, str]:
         raise UsageError(f"{value['folds']} folds cannot be.", f"Choose {FEWEST_FOLDS} to {MOST_FOLDS}.")
     if column is not None:
         made = MADE_COLUMN.fullmatch(column)
-        base = column if column in brief.column_names or not made else made["part"] or made["day"]
+        base = column if column in brief.column_names or not made else made["part"] or made["day"] or made["days"]
         _must_be_known(base, brief.column_names, "column")
         found = next(one for one in profile.columns if one.name == base)
         if base in profile.target_columns:

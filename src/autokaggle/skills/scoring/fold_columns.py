@@ -1,7 +1,7 @@
 """The columns that folds respect; this file reads groups, labels and times from a table.
 
 A column is named as it is, or as a part of it: ``part(COLUMN, "_", 0)`` the text before the first underscore,
-``day(COLUMN)`` (or ``date(COLUMN)``) the calendar day of a moment.
+``day(COLUMN)`` (or ``date(COLUMN)``) the calendar day of a moment, ``days(COLUMN, 7)`` stretches of seven days.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ Floats = npt.NDArray[np.float64]
 
 PART = re.compile(r'part\((?P<column>.+), "(?P<separator>[^"]+)", (?P<index>\d+)\)', re.DOTALL)
 DAY = re.compile(r"(?:day|date)\((?P<column>.+)\)", re.DOTALL)
+DAYS = re.compile(r"days\((?P<column>.+), (?P<count>[1-9]\d{0,5})\)", re.DOTALL)
 NUMERIC = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL.*|BOOLEAN)")
 
 
@@ -83,6 +84,9 @@ def _expression(table: Path, column: str) -> str:
         return f"split_part({text}, {quote_text(part['separator'])}, {int(part['index']) + 1})"
     if (day := DAY.fullmatch(column)) and day["column"] in known:
         return f"date_trunc('day', CAST({quote_identifier(day['column'])} AS TIMESTAMP))"
+    if (days := DAYS.fullmatch(column)) and days["column"] in known:
+        moment = f"CAST({quote_identifier(days['column'])} AS TIMESTAMP)"
+        return f"floor(epoch({moment}) / {86_400 * int(days['count'])})"
     raise CompetitionUnusable(
         f"{table.stem} has no column {column!r} to validate by.",
         f"Choose one of: {', '.join(list(known)[:30])}.",
