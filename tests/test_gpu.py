@@ -10,8 +10,21 @@ from types import ModuleType
 import pytest
 
 import autokaggle.templates.tabular as template
+from autokaggle.config import Settings
+from autokaggle.orchestrator.budget import Budget
+from autokaggle.orchestrator.candidate_run import _gpu_failure
+from autokaggle.orchestrator.context import RunContext
+from autokaggle.orchestrator.journal import Journal
+from autokaggle.orchestrator.replay import _reasons
+from autokaggle.plugins.manager import Plugins
+from autokaggle.records.candidate import Candidate, Proposal, Score
+from autokaggle.records.outcome import Ensemble, Member, Metrics, SubmissionFacts
+from autokaggle.records.run import Run, RunOptions
 from autokaggle.records.sandbox import Isolation
 from autokaggle.skills.sandbox import bubblewrap, gpu
+from autokaggle.skills.submission.comparison import Comparison
+from autokaggle.storage.artifacts import RunFolder
+from autokaggle.storage.records_file import make_private_folder, write_record
 from tests.sandbox_jobs import PARTIAL, STRONG, UNSANDBOXED, WALLED, make_job, run
 
 
@@ -177,3 +190,54 @@ def test_a_fault_that_is_not_the_gpus_comes_through(device: ModuleType) -> None:
         device.fit_somewhere(fit, (OSError,))
     with pytest.raises(OSError, match="cpu"):
         device.fit_somewhere(fit, ())
+
+
+# ---------------------------------------------------------------- what is said
+
+
+def test_why_a_fit_was_not_on_the_gpu_is_read_from_its_log(device: ModuleType, tmp_path: Path) -> None:
+    def fit(where: str) -> str:
+        if where == "cuda":
+            raise device.GpuMissing("XGBoost found none")
+        return where
+
+    _, note = device.fit_somewhere(fit, ())
+    (tmp_path / "log").write_text(f"fold 0: 12 trees, {note}\nfold 1: 9 trees, {note}\n")
+    assert _gpu_failure(tmp_path / "log") == "the GPU failed: XGBoost found none"
+    (tmp_path / "log").write_text("fold 0: 12 trees, on the GPU\n")
+    assert _gpu_failure(tmp_path / "log") == ""
+
+
+def test_a_submission_that_comes_out_otherwise_is_laid_to_the_gpu_of_its_members(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "orchard-20260801-101500-3f2a")
+    for name, on_gpu in (("c001", True), ("c002", False), ("c003", True)):
+        proposal = Proposal(title=name, family="xgboost", config={"model": {"gpu": on_gpu}})
+        make_private_folder(folder.candidate(name).path)
+        write_record(folder.candidate(name).record, Candidate(id=name, proposal=proposal, status="scored"))
+    score = Score(metric="rmse", greater_is_better=False, mean=1, std=0, folds=(1,), low=0, high=2)
+    members = (Member(candidate="c001", weight=0.5), Member(candidate="c002", weight=0.5))
+    run = Run(
+        id=folder.id,
+        slug="orchard",
+        target="orchard",
+        options=RunOptions(target="orchard"),
+        status="done",
+        created="2026-08-01T10:15:00Z",
+        ensemble=Ensemble(method="greedy", members=members, score=score, rule={}),
+    )
+    settings = Settings(home=tmp_path / "home", runs_dir=tmp_path)
+    context = RunContext(folder, settings, run, Journal(folder), Plugins(found=[]), Budget(60))
+    metrics = Metrics(
+        metric="rmse",
+        greater_is_better=False,
+        cv={},
+        candidates=3,
+        ensemble=members,
+        submission=SubmissionFacts(rows=1, sha256="a"),
+        seconds={},
+        isolation="strong",
+    )
+    said = list(_reasons(context, "", Comparison("different", "a", "b"), metrics))
+    assert len(said) == 1
+    assert said[0].startswith("c001 was set to train on a GPU, where sums of floats come in another order")
+    assert list(_reasons(context, "", Comparison("identical", "a", "a"), metrics)) == []

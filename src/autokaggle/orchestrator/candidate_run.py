@@ -5,6 +5,7 @@ Whatever the code does ends as a record: a failure of generated code is never an
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from dataclasses import dataclass, replace
@@ -31,6 +32,9 @@ from autokaggle.storage.records_file import make_private_folder
 
 # Of a foreign candidate's time; the rest is for its audit.
 SHARE_OF_FOLDS = 0.85
+
+# As the template's device.py words it.
+GPU_FAILURE = re.compile(r"the GPU failed: .{1,200}")
 
 # A template's own scripts can work fold by fold; others may not.
 SCRIPTS_OF_TEMPLATE = frozenset(SCRIPTS)
@@ -95,6 +99,9 @@ def run_candidate(
     )
     context.save_candidate(candidate)
     _tell_finished(context, candidate)
+    if wants_gpu(proposal) and not context.is_gpu_told and (failure := _gpu_failure(folder.log)):
+        context.is_gpu_told = True
+        context.journal.tell("warning", f"{candidate_id} trained on the processor: {failure}")
     return candidate, None if leak else result.evaluation
 
 
@@ -176,6 +183,13 @@ def _judge(
         return Result(best.evaluate(folder), stopped, sealing, steps)
     except (InvalidPredictions, CompetitionUnusable, UsageError) as error:  # the last: the user's own metric failed
         return Result(None, stopped or str(error), sealing, steps)
+
+
+def _gpu_failure(log: Path) -> str:
+    """Return why our own code fitted on the processor what was meant for a GPU, "" when it did not say so."""
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        found = next((match for line in lines if (match := GPU_FAILURE.search(line))), None)
+    return found[0] if found else ""
 
 
 def _tell_started(context: RunContext, candidate: Candidate) -> None:

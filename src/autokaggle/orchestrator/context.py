@@ -57,6 +57,7 @@ class RunContext:
     """One process's hold on a run. The record on disk is replaced with every change.
 
     ``execute`` is where jobs run: on this machine, or on a cluster, of which ``cluster_width`` can run at once.
+    ``is_gpu_told`` says that the person knows already that fits do not run on the GPU that they were to run on.
     ``at_once`` is how many candidates share the machine now; ``stopping`` is set when all of them must end.
     """
 
@@ -73,6 +74,7 @@ class RunContext:
     execute: RunJob = run_job
     cluster_width: int | None = None
     at_once: int = 1
+    is_gpu_told: bool = False
     stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _saving: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -174,7 +176,7 @@ class RunContext:
         return self.run.plan
 
     @property
-    def trained_on_gpu(self) -> tuple[str, ...]:
+    def gpu_members(self) -> tuple[str, ...]:
         """Which members of what was published were set to train on a GPU."""
         members = {member.candidate for member in self.run.ensemble.members} if self.run.ensemble else set()
         return tuple(one.id for one in self.candidates() if one.id in members and wants_gpu(one.proposal))

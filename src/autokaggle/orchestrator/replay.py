@@ -152,7 +152,7 @@ def _run(context: RunContext, environment: Environment, output: Path, log: Path)
             environment=environment.folder,
             limits=limits,
             variables={"AUTOKAGGLE_THREADS": str(limits.threads)},
-            wants_gpu=bool(context.trained_on_gpu),
+            wants_gpu=bool(context.gpu_members),
         )
     )
     if step.exit_code != 0:
@@ -173,10 +173,10 @@ def _reasons(context: RunContext, python: str, comparison: Comparison, metrics: 
         yield "output/submission.csv is not the file that the run left: it was changed or replaced."
     if run.python and python != run.python:
         yield f"Python is {python}; it was {run.python}."
-    if members := context.trained_on_gpu:
+    if members := context.gpu_members:
         yield (
-            f"{', '.join(members)} trained on a GPU, where sums of floats come in another order each time; "
-            "without that GPU they are trained on the processor."
+            f"{', '.join(members)} was set to train on a GPU, where sums of floats come in another order each time, "
+            "and in another one on the processor."
         )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if run.host.get("cores") not in (None, cores):

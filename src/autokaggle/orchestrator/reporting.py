@@ -73,7 +73,7 @@ def write(context: RunContext, importance_seconds: float) -> None:
         metrics=read_record(folder.metrics, Metrics) if folder.metrics.is_file() else None,
         predictions=_predictions(context, measured) if is_judged else None,
         importance=measured,
-        trained_on_gpu=context.trained_on_gpu,
+        gpu_members=context.gpu_members,
         metric_titles={name: metric.title for name, metric in METRICS.items()},
         sections=tuple(context.plugins.report_sections(folder.path)),
     )

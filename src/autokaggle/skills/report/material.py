@@ -55,7 +55,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class ReportMaterial:
-    """Everything that the page shows; ``trained_on_gpu`` are the published candidates that were set to."""
+    """Everything that the page shows; ``gpu_members`` are the published candidates that were set to."""
 
     run: Run
     competition: Competition
@@ -65,7 +65,7 @@ class ReportMaterial:
     metrics: Metrics | None
     predictions: Predictions | None = None
     importance: Importance | None = None
-    trained_on_gpu: Sequence[str] = ()
+    gpu_members: Sequence[str] = ()
     metric_titles: Mapping[str, str] = field(default_factory=dict)
     # Title and HTML of what plugins add; they have made it safe.
     sections: Sequence[tuple[str, str]] = ()
