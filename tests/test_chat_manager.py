@@ -120,6 +120,9 @@ def test_a_gpu_is_used_where_the_table_is_large_or_the_flag_says_so(
     decisions = decide(COMPETITION, large, RunOptions(target="orchard", gpu=flag), "roc_auc", found)
     taken = [(one.value, one.by) for one in decisions.decisions if one.key == "gpu"]
     assert taken == ([expected] if expected else [])
+    others = RunOptions(target="orchard", gpu=flag, model_family="lightgbm,linear")  # which train on no GPU
+    decisions = decide(COMPETITION, large, others, "roc_auc", found)
+    assert [one.by for one in decisions.decisions if one.key == "gpu"] == ([] if flag == "auto" else ["flag"])
 
 
 def test_an_unknown_metric_falls_back_to_the_named_default_and_says_so(profile: DataProfile, folder: RunFolder) -> None:

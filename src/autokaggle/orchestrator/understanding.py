@@ -97,6 +97,8 @@ def plan(context: RunContext) -> str:
     )
     if context.run.options.original:
         agreed = _with_original(context, agreed, Path(context.run.options.original))
+    if agreed.gpu and (agreed.template != "tabular" or (agreed.families and "xgboost" not in agreed.families)):
+        context.journal.tell("warning", "No model of this run can train on a GPU: XGBoost of the tabular template can.")
     folds.make_folds(agreed, context.folder.tables, context.folder.folds)
     completed = msgspec.structs.replace(
         competition,

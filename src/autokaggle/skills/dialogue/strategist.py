@@ -119,7 +119,9 @@ def _gpu(profile: DataProfile, options: RunOptions, found: str) -> tuple[Decisio
     """Decide on the GPU where there is a choice; without one, and without the flag, there is nothing to decide."""
     if options.gpu != "auto":
         return (Decision(key="gpu", value=options.gpu, by="flag", why="given with --gpu"),)
-    if not found:
+    families = _families(options).value
+    can_use_it = _template(profile, options).value == "tabular" and (not families or "xgboost" in families)
+    if not found or not can_use_it:
         return ()
     columns = sum(column.in_train and column.in_test for column in profile.columns)
     pays = profile.train_rows >= LEAST_GPU_ROWS and profile.train_rows * columns >= LEAST_GPU_CELLS
