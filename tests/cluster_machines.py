@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,8 +45,11 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def machines(folder: Path, *names: str, **variables: str) -> Iterator[Machines]:
-    """Start a scheduler and one worker for each name; ``variables`` are added to what the workers inherit."""
+def machines(folder: Path, *names: str, gpus: Collection[str] = (), **variables: str) -> Iterator[Machines]:
+    """Start a scheduler and one worker for each name; ``variables`` are added to what the workers inherit.
+
+    Those named in ``gpus`` declare a GPU.
+    """
     file = folder / "scheduler.json"
     found = Machines(folder)
     scheduler = _start(
@@ -59,7 +62,7 @@ def machines(folder: Path, *names: str, **variables: str) -> Iterator[Machines]:
             home = found.home(name)
             home.mkdir()
             line = ["worker", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", name]
-            line += ["--resources", "cores=1,memory=4e9", "--local-directory", str(home)]
+            line += ["--resources", f"cores=1,memory=4e9{',gpu=1' * (name in gpus)}", "--local-directory", str(home)]
             found.workers[name] = _start(home, name, line, str(file), **variables)
         yield found
     finally:

@@ -45,7 +45,8 @@ SLEEPS = """
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
-    with machines(tmp_path_factory.mktemp("machines"), "one", "two") as found:
+    folder = tmp_path_factory.mktemp("machines")
+    with machines(folder, "one", "two", gpus=["two"], CUDA_VISIBLE_DEVICES="7") as found:
         yield found
 
 
@@ -77,10 +78,19 @@ def test_a_job_leaves_what_it_would_have_left_here(cluster: ClusterJobs, two: Ma
     )
     for name in ("deep/er/sum", "empty"):
         assert (there.output / name).read_bytes() == (here.output / name).read_bytes()
-    with pytest.raises(ActionNeeded, match="declares a GPU"), open_cluster(two.address, print, wants_gpu=True):
-        pass
     # What a worker declares bounds the threads of its jobs.
     assert (here.log.read_text(), there.log.read_text()) == ("hello from 2\n", "hello from 1\n")
+
+
+def test_a_job_that_wants_a_gpu_goes_where_one_is_declared(two: Machines, tmp_path: Path) -> None:
+    need(STRONG)
+    job = small_job(tmp_path, 'import os; print(os.environ.get("CUDA_VISIBLE_DEVICES"))')
+    with open_cluster(two.address, print, wants_gpu=True) as cluster:
+        for wants, said in ((False, "None\n"), (True, "7\n")):
+            asked = dataclasses.replace(job, wants_gpu=wants)
+            assert ("gpu" in (cluster._claims(cluster._packed(asked, STRONG)) or {})) == wants
+            assert cluster(asked, STRONG).exit_code == 0
+            assert job.log.read_text() == said
 
 
 def test_contents_travel_to_a_worker_once(cluster: ClusterJobs, two: Machines, tmp_path: Path) -> None:
@@ -156,6 +166,8 @@ def test_the_job_of_a_lost_worker_is_run_again(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
     job = small_job(tmp_path / "job", WRITES_AND_SAYS.replace("import os", "import os, time; time.sleep(3)"))
     with machines(tmp_path / "m", "one", "two") as pair, open_cluster(pair.address, print) as cluster:
+        with pytest.raises(ActionNeeded, match="declares a GPU"), open_cluster(pair.address, print, wants_gpu=True):
+            pass
         thread, results = start(cluster, job)
         wait_until(lambda: bool(pair.jobs("one") + pair.jobs("two")))
         lost = "one" if pair.jobs("one") else "two"
