@@ -201,6 +201,7 @@ def test_why_a_fit_was_not_on_the_gpu_is_read_from_its_log(device: ModuleType, t
             raise device.GpuMissing("XGBoost found none")
         return where
 
+    assert _gpu_failure(tmp_path / "log") == ""
     _, note = device.fit_somewhere(fit, ())
     (tmp_path / "log").write_text(f"fold 0: 12 trees, {note}\nfold 1: 9 trees, {note}\n")
     assert _gpu_failure(tmp_path / "log") == "the GPU failed: XGBoost found none"

@@ -187,6 +187,8 @@ def _judge(
 
 def _gpu_failure(log: Path) -> str:
     """Return why our own code fitted on the processor what was meant for a GPU, "" when it did not say so."""
+    if not log.is_file():  # it never ran
+        return ""
     with log.open(encoding="utf-8", errors="replace") as lines:
         found = next((match for line in lines if (match := GPU_FAILURE.search(line))), None)
     return found[0] if found else ""
