@@ -29,7 +29,7 @@ from tests.csv_folder import write_csv
 # The validation that mirrors each split, decided by hand: (scheme, column).
 SCHEMES: dict[str, tuple[str, str | None]] = {
     "aerial-cactus-identification": ("stratified", None),
-    "bike-sharing-demand": ("group", "days(datetime, 12)"),
+    "bike-sharing-demand": ("group", "days(datetime, 6)"),
     "house-prices-advanced-regression-techniques": ("kfold", None),
     "job-change-data-scientists": ("stratified", None),
     "nlp-getting-started": ("stratified", None),

@@ -236,8 +236,9 @@ def _judge_group(
 def _stretches(connection: duckdb.DuckDBPyConnection, train_path: Path, test_path: Path, name: str) -> Group | None:
     """Tell test days that follow each other in stretches, between those of train.
 
-    Folds of single days would leave the days beside each validated one in train, where test has none near. Stretches
-    that are as long as most of test's leave as few; there must be enough of them to make folds.
+    Folds of single days would leave the days beside each validated one in train, where test has none near. In stretches
+    half as long as most of test's, validated days are about as far from those that train as test's are: many end where
+    test begins, or beside another of the same fold. There must be enough of them to make folds.
     """
     day = f"date_diff('day', DATE '1970-01-01', CAST({quote_identifier(name)} AS DATE))"
     query = f"SELECT DISTINCT {day} AS day FROM read_parquet(?) WHERE {quote_identifier(name)} IS NOT NULL"
@@ -254,7 +255,7 @@ def _stretches(connection: duckdb.DuckDBPyConnection, train_path: Path, test_pat
     log_chance = log_chance_of_runs(len(sides[0]), len(sides[1]), len(begins))
     ends = np.append(begins[1:], len(days)) - 1
     lengths = (days[ends] - days[begins] + 1)[is_test[begins]]
-    count = int(min(np.median(lengths), len(sides[0]) // FEWEST_GROUPS))
+    count = int(min(np.ceil(np.median(lengths) / 2), len(sides[0]) // FEWEST_GROUPS))
     if count < 2 or log_chance > BEYOND_CHANCE:
         return None
     seen = f"test lies in {len(lengths)} stretches of about {np.median(lengths):.0f} days between those of train"
