@@ -31,7 +31,7 @@ def fit_somewhere(fit: Callable[[str], Fitted], failures: tuple[type[Exception],
     if not _failures:
         try:
             return fit(GPU), "on the GPU"
-        except (GpuMissing, *failures) as error:
+        except failures as error:
             said = str(error).strip().partition("\n")[0]
             _failures.append(said[:LONGEST_REASON] or type(error).__name__)
     return fit(PROCESSOR), f"on the processor, since the GPU failed: {_failures[0]}"
