@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from autokaggle.records.candidate import Candidate, Gain, Proposal, Score, Search
+from autokaggle.records.data_profile import ColumnProfile
 from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import feature_gate, portfolio_timeseries
 from autokaggle.skills.pipeline.code_checks import check_code
@@ -157,6 +158,19 @@ def test_trials_of_features_take_a_quarter_of_the_budget_at_most(competition: Sm
         spent += 3.0 if proposal.operator == "improve" else 0.0
         search = msgspec.structs.replace(search, candidates=(*search.candidates, done))
     assert 0 < spent <= 15
+
+
+@pytest.mark.parametrize(("ids", "is_tried"), [(("when",), False), (("number",), True)])
+def test_the_order_of_dates_is_tried_where_rows_have_a_number_besides(
+    competition: SmallCompetition, ids: tuple[str, ...], is_tried: bool
+) -> None:
+    when = ColumnProfile(name="when", kind="datetime", type="TIMESTAMP", in_train=True, in_test=True)
+    profile = msgspec.structs.replace(competition.profile(), columns=(when,), id_columns=ids)
+    plan = msgspec.structs.replace(competition.plan(), time_budget_seconds=600.0)
+    base = Candidate(id="c001", proposal=next(propose(plan, profile)), status="scored", seconds=1.0)
+    titles = [trial.title for trial in feature_gate.trials(Search(plan=plan, profile=profile, seconds_left=500), base)]
+    assert any(title.endswith("with cycles") for title in titles)
+    assert any(title.endswith("with order") for title in titles) == is_tried
 
 
 def test_without_categories_nothing_is_tried_twice(competition: SmallCompetition) -> None:

@@ -125,7 +125,7 @@ def _has_something(block: str, profile: DataProfile) -> bool:
     numbers = sum(column.type not in ("VARCHAR", "BOOLEAN", "TIMESTAMP", "DATE") for column in columns)
     gaps = sum((column.missing or 0) > 0 for column in columns)
     names = " ".join(column.name.casefold() for column in columns)
-    has_dates = any(column.kind == "datetime" for column in columns)
+    dates = {column.name for column in columns if column.kind == "datetime"}
     needed = {
         **dict.fromkeys(ORIGINAL, True),
         "missing": gaps > 1,
@@ -136,8 +136,8 @@ def _has_something(block: str, profile: DataProfile) -> bool:
         "totals": numbers > 1,
         "ratios": numbers > 1,
         "places": "lat" in names and "lon" in names,
-        "holidays": has_dates and has_countries(profile),
-        "order": has_dates and bool(profile.id_columns),
-        "cycles": has_dates,
+        "holidays": bool(dates) and has_countries(profile),
+        "order": bool(dates) and not dates.issuperset(profile.id_columns),
+        "cycles": bool(dates),
     }
     return needed.get(block, texts + numbers > 0)
