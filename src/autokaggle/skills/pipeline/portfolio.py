@@ -33,7 +33,7 @@ BASE_REQUIREMENTS = (
 # Starting Python, reading tables, making features of a small table; scikit-learn takes longer to import.
 START_SECONDS = 1.5
 SCIKIT_LEARN_SECONDS = 1.3
-SCIKIT_LEARN_FAMILIES = ("linear", "extra_trees", "mlp", "kernel", "nearest")
+SCIKIT_LEARN_FAMILIES = ("linear", "extra_trees", "kernel", "nearest")
 # One model of slow LightGBM with one thread: for itself, and for each cell of the table.
 SECONDS_PER_MODEL = 0.1
 SECONDS_PER_CELL = 5e-6

@@ -43,7 +43,7 @@ SETTINGS: dict[str, dict[str, tuple[float, float]]] = {
         "rsm": (0.6, 1.5),
     },
     "extra_trees": {"min_samples_leaf": (2, 2.0)},
-    "mlp": {"alpha": (0.01, 4.0), "learning_rate_init": (0.002, 1.8)},
+    "mlp": {"dropout": (0.35, 1.5), "learning_rate": (0.002, 1.8)},
 }
 MOST_PARENTS = 4
 FIRST_SEED = 1_000

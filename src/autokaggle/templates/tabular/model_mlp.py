@@ -1,118 +1,224 @@
-"""A small neural network from scikit-learn; this file trains a few of them and averages.
+"""A small neural network in numpy; this file trains one, whose members are averaged (``network.py``).
 
-Each starts from other random weights; epochs end when the watched rows stop gaining, or the time is over.
+Beside its value each number tells which part of the range it has passed, so that a step is as easy to learn as a
+line. Once the watched rows stop gaining, or little time is left, the network goes back to what it was at its best, and
+the rate falls to nothing along a half cosine; what counts is the round after which the watched rows are predicted best.
+
+Source of the pieces of numbers: Gorishniy et al. 2022, arXiv 2203.05556.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.neural_network import MLPClassifier, MLPRegressor
+import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 import clock
 import dense
+import network
 from encoding import Matrix
-from models import Floats, Rows, Task, scores_of_classes
+from models import Floats, Rows, Task
+from network import Network
 
+# The decay of weights is divided by the rows that train, so many at least: the fewer they are, the less they can tell.
+FEW_ROWS = 500
+# ``flat`` are the most rounds before the rate falls, ``rounds`` the most in all; it falls sooner
+# where ``patience`` rounds gained nothing.
 DEFAULTS: dict[str, Any] = {
-    "hidden_layer_sizes": (128, 64),
-    "alpha": 0.01,
-    "learning_rate_init": 0.002,
+    "hidden_layer_sizes": (256, 128),
+    "members": 2,
+    "pieces": 16,
+    "learning_rate": 0.002,
+    "weight_decay": 5000.0,
+    "dropout": 0.35,
     "batch_size": 128,
-    "networks": 3,
-    "rounds": 80,
     "patience": 8,
+    "flat": 80,
+    "rounds": 120,
 }
 # Larger batches keep an epoch short where there are many rows.
 BATCHES = 400
+# A round is an epoch of at least and at most so many steps: after it the watched rows and the clock are looked at.
+STEPS_PER_ROUND = (10, 50)
+# The rate grows over the first steps, while AdamW knows little of the gradient's size.
+FIRST_STEPS = 50
+# The rate falls over this share of the rounds that were best before, and over at least so many.
+FALLING_SHARE, FEWEST_FALLING = 0.5, 4
+# Where nothing is watched the rate begins to fall after so many rounds, about what tables need.
+FLAT_UNWATCHED = 10
+# More rows are not watched, but a part of them.
+MOST_WATCHED = 10_000
+ROWS_AT_ONCE = 2_000
 SMALLEST_PROBABILITY = 1e-6
 
 threadpool_limits(1)
 
 
-@dataclass
-class MLP:
-    """Fitted networks, how they see the matrix, and the scale of values."""
+@dataclass(frozen=True)
+class View:
+    """How the network sees the matrix: dense columns, then pieces (of a column, where it starts, 1 / its width)."""
 
     encoder: dense.Dense
-    networks: list[MLPClassifier | MLPRegressor]
+    columns: npt.NDArray[np.int64]
+    starts: Matrix
+    slopes: Matrix
+
+    def widened(self, values: Matrix) -> Matrix:
+        """Add the pieces to dense columns: each 0 before its start, 1 after its end, a straight line between."""
+        pieces = np.clip((values[:, self.columns] - self.starts) * self.slopes, 0, 1)
+        return np.concatenate([values, pieces], axis=1)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows as the network learns them: dense columns, (n_rows, outputs) wanted of it, weights of mean 1."""
+
+    values: Matrix
+    wanted: Matrix
+    weights: Matrix
+
+
+@dataclass
+class MLP:
+    """A fitted network, how it sees the matrix, and the scale and range of values."""
+
+    view: View
+    network: Network
     classes: int
     centre: float
     spread: float
+    limits: tuple[float, float]
     note: str
     replay: dict[str, Any]
     rounds: int = 0
 
     def predict(self, x: Matrix) -> Floats:
-        seen = self.encoder.encode(x)
-        scores: Floats = np.mean([_scores(each, seen, self.classes) for each in self.networks], axis=0)
-        return scores if self.classes else scores * self.spread + self.centre
+        told = _told(self.network, self.view, self.view.encoder.encode(x)).astype(np.float64)
+        if not self.classes:
+            return np.clip(told * self.spread + self.centre, *self.limits)
+        return told if self.classes > 2 else told[:, 1:]
 
 
 def fit(task: Task) -> MLP:
-    """Train the networks one after another, each with its share of what is left of the time."""
+    """Train until the rounds are done or the time is over."""
     parameters = {**DEFAULTS, **task.parameters}
-    count, rounds = int(parameters.pop("networks")), int(parameters.pop("rounds"))
-    patience, known_epochs = int(parameters.pop("patience")), parameters.pop("epochs", None)
-    encoder = dense.fit(task.rows.x, task.category_columns)
-    centre, spread = (0.0, 1.0) if task.classes else _scale(task.rows.y)
-    rows = _dense(task.rows, encoder, centre, spread)
-    watched = _dense(task.watched, encoder, centre, spread) if task.watched else None
-    parameters["batch_size"] = min(len(rows.x), max(parameters["batch_size"], len(rows.x) // BATCHES))
-    networks, epochs, is_cut = [], [], False
-    for number, most_epochs in enumerate(known_epochs or [rounds] * count):
-        now = time.time()
-        end = now + (task.end - now) / (count - number)
-        kind = MLPClassifier if task.classes else MLPRegressor
-        network = kind(**parameters, random_state=task.seed + number)
-        trained, done, over = _train(network, rows, watched, task.classes, most_epochs, patience, end)
-        networks.append(trained)
-        epochs.append(done)
-        is_cut = is_cut or over
-    note = f"{rows.x.shape[1]} columns, epochs {epochs}{', time over' if is_cut else ''}"
-    return MLP(encoder, networks, task.classes, centre, spread, note, {"epochs": epochs} if is_cut else {})
+    y = task.rows.y
+    centre, spread = (0.0, 1.0) if task.classes else (float(y.mean()), float(y.std()) or 1.0)
+    view = _view(task.rows.x, task.category_columns, int(parameters["pieces"]))
+    rows = _examples(task.rows, view, task.classes, centre, spread)
+    watched = _examples(_some(task.watched), view, task.classes, centre, spread) if task.watched else None
+    random = np.random.default_rng(task.seed)
+    usual = np.average(rows.wanted, axis=0, weights=rows.weights)
+    learner = network.start(
+        rows.values.shape[1] + len(view.columns),
+        np.log(np.maximum(usual, SMALLEST_PROBABILITY)) if task.classes else usual,
+        parameters["hidden_layer_sizes"],
+        int(parameters["members"]),
+        random,
+    )
+    best, replay, note = _train(learner, view, rows, watched, parameters, random, task.end)
+    limits = (float(y.min()), float(y.max()))
+    return MLP(view, best, task.classes, centre, spread, limits, f"{rows.values.shape[1]} columns, {note}", replay)
 
 
 def _train(
-    network: Any, rows: Rows, watched: Rows | None, classes: int, rounds: int, patience: int, end: float
-) -> tuple[Any, int, bool]:
-    """Return the network as it was after its best epoch, the epochs done, and whether the clock ended it."""
-    best, best_loss, best_epoch, epoch, is_over = network, math.inf, 0, 0, False
-    labels = {"classes": np.arange(classes, dtype=np.float64)} if classes else {}
-    while epoch < rounds and epoch - best_epoch < patience and not is_over:
-        network.partial_fit(rows.x, rows.y, sample_weight=rows.weights, **labels)
-        epoch += 1
-        loss = _loss(network, watched, classes) if watched else -float(epoch)
+    learner: Network,
+    view: View,
+    rows: Examples,
+    watched: Examples | None,
+    parameters: dict[str, Any],
+    random: np.random.Generator,
+    end: float,
+) -> tuple[Network, dict[str, Any], str]:
+    """Return the network as it was after its best round, what the clock decided, and how it went."""
+    count, began = len(rows.values), time.time()
+    size = min(count, max(int(parameters["batch_size"]), count // BATCHES))
+    steps = min(max(count // size, STEPS_PER_ROUND[0]), STEPS_PER_ROUND[1])
+    most, most_flat = int(parameters["rounds"]), int(parameters["flat"])
+    if not watched:
+        most_flat = min(most_flat, FLAT_UNWATCHED)
+    batches = _batches(count, size, random)
+    optimizer = network.AdamW(learner, parameters["weight_decay"] / max(count, FEW_ROWS))
+    best, best_loss, best_round = learner.copy() if watched else learner, math.inf, 0
+    done, flat, falling, is_cut = 0, 0, 0, False
+    while done < most and (not falling or done < flat + falling):
+        for step in range(steps):
+            fallen = (done - flat + step / steps) / falling if falling else 0.0
+            rate = parameters["learning_rate"] * min(1.0, (optimizer.steps + 1) / FIRST_STEPS)
+            chosen = next(batches)
+            x = view.widened(rows.values[chosen])
+            slopes = learner.gradient(x, rows.wanted[chosen], rows.weights[chosen], parameters["dropout"], random)
+            optimizer.step(slopes, rate * (1 + math.cos(math.pi * fallen)) / 2)
+        done += 1
+        loss = _loss(learner, view, watched) if watched else -float(done)
         if loss < best_loss:
-            best, best_loss, best_epoch = copy.deepcopy(network) if watched else network, loss, epoch
-        is_over = clock.is_over(end)
-    return best, epoch, is_over
+            best, best_loss, best_round = learner.copy() if watched else learner, loss, done
+        if clock.is_over(end):
+            is_cut = True
+            break
+        if not falling:
+            needed, now = max(FEWEST_FALLING, round(FALLING_SHARE * best_round)), time.time()
+            is_late = now + needed * (now - began) / done > end
+            if is_late or done >= most_flat or done - best_round >= parameters["patience"]:
+                flat, falling, is_cut = done, needed, is_late
+                learner.values[:] = best.values
+    note = f"{len(learner.values)} weights, round {best_round} of {done}{', time over' if is_cut else ''}"
+    return best, {"flat": flat or done, "rounds": done} if is_cut else {}, note
 
 
-def _loss(network: Any, watched: Rows, classes: int) -> float:
-    scores = _scores(network, watched.x, classes)
-    if not classes:
-        return float(np.average((scores[:, 0] - watched.y) ** 2, weights=watched.weights))
-    chances = scores if classes > 2 else np.column_stack([1 - scores, scores])
-    of_truth = chances[np.arange(len(scores)), watched.y.astype(np.int64)]
+def _batches(rows: int, size: int, random: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
+    """Yield positions of rows in an order that is drawn anew for each epoch; what is less than a batch is left out."""
+    while True:
+        order = random.permutation(rows)
+        yield from (order[place : place + size] for place in range(0, rows - size + 1, size))
+
+
+def _view(x: Matrix, category_columns: list[int], pieces: int) -> View:
+    """Learn dense columns, and pieces of numbers that hold as many rows each; a flag has none."""
+    encoder = dense.fit(x, category_columns)
+    values = encoder.encode(x)
+    columns, starts, widths = [], [], []
+    for column in range(len(encoder.numbers)):
+        edges = np.unique(np.quantile(values[:, column], np.linspace(0, 1, pieces + 1)))
+        if len(edges) > 2:
+            columns += [column] * (len(edges) - 1)
+            starts += list(edges[:-1])
+            widths += list(np.diff(edges))
+    slopes = (1 / np.array(widths)).astype(np.float32)
+    return View(encoder, np.array(columns, dtype=np.int64), np.array(starts, dtype=np.float32), slopes)
+
+
+def _examples(rows: Rows, view: View, classes: int, centre: float, spread: float) -> Examples:
+    y = rows.y[:, None]
+    wanted = y == np.arange(classes) if classes else (y - centre) / spread
+    weights = np.ones(len(rows.y)) if rows.weights is None else rows.weights / rows.weights.mean()
+    return Examples(view.encoder.encode(rows.x), wanted.astype(np.float32), weights.astype(np.float32))
+
+
+def _some(rows: Rows) -> Rows:
+    """Return every so many-th row of very many."""
+    step = math.ceil(len(rows.x) / MOST_WATCHED)
+    return Rows(rows.x[::step], rows.y[::step], None if rows.weights is None else rows.weights[::step])
+
+
+def _told(learner: Network, view: View, values: Matrix) -> Matrix:
+    """Return the mean of what the members tell: scaled values, or probabilities of all classes."""
+    found = []
+    for place in range(0, len(values), ROWS_AT_ONCE):
+        outputs = learner.outputs(view.widened(values[place : place + ROWS_AT_ONCE]))
+        found.append((network.chances(outputs) if outputs.shape[2] > 1 else outputs).mean(axis=0))
+    return np.concatenate(found)
+
+
+def _loss(learner: Network, view: View, watched: Examples) -> float:
+    told, wanted = _told(learner, view, watched.values), watched.wanted
+    if wanted.shape[1] == 1:
+        return float(np.average((told - wanted)[:, 0] ** 2, weights=watched.weights))
+    of_truth = (told * wanted).sum(axis=1)
     return float(np.average(-np.log(np.maximum(of_truth, SMALLEST_PROBABILITY)), weights=watched.weights))
-
-
-def _scores(network: Any, x: Matrix, classes: int) -> Floats:
-    if classes:
-        return scores_of_classes(network.predict_proba(x), network.classes_, classes)
-    return np.asarray(network.predict(x), dtype=np.float64).reshape(len(x), 1)
-
-
-def _dense(rows: Rows, encoder: dense.Dense, centre: float, spread: float) -> Rows:
-    return Rows(encoder.encode(rows.x), (rows.y - centre) / spread, rows.weights)
-
-
-def _scale(y: Floats) -> tuple[float, float]:
-    return float(y.mean()), float(y.std()) or 1.0
