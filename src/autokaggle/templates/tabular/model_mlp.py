@@ -44,6 +44,8 @@ DEFAULTS: dict[str, Any] = {
 }
 # Larger batches keep an epoch short where there are many rows.
 BATCHES = 400
+# All numbers together have no more pieces: of very many columns each has fewer, or none.
+MOST_PIECES = 600
 # A round is an epoch of at least and at most so many steps: after it the watched rows and the clock are looked at.
 STEPS_PER_ROUND = (10, 50)
 # The rate grows over the first steps, while AdamW knows little of the gradient's size.
@@ -183,6 +185,7 @@ def _view(x: Matrix, category_columns: list[int], pieces: int) -> View:
     """Learn dense columns, and pieces of numbers that hold as many rows each; a flag has none."""
     encoder = dense.fit(x, category_columns)
     values = encoder.encode(x)
+    pieces = min(pieces, MOST_PIECES // max(1, len(encoder.numbers)))
     columns, starts, widths = [], [], []
     for column in range(len(encoder.numbers)):
         edges = np.unique(np.quantile(values[:, column], np.linspace(0, 1, pieces + 1)))
