@@ -61,6 +61,7 @@ class SmallCompetition:
     repeats: int = 1
     greater_is_better: bool = False
     time_column: str | None = None
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def profile(self) -> DataProfile:
         columns = [
@@ -93,6 +94,7 @@ class SmallCompetition:
             classes=dict(self.classes),
             metric_suggestion=SURE,
             split=SplitHints(),
+            target_parts=dict(self.parts),
         )
 
     def plan(self) -> Plan:

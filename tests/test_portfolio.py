@@ -173,6 +173,23 @@ def test_the_order_of_dates_is_tried_where_rows_have_a_number_besides(
     assert any(title.endswith("with order") for title in titles) == is_tried
 
 
+def test_parts_of_the_target_are_tried_first_and_then_learned_apart_where_that_helps(
+    competition: SmallCompetition,
+) -> None:
+    parts = {competition.targets[0]: ("light", "heavy")}
+    plan, profile = competition.plan(), msgspec.structs.replace(competition.profile(), target_parts=parts)
+    base = Candidate(id="c001", proposal=next(propose(plan, profile)), status="scored", seconds=1.0)
+    search = Search(plan=plan, profile=profile, seconds_left=500, candidates=(base,))
+    trial = next(feature_gate.trials(search, base))
+    assert (trial.title, trial.config["learn_parts"]) == (f"{base.proposal.title}, with parts", True)
+    gain = Gain(over="c001", value=0.01, error=0.01, is_noise=False, loss_errors=2.0)
+    done = Candidate(id="c002", proposal=trial, status="scored", seconds=2.0, gains=(gain,))
+    search = msgspec.structs.replace(search, candidates=(base, done))
+    assert feature_gate.kept(search) == ("parts",)
+    assert feature_gate.with_blocks(base.proposal, ("parts",)).config["learn_parts"]
+    assert "learn_parts" not in next(feature_gate.trials(search, base)).config
+
+
 def test_without_categories_nothing_is_tried_twice(competition: SmallCompetition) -> None:
     columns = [msgspec.structs.replace(column, type="DOUBLE") for column in competition.profile().columns]
     profile = msgspec.structs.replace(competition.profile(), columns=tuple(columns))

@@ -122,6 +122,22 @@ def test_an_ordinal_target_gives_numbers_on_the_scale_of_its_labels(tmp_path: Pa
     assert np.corrcoef(grades, competition.train["grade"].astype(float))[0, 1] > 0.7
 
 
+def test_parts_of_a_target_are_learned_apart_and_added_up(tmp_path: Path) -> None:
+    competition = regression("rmsle")
+    light, heavy = competition.train["weight"], np.exp(3 * competition.train["size"].fillna(0))
+    train = competition.train.assign(light=light, heavy=heavy, weight=light + heavy)
+    parts = {"weight": ("light", "heavy")}
+    candidate = prepare(replace(competition, train=train, parts=parts), tmp_path, {"learn_parts": True})
+    assert sorted(line.partition(",")[0] for line in run_all(candidate).splitlines() if ", fold " in line)[::3] == [
+        "heavy",
+        "light",
+    ]
+    for name in ("oof.parquet", "test_predictions.parquet"):
+        assert list(output(candidate, name).columns) == ["row", "weight"]
+    oof = output(candidate, "oof.parquet")["weight"]
+    assert np.corrcoef(np.log1p(oof), np.log1p(train["weight"]))[0, 1] > 0.9
+
+
 def test_several_targets_get_a_model_each(tmp_path: Path) -> None:
     competition = binary()
     train = competition.train.assign(soft=np.where(competition.train["size"].fillna(0) > 0, "1", "0"))

@@ -231,7 +231,14 @@ def test_column_to_which_the_others_add_up_is_the_target(tmp_path: Path) -> None
     parts: Columns = {"new": [n % 7 for n in range(ROWS)], "old": [n % 5 for n in range(ROWS)]}
     total = [a + b for a, b in zip(*parts.values(), strict=True)]
 
-    assert competition(tmp_path, {"all": total, **parts}, None).target_columns == ("all",)
+    found = competition(tmp_path, {"all": total, **parts}, None)
+    assert found.target_columns == ("all",)
+    assert found.target_parts == {"all": ("new", "old")}
+
+
+def test_a_copy_of_the_target_is_no_part_of_it(tmp_path: Path) -> None:
+    amounts = [n % 97 + 0.5 for n in range(ROWS)]
+    assert competition(tmp_path, {"all": amounts, "same": amounts}, {"all": [0.5] * 40}).target_parts == {}
 
 
 def test_classes_that_are_also_features_are_not_the_targets(tmp_path: Path) -> None:

@@ -106,7 +106,8 @@ class DataProfile(Record, frozen=True, kw_only=True):
 
     ``submission_columns`` are all columns of the submission in file order, ids included; ``submission_labels`` maps
     each that holds the probability of one class to its label. ``submission_header`` is the sample's first line where
-    it says something else. ``classes`` maps a target of labels to them.
+    it says something else. ``classes`` maps a target of labels to them, ``target_parts`` a target of values to the
+    columns of train alone that add up to it.
     """
 
     version: int = 1
@@ -132,3 +133,4 @@ class DataProfile(Record, frozen=True, kw_only=True):
     metric_suggestion: Guess
     split: SplitHints
     warnings: tuple[str, ...] = ()
+    target_parts: dict[str, tuple[str, ...]] = {}

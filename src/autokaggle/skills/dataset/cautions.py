@@ -73,8 +73,10 @@ def about_ids(
     return found
 
 
-def about_columns(columns: Sequence[ColumnProfile], targets: Collection[str], leaks: Sequence[str]) -> list[str]:
-    """Warn of columns that only one side has or fills, of copies, of personal data."""
+def about_columns(
+    columns: Sequence[ColumnProfile], targets: Collection[str], parts: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Warn of columns that only one side has or fills, of those that make up a target, of copies, of personal data."""
     features = [column for column in columns if column.name not in targets]
     only_train = [column.name for column in features if not column.in_test]
     only_test = [column.name for column in features if not column.in_train]
@@ -84,7 +86,11 @@ def about_columns(columns: Sequence[ColumnProfile], targets: Collection[str], le
     found = []
     if only_train:
         found.append(f"only train has {_names(only_train)}: left out of the features")
-    found += [f"{leak}: as a feature it would leak the answer" for leak in leaks]
+    for target, names in parts.items():
+        if names:
+            verb = "equals" if len(names) == 1 else "add up to"
+            makes = f"{' and '.join(map(repr, names))} {verb} the target {target!r}"
+            found.append(f"{makes}: as a feature it would leak the answer")
     if only_test:
         found.append(f"only test has {_names(only_test)}: left out of the features")
     if empty:

@@ -219,6 +219,8 @@ def _describe(study: Study, *, in_haste: bool) -> DataProfile:
     others = _judge_others(study, {name: facts for name, facts in features.items() if name in test})
     task, modality = tasks.refine(study.task, columns, folders, split.scheme, submission.target_columns)
     kind = targets.submission_kind(submission, roles.sample, study.has_labels, study.wording)
+    only_train = [name for name in features if name not in test]
+    parts = {name: repeats.explain_target(train, name, only_train) for name in submission.target_columns}
     return DataProfile(
         files=(*_main_files(study, train_rows, test_rows), *_other_files(study, others), *folders),
         columns=tuple(columns),
@@ -241,7 +243,8 @@ def _describe(study: Study, *, in_haste: bool) -> DataProfile:
         classes=study.classes,
         metric_suggestion=tasks.suggest_metric(tasks.task_type(task), kind),
         split=split,
-        warnings=tuple(_warnings(study, train, test, columns, split, others)),
+        warnings=tuple(_warnings(study, train, test, columns, split, others, parts)),
+        target_parts={name: found for name, found in parts.items() if len(found) > 1},
     )
 
 
@@ -328,6 +331,7 @@ def _warnings(
     columns: Sequence[ColumnProfile],
     split: SplitHints,
     others: Sequence[lookups.OtherTable],
+    parts: Mapping[str, tuple[str, ...]],
 ) -> list[str]:
     submission = study.submission
     main = [written for written in (study.train, study.test, study.sample) if written]
@@ -338,12 +342,7 @@ def _warnings(
     found += cautions.about_target(submission, train, study.classes)
     copies = [_copied_ids(study, study.train, train), _copied_ids(study, study.test, test)]
     found += cautions.about_ids(submission, copies[0], copies[1], study.test, study.sample)
-    only_train = [column.name for column in columns if not column.in_test]
-    leaks = [
-        repeats.explain_target(train, name, [one for one in only_train if one not in submission.target_columns])
-        for name in submission.target_columns
-    ]
-    found += cautions.about_columns(columns, submission.target_columns, [leak for leak in leaks if leak])
+    found += cautions.about_columns(columns, submission.target_columns, parts)
     return [*found, *cautions.about_split(columns, split, next(iter(train.values())), next(iter(test.values())))]
 
 

@@ -96,24 +96,23 @@ def _count_copies(
     return int(found[0]) * part, int(found[1]) * part
 
 
-def explain_target(train: Mapping[str, Facts], target: str, only_train: Sequence[str]) -> str:
-    """Say how train-only columns make up the target: one equals it, or some add up to it; "" when none do."""
+def explain_target(train: Mapping[str, Facts], target: str, only_train: Sequence[str]) -> tuple[str, ...]:
+    """Return the train-only columns that make up the target: one that equals it, or some that add up to it."""
     wanted = train[target]
     for name in only_train:
         if wanted.type == "VARCHAR" == train[name].type and train[name].texts == wanted.texts:
-            return f"{name!r} equals the target {target!r}"
+            return (name,)
     # A target of labels is stored as text, which does not add up.
     parts = [name for name in only_train if train[name].type in ("BIGINT", "DOUBLE")][:MOST_PARTS]
     if wanted.type not in ("BIGINT", "DOUBLE") or not parts:
-        return ""
+        return ()
     known = ~np.isnan(wanted.numbers)
     for count in (1, 2, 3, len(parts)):
         for chosen in combinations(parts, count):
             total = np.sum([train[name].numbers[known] for name in chosen], axis=0)
             if np.allclose(total, wanted.numbers[known], rtol=1e-6, equal_nan=False):
-                verb = "equals" if count == 1 else "add up to"
-                return f"{' and '.join(map(repr, chosen))} {verb} the target {target!r}"
-    return ""
+                return chosen
+    return ()
 
 
 def _are_equal(connection: duckdb.DuckDBPyConnection, path: Path, first: str, second: str) -> bool:

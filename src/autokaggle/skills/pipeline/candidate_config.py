@@ -36,6 +36,7 @@ def candidate_config(proposal: Proposal, plan: Plan, profile: DataProfile) -> di
         "target_transform": objective.target_transform,
         "row_weights": objective.row_weights,
         **({"quantile": objective.quantile} if objective.loss == "quantile" else {}),
+        **_parts(plan, profile),
         "model": {"family": proposal.family, "parameters": {}},
         # Features that were written for this competition may look at targets, so they learn inside each fold.
         "features": {"learn_from": "fold" if "features.py" in proposal.files else "all_rows", "target_encode": "keys"},
@@ -87,6 +88,12 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         mine = merged.get(key)
         merged[key] = merge(mine, value) if isinstance(mine, Mapping) and isinstance(value, Mapping) else value
     return merged
+
+
+def _parts(plan: Plan, profile: DataProfile) -> dict[str, Any]:
+    """Name the columns that add up to a target of values, and leave it to the proposal to learn them apart."""
+    parts = profile.target_parts.get(plan.target_columns[0], ()) if len(plan.target_columns) == 1 else ()
+    return {"target_parts": list(parts), "learn_parts": False} if parts and not plan.classes else {}
 
 
 LAYOUT_KEYS = ("target_columns", "id_columns", "prediction_columns", "submission", "tables", "csv")

@@ -1,5 +1,7 @@
 """Which further features are worth having; this file tries each block of them once and keeps what helps.
 
+A target that is the sum of other columns may be learned as its parts: that is tried like a block.
+
 The same quick model is trained with and without the block, on the same folds: the block is kept when the paired loss of
 rows is better by more than its noise. The runs that are refused stay candidates: they vary the ensemble.
 """
@@ -35,6 +37,9 @@ ORIGINAL = {
     "original rows": "The rows of the original data may train too, if the competition's rows are enough like them.",
 }
 COUNTRY = re.compile(r"country|nation(?!al)|(^|_)iso", re.I)
+# No features, but what the model learns.
+PARTS = "parts"
+WHY_PARTS = "What adds up to the target may each follow rules of its own."
 # The one block that needs a package of its own.
 REQUIREMENTS = {"holidays": "holidays>=0.45"}
 KEPT_ERRORS = 0.7
@@ -59,7 +64,7 @@ def trials(search: Search, base: Candidate) -> Iterator[Proposal]:
     budget = search.plan.time_budget_seconds
     done = {_block_of(candidate.proposal): candidate.seconds for candidate in search.candidates}
     spent = sum(seconds for block, seconds in done.items() if block)
-    wanted = {**ORIGINAL, **BLOCKS} if search.plan.original_table else BLOCKS
+    wanted = {**ORIGINAL, **BLOCKS} if search.plan.original_table else {PARTS: WHY_PARTS, **BLOCKS}
     for block, reason in wanted.items():
         if base.seconds > SHARE_OF_ONE * budget or spent + base.seconds > SHARE * budget:
             return
@@ -83,13 +88,13 @@ def with_blocks(proposal: Proposal, blocks: tuple[str, ...]) -> Proposal:
     if not blocks:
         return proposal
     uses = [block.removeprefix("original ") for block in blocks if block in ORIGINAL]
-    asked = {"blocks": [block for block in blocks if block not in ORIGINAL], "original": uses}
+    asked = {"blocks": [block for block in blocks if block not in (*ORIGINAL, PARTS)], "original": uses}
     features = {**proposal.config.get("features", {}), **{key: names for key, names in asked.items() if names}}
     needed = [line for block, line in REQUIREMENTS.items() if block in blocks and line not in proposal.requirements]
     return msgspec.structs.replace(
         proposal,
         title=f"{proposal.title}, more features",
-        config={**proposal.config, "features": features},
+        config={**proposal.config, "features": features, **({"learn_parts": True} if PARTS in blocks else {})},
         requirements=(*proposal.requirements, *needed),
     )
 
@@ -110,6 +115,7 @@ def _block_of(proposal: Proposal) -> str:
     """Return which block a proposal is the trial of, "" when it is none."""
     features = proposal.config.get("features", {})
     blocks = [*features.get("blocks", ()), *(f"original {use}" for use in features.get("original", ()))]
+    blocks += [PARTS] if proposal.config.get("learn_parts") else []
     is_trial = len(blocks) == 1 and proposal.author == "portfolio" and proposal.title.endswith(f", with {blocks[0]}")
     return str(blocks[0]) if is_trial else ""
 
@@ -128,6 +134,7 @@ def _has_something(block: str, profile: DataProfile) -> bool:
     dates = {column.name for column in columns if column.kind == "datetime"}
     needed = {
         **dict.fromkeys(ORIGINAL, True),
+        PARTS: bool(profile.target_parts),
         "missing": gaps > 1,
         "aggregates": texts > 0 and numbers > 0,
         "pairs": texts > 1,

@@ -21,7 +21,7 @@ import files
 import fitted
 from fitted import FoldModel
 from importance import Rows, scores_of
-from targets import read_targets, to_predictions
+from targets import read_targets, side_by_side, to_predictions
 
 MOST_ROWS = 4_000
 OTHERS, TEMPLATES = "other new features", "features of the template"
@@ -73,13 +73,13 @@ def shuffled(made: pd.DataFrame, columns: list[str], order: Rows) -> pd.DataFram
 
 def predicted(group: int, models: list[FoldModel], made: list[pd.DataFrame], rows: Rows) -> pa.Table:
     """Return ``group``, ``row`` and the prediction columns; ``made`` are the features for each model."""
-    blocks = []
-    for position, target in enumerate(read_targets(files.config())):
+    targets, blocks = read_targets(files.config()), []
+    for position, target in enumerate(targets):
         own = [
             scores_of(model, each, rows) for model, each in zip(models, made, strict=True) if model.target == position
         ]
         blocks.append(to_predictions(target, np.mean(own, axis=0)))
-    columns = [pa.array(each) for each in np.concatenate(blocks, axis=1).T.copy()]
+    columns = [pa.array(each) for each in side_by_side(targets, blocks).T.copy()]
     names = ["group", "row", *files.config()["prediction_columns"]]
     return pa.table([pa.array(np.full(len(rows), group)), pa.array(rows), *columns], names=names)
 

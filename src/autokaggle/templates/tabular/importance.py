@@ -23,7 +23,7 @@ import files
 import fitted
 from fitted import FoldModel
 from matrices import columns_behind, joined
-from targets import Floats, read_targets, to_predictions
+from targets import Floats, read_targets, side_by_side, to_predictions
 
 MOST_ROWS = 2_000
 FEWEST_GROUPS = 10
@@ -96,8 +96,9 @@ def _predicted(group: int, train: pd.DataFrame, models: list[FoldModel], chosen:
 
     ``sources`` says for each row of train whose texts or image it gets.
     """
+    targets = read_targets(files.config())
     blocks, seen = [], np.zeros(len(train), dtype=np.int64)
-    for position, target in enumerate(read_targets(files.config())):
+    for position, target in enumerate(targets):
         scores: Floats = np.zeros((len(train), target.scores))
         seen[:] = 0
         for model in models:
@@ -107,7 +108,7 @@ def _predicted(group: int, train: pd.DataFrame, models: list[FoldModel], chosen:
                 scores[rows] += scores_of(model, features.transform(table, model.preparation.state), sources[rows])
                 seen[rows] += 1
         blocks.append(to_predictions(target, scores[seen > 0] / seen[seen > 0, None]))
-    values: Floats = np.concatenate(blocks, axis=1)
+    values = side_by_side(targets, blocks)
     rows = np.flatnonzero(seen)
     columns = [pa.array(np.full(len(rows), group)), pa.array(rows), *(pa.array(each) for each in values.T.copy())]
     return pa.table(columns, names=["group", "row", *files.config()["prediction_columns"]])

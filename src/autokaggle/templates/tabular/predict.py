@@ -7,17 +7,15 @@ import numpy as np
 import files
 import fitted
 import submission
-from targets import Floats, read_targets, to_predictions
+from targets import read_targets, side_by_side, to_predictions
 
 
 def main() -> None:
     """Average the models' predictions of test and write them."""
     pipeline = fitted.load()
-    blocks = []
-    for position, target in enumerate(read_targets(files.config())):
-        scores = np.mean(pipeline.predict_test(position), axis=0)
-        blocks.append(to_predictions(target, scores))
-    values: Floats = np.concatenate(blocks, axis=1)
+    targets = read_targets(files.config())
+    means = [np.mean(pipeline.predict_test(position), axis=0) for position in range(len(targets))]
+    values = side_by_side(targets, list(map(to_predictions, targets, means)))
     files.write_predictions("test_predictions.parquet", np.arange(len(values)), values)
     if rule := files.config().get("decision"):
         submission.write(values, rule)

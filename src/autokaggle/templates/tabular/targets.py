@@ -21,11 +21,12 @@ SMALLEST_SHARE = 0.02
 
 @dataclass(frozen=True)
 class Target:
-    """One column to predict. ``classes`` are its labels in order, empty for values.
+    """One column to learn. ``classes`` are its labels in order, empty for values.
 
     ``objective`` is what a model minimises: log_loss, squared_error, absolute_error, or quantile for the loss of that
     ``quantile``. ``weights`` says how much rows count: none, balanced, inverse or inverse_square. ``outputs`` is the
-    number of its prediction columns: one, or one per class.
+    number of its prediction columns: one, or one per class. ``is_part``: with other columns it adds up to the one that
+    is asked for.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Target:
     weights: str
     outputs: int
     quantile: float = 0.5
+    is_part: bool = False
 
     @property
     def class_count(self) -> int:
@@ -48,9 +50,10 @@ class Target:
 
 
 def read_targets(config: dict[str, Any]) -> list[Target]:
-    """Return the targets in the order of their prediction columns."""
+    """Return the targets in the order of their prediction columns; with ``learn_parts`` what adds up to the one."""
     found = []
-    for name in config["target_columns"]:
+    parts = config.get("target_parts", ()) if config.get("learn_parts") else ()
+    for name in parts or config["target_columns"]:
         classes = tuple(config.get("classes", {}).get(name, ()))
         found.append(
             Target(
@@ -61,6 +64,7 @@ def read_targets(config: dict[str, Any]) -> list[Target]:
                 weights=config.get("row_weights", "none"),
                 outputs=len(classes) if config["task"] == "multiclass_classification" else 1,
                 quantile=float(config.get("quantile", 0.5)),
+                is_part=bool(parts),
             )
         )
     return found
@@ -94,6 +98,13 @@ def to_predictions(target: Target, scores: Floats) -> Floats:
     if target.transform == "log1p":
         return np.expm1(scores)
     return np.exp(scores) if target.transform == "log" else scores
+
+
+def side_by_side(targets: list[Target], predictions: list[Floats]) -> Floats:
+    """Return (n_rows, n_prediction_columns) from the predictions of each target; parts are added up."""
+    if targets[0].is_part:
+        return np.sum(predictions, axis=0)
+    return np.concatenate(predictions, axis=1)
 
 
 def row_weights(target: Target, y: Floats) -> Floats | None:
