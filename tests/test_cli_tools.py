@@ -136,6 +136,7 @@ def test_files_of_somebody_else_are_not_swept(walls: None, workplace: Path, caps
     link.unlink()
     for _ in range(2):  # what an earlier script left there is no obstacle
         assert call("sandbox", "--output", "theirs", "--", "script.py") == 0
+    assert (workplace / "theirs").stat().st_mode & 0o777 == 0o755
     capsys.readouterr()
     assert call("reproduce", "--output", "theirs", "latest") == 2
     assert "--output theirs holds files already" in capsys.readouterr().err

@@ -58,8 +58,18 @@ def test_a_tree_too_deep_to_walk_is_removed(tmp_path: Path) -> None:
 
 @EVERY_LEVEL
 def test_output_is_kept_private(tmp_path: Path, isolation: Isolation) -> None:
-    job = make_job(tmp_path, "import os\nopen(os.environ['AUTOKAGGLE_OUTPUT'] + '/x', 'w').write('x')")
+    job = make_job(
+        tmp_path,
+        """
+        import contextlib, os
+        output = os.environ["AUTOKAGGLE_OUTPUT"]
+        open(output + "/x", "w").write("x")
+        with contextlib.suppress(PermissionError):
+            os.chmod(output, 0o777)
+        """,
+    )
     run(job, isolation)
+    assert job.output.stat().st_mode & 0o777 == 0o700
     assert (job.output / "x").stat().st_mode & 0o777 == 0o600
 
 

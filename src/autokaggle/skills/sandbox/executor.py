@@ -12,6 +12,7 @@ import functools
 import marshal
 import os
 import select
+import stat
 import subprocess
 import sys
 import tempfile
@@ -47,14 +48,15 @@ class SandboxLost(AutoKaggleError):
 def run_job(job: Job, isolation: Isolation, cancelled: threading.Event | None = None) -> StepResult:
     """Run the scripts of ``job`` and wait for their end, a limit, or ``cancelled``.
 
-    A failing script is a result. Afterwards ``job.output`` holds plain files and folders only. The calling thread
-    must live as long as the job; several threads may run jobs at once.
+    A failing script is a result. Afterwards ``job.output`` holds plain files and folders only, and has the mode that it
+    had before. The calling thread must live as long as the job; several threads may run jobs at once.
 
     Raises:
         UsageError: a script, folder or interpreter of the job does not exist.
         AutoKaggleError: the walls could not be built, or the supervisor died.
     """
     _check(job)
+    mode = stat.S_IMODE(job.output.stat().st_mode)
     is_given = job.work is not None
     with _working_folder(job) as work:
         job = dataclasses.replace(job, work=work)
@@ -68,7 +70,7 @@ def run_job(job: Job, isolation: Isolation, cancelled: threading.Event | None = 
         raise kind(
             f"The sandbox could not be built: {outcome['trouble']}", "Run `autokaggle doctor` to see what is missing."
         )
-    removed = sweep(job.output, job.limits.file_bytes)
+    removed = sweep(job.output, job.limits.file_bytes, mode)
     if removed:
         with job.log.open("a", encoding="utf-8") as log:
             log.writelines(f"[removed from output: {line}]\n" for line in removed)

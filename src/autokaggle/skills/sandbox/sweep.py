@@ -46,11 +46,12 @@ def measure(folders: Iterable[str], most_entries: int) -> tuple[int, int]:
     return size, entries
 
 
-def sweep(folder: Path, largest_file_bytes: int) -> tuple[str, ...]:
+def sweep(folder: Path, largest_file_bytes: int, mode: int = FOLDER_MODE) -> tuple[str, ...]:
     """Leave only plain folders and plain files in ``folder``, readable by the user alone.
 
     Removes links of both kinds, pipes, sockets, devices, files beyond ``largest_file_bytes``, names with control
-    characters, and what lies too deep. Returns a line on each removal.
+    characters, and what lies too deep. The folder itself gets ``mode``: code may have given it any, and barred us.
+    Returns a line on each removal.
     """
     removed: list[str] = []
     folder.chmod(FOLDER_MODE)
@@ -61,6 +62,7 @@ def sweep(folder: Path, largest_file_bytes: int) -> tuple[str, ...]:
             continue
         removed.append(f"{ascii(str(path.relative_to(folder)))[1:-1]}: {reason}")
         remove_tree(path) if is_folder else path.unlink()
+    folder.chmod(mode)
     return tuple(removed)
 
 
