@@ -208,8 +208,11 @@ def _judge(line: str) -> str | Refusal:
     for specifier in requirement.specifier:
         if specifier.operator in ("==", "===") and not _allows(bounds, specifier.version):
             return Refusal(line, f"AutoKaggle knows {name} in versions {bounds}.")
-    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-    return f"{name}{extras}{requirement.specifier & bounds}"
+    if requirement.extras:
+        return Refusal(
+            line, f"extras bring packages that may be unknown; ask for {name} alone, and for others by name."
+        )
+    return f"{name}{requirement.specifier & bounds}"
 
 
 def _allows(bounds: SpecifierSet, version: str) -> bool:
