@@ -101,6 +101,19 @@ def test_what_a_program_said_is_masked_before_it_is_cut(tables: list[Path], tmp_
     assert mask_values([last], tables, COLUMNS)[0].startswith("<name>" * 12 + " www")
 
 
+def test_a_value_across_the_cut_of_a_long_line_is_not_told_in_part(tables: list[Path], tmp_path: Path) -> None:
+    # So many addresses come before it that little of the line is left once they are masked.
+    said = f"{'m' * 40}@planted-mail.example " * 16
+    said += f"{'w' * (985 - len(said))} 12 Planted Street Oldtown 'West' {'v' * 5_000}"
+    told = error_digest(f"Traceback\n{said}", lambda text: mask_values([text], tables, COLUMNS)[0])
+    (tmp_path / "run.log").write_text(f"Traceback\n{said}\n")
+    last = mask_values([last_line(tmp_path / "run.log")], tables, COLUMNS)[0]
+    for text in (told, last):
+        assert "<email> <email>" in text
+        assert "12 Pla" not in text
+        assert "vvv" not in text
+
+
 def test_of_errors_their_kinds_alone_can_be_told() -> None:
     said = (
         "Traceback\n  File\nValueError: could not convert 'Vermilion'\nVermilion: MemoryError\nexit code 1: ValueError"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.records.sandbox import StepResult
+from autokaggle.skills.dataset.personal_values import LONGEST_LINE
 from autokaggle.skills.sandbox.job import Job
 from autokaggle.storage.records_file import make_private_folder
 
@@ -16,9 +17,6 @@ SCRIPTS = ("train.py", "validate.py", "predict.py")
 
 # The scripts stop fitting by themselves at the deadline; the sandbox ends whatever goes on for this much longer.
 GRACE_SECONDS = 1.0
-
-# Far more than is shown of it: a personal value must be whole to be found before the line is cut.
-LONGEST_LINE = 1_000
 
 
 def run_code(
@@ -72,7 +70,7 @@ def failure_of(step: StepResult, log: Path) -> str:
 
 
 def last_line(log: Path) -> str:
-    """Return what a failed script said last, which for Python is the exception; of a very long line its beginning."""
+    """Return what a failed script said last, which for Python is the exception; of a long line its beginning."""
     if not log.is_file():
         return "no log"
     said = log.read_bytes().rstrip()

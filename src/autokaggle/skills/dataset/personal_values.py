@@ -14,6 +14,9 @@ from autokaggle.records.data_profile import DataProfile
 from autokaggle.skills.dataset.personal_data import Finding, find_personal, replace
 from autokaggle.storage.parquet_tables import column_types, open_reader, quote_identifier, quote_text
 
+# Of a longer line its beginning is read. A value that goes on behind it is not known: what may begin one is left out.
+LONGEST_LINE = 1_000
+LONGEST_VALUE = 500
 SHORTEST = 3
 # Such a word of a name is one of a language too ("to"): it counts as it is written in the table alone.
 SHORTEST_WORD = 2
@@ -46,10 +49,12 @@ def mask_values(texts: Sequence[str], tables: Iterable[Path], columns: Mapping[s
 
     ``columns`` maps their names to kinds. A value counts in capital and small letters,
     with any white space; of a person's name each word does. Each column is read once, however many the texts are.
+    Of a line of 1,000 characters and more the first 500 are told.
 
     Raises:
         duckdb.Error: a table cannot be read.
     """
+    texts = [re.sub(rf"(?m)^(.{{{LONGEST_LINE}}}).+", r"\1", text) for text in texts]
     said = _plain("\n".join(dict.fromkeys(texts)))
     kinds: dict[str, str] = {}
     for table in tables if columns and said else ():
@@ -61,6 +66,8 @@ def mask_values(texts: Sequence[str], tables: Iterable[Path], columns: Mapping[s
     masked: list[str] = []
     for text in texts:
         found = find_personal(text)
+        for line in re.finditer(rf"(?m)^.{{{LONGEST_LINE}}}", text):
+            found.append(Finding("left out", line.end() - LONGEST_VALUE, line.end()))
         for match in known.finditer(text) if known else ():
             value = _plain(match.group())
             kind = kinds.get(value) or kinds.get(value.lower(), "personal")

@@ -26,7 +26,6 @@ Operation = Literal["draft", "pipeline", "improve", "debug", "fuse"]
 BEST_LINES, LAST_LINES = 3, 8
 LONGEST_TITLE, LONGEST_REASON = 70, 120
 FIRST_ERROR_LINES, LAST_ERROR_LINES, LONGEST_ERROR_LINE = 4, 22, 200
-LONGEST_READ_LINE = 1_000
 
 
 @dataclass(frozen=True)
@@ -118,8 +117,7 @@ def error_digest(log: str, tell: Callable[[str], str]) -> str:
             lines.append(line)
     if len(lines) > FIRST_ERROR_LINES + LAST_ERROR_LINES:
         lines = [*lines[:FIRST_ERROR_LINES], "[left out]", *lines[-LAST_ERROR_LINES:]]
-    told = tell("\n".join(line[:LONGEST_READ_LINE] for line in lines))
-    return "\n".join(line[:LONGEST_ERROR_LINE] for line in told.splitlines())
+    return "\n".join(line[:LONGEST_ERROR_LINE] for line in tell("\n".join(lines)).splitlines())
 
 
 def error_kinds(said: str) -> str:
