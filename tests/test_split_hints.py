@@ -125,6 +125,14 @@ def test_single_days_and_moments_at_random_are_no_stretches(tmp_path: Path) -> N
     assert split(tmp_path / "b", {"when": hourly}, AT_RANDOM).scheme == "kfold"
 
 
+def test_dates_that_one_side_lacks_are_no_stretches(tmp_path: Path) -> None:
+    known_in_train = [
+        None if is_test else when for when, is_test in zip(moments(rows_a_day=6)[0], AT_RANDOM, strict=True)
+    ]
+
+    assert split(tmp_path, {"when": known_in_train}, AT_RANDOM).scheme == "kfold"
+
+
 def test_few_runs_are_as_unlikely_as_counting_shuffles_says() -> None:
     shuffles = [np.isin(np.arange(9), chosen) for chosen in combinations(range(9), 4)]
     runs = np.array([1 + np.count_nonzero(np.diff(one)) for one in shuffles])

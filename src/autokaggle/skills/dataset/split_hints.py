@@ -145,7 +145,11 @@ def _group_column(
     test: Mapping[str, Facts],
     ids: Collection[str],
 ) -> Group | None:
-    """Take the coarsest of the columns that never cross: its groups hold those of the finer ones."""
+    """Take the coarsest of the columns that never cross: its groups hold those of the finer ones.
+
+    What one side lacks altogether cannot cross, and tells nothing.
+    """
+    shared = [name for name in shared if train[name].known and test[name].known]
     found: list[Group] = []
     for column, expression in _candidates(shared, train, test, ids):
         group = _judge_group(connection, train_path, test_path, column, expression)
