@@ -86,6 +86,7 @@ def test_values_are_read_and_can_be_written_again(key: str, text: str, expected:
         ("validation", "random", "no validation scheme"),
         ("validation", "group", "group needs a column"),
         ("validation", "kfold:farm", "takes no column"),
+        ("validation", "group:days(planted, 0)", "no column 'days(planted, 0)'"),
         ("validation", "group:fram", "Did you mean 'farm'"),
         ("validation", "group:sold", "is the target"),
         ("validation", "kfold,folds=many", "no number"),

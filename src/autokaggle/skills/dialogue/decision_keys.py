@@ -25,7 +25,9 @@ SCHEMES = ("kfold", "stratified", "group", "stratified_group", "time")
 COLUMN_SCHEMES = ("group", "stratified_group", "time")
 # A group may be made from a column: ``part(COLUMN, "SEPARATOR", INDEX)``, ``day(COLUMN)`` or ``days(COLUMN, COUNT)``
 # (see SplitHints).
-MADE_COLUMN = re.compile(r'(?:part\((?P<part>.+), "[^"]*", \d+\)|day\((?P<day>.+)\)|days\((?P<days>.+), \d+\))')
+MADE_COLUMN = re.compile(
+    r'(?:part\((?P<part>.+), "[^"]*", \d+\)|day\((?P<day>.+)\)|days\((?P<days>.+), [1-9]\d{0,5}\))'
+)
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smh]?)")
 # Words that a rule may forbid, by the name of its gate.
 FORBIDDEN_WORDS = {
