@@ -300,6 +300,15 @@ def spent(competition: SmallCompetition) -> Search:
     return search
 
 
+def test_where_all_train_on_the_gpu_nothing_comes_beside_the_one_that_does(competition: SmallCompetition) -> None:
+    plan = msgspec.structs.replace(competition.plan(), gpu=True, families=("xgboost",))
+    search = Search(plan=plan, profile=competition.profile(), seconds_left=60)
+    while (proposal := next_proposal(search)) is not None and ", varied" not in proposal.title:
+        search = finish(search, proposal, 0.5, 1.0)
+    assert proposal
+    assert next_proposal(msgspec.structs.replace(search, running=(proposal,))) is None
+
+
 def gaining(search: Search, proposal: Proposal, gain: float) -> Search:
     search = finish(search, proposal, 0.6, 1.0)
     last = msgspec.structs.replace(search.candidates[-1], ensemble_gain=gain)

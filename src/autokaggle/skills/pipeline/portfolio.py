@@ -14,7 +14,7 @@ from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import feature_gate, samples
 from autokaggle.skills.pipeline.configurations import ENTRIES, FAMILIES, QUICK, SLOW, XGBOOST, XGBOOST_FOR_GPU, Entry
 from autokaggle.skills.pipeline.objective import CLASSIFICATION, QUANTILE_METRIC
-from autokaggle.skills.pipeline.proposals import untried, wants_gpu
+from autokaggle.skills.pipeline.proposals import must_wait, untried
 from autokaggle.skills.pipeline.template_entries import FITS_AT_ONCE, fits
 from autokaggle.skills.pipeline.variations import variations
 
@@ -55,13 +55,13 @@ QUANTILE_FAMILIES = ("lightgbm", "xgboost", "catboost")
 
 def next_proposal(search: Search) -> Proposal | None:
     """Return what should be tried next with the packages that are there, None when all was."""
-    missing, is_gpu_taken = set(search.missing), any(map(wants_gpu, search.running))
+    missing = set(search.missing)
     known = [candidate.proposal for candidate in search.candidates] + [*search.running, *search.declined]
     titles = {proposal.title for proposal in known if proposal.author == "portfolio"}
     ready = (
         each
         for each in _in_order(search)
-        if not missing & set(each.requirements) and each.title not in titles and not (is_gpu_taken and wants_gpu(each))
+        if not missing & set(each.requirements) and each.title not in titles and not must_wait(each, search)
     )
     return next(untried(ready, search), None)
 

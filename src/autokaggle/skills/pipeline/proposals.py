@@ -19,6 +19,11 @@ def wants_gpu(proposal: Proposal) -> bool:
     return proposal.author == "portfolio" and not proposal.files and bool(proposal.config.get("model", {}).get("gpu"))
 
 
+def must_wait(proposal: Proposal, search: Search) -> bool:
+    """Say whether it has to wait for the GPU, which another candidate trains on: two would share its memory."""
+    return wants_gpu(proposal) and any(map(wants_gpu, search.running))
+
+
 def identity(proposal: Proposal) -> bytes:
     """Return the same bytes for proposals that would predict the same, whatever they are called.
 

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from autokaggle.records.candidate import Candidate, Proposal, Search
+from autokaggle.skills.pipeline.proposals import must_wait
 
 # What may vary of each family: the template's own value, and by how many times it is raised or lowered at most.
 # Families that are missing here give the same model with any seed, and have no settings that matter.
@@ -58,7 +59,7 @@ def variations(search: Search) -> Iterator[Proposal]:
         return
     # What one takes all take: a parent of which one was declined has no more.
     declined = {one.parent for one in search.declined if _is_variation(one, search)}
-    parents = [one for one in _best(search) if one.id not in declined]
+    parents = [one for one in _best(search) if one.id not in declined and not must_wait(one.proposal, search)]
     for number in count(1) if parents else ():
         yield _varied(parents[(number - 1) % len(parents)], number, search.plan.seed)
 
