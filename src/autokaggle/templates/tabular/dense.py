@@ -74,7 +74,8 @@ def _long_tailed(values: Vector) -> npt.NDArray[np.bool_]:
     """Say which columns are never negative and lean to one side."""
     centred = values - values.mean(axis=0)
     deviations = values.std(axis=0)
-    skew = (centred**3).mean(axis=0) / np.where(deviations > 0, deviations, 1.0) ** 3
+    cubes = centred * centred * centred  # many times as fast as a power
+    skew = cubes.mean(axis=0) / np.where(deviations > 0, deviations, 1.0) ** 3
     found: npt.NDArray[np.bool_] = (values.min(axis=0) >= 0) & (np.abs(skew) > LONG_TAIL)
     return found
 

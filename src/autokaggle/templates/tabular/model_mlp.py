@@ -46,7 +46,7 @@ DEFAULTS: dict[str, Any] = {
 BATCHES = 400
 # All numbers together have no more pieces: of very many columns each has fewer, or none.
 MOST_PIECES = 600
-# A round is an epoch of at least and at most so many steps: after it the watched rows and the clock are looked at.
+# A round is an epoch of at least and at most so many steps: after it the watched rows are looked at.
 STEPS_PER_ROUND = (10, 50)
 # The rate grows over the first steps, while AdamW knows little of the gradient's size.
 FIRST_STEPS = 50
@@ -148,8 +148,8 @@ def _train(
     batches = _batches(count, size, random)
     optimizer = network.AdamW(learner, parameters["weight_decay"] / max(count, FEW_ROWS))
     best, best_loss, best_round = learner.copy() if watched else learner, math.inf, 0
-    done, flat, falling, is_cut = 0, 0, 0, False
-    while done < most and (not falling or done < flat + falling):
+    done, flat, falling, is_cut, is_over = 0, 0, 0, False, False
+    while done < most and not is_over and (not falling or done < flat + falling):
         for step in range(steps):
             fallen = (done - flat + step / steps) / falling if falling else 0.0
             rate = parameters["learning_rate"] * min(1.0, (optimizer.steps + 1) / FIRST_STEPS)
@@ -157,21 +157,24 @@ def _train(
             x = view.widened(rows.values[chosen])
             slopes = learner.gradient(x, rows.wanted[chosen], rows.weights[chosen], parameters["dropout"], random)
             optimizer.step(slopes, rate * (1 + math.cos(math.pi * fallen)) / 2)
+            # Of very many columns a round takes long: the clock may end it anywhere, and a replay where the clock did.
+            is_over = clock.is_over(end) or optimizer.steps == parameters.get("steps")
+            if is_over:
+                break
         done += 1
         loss = _loss(learner, view, watched) if watched else -float(done)
         if loss < best_loss:
             best, best_loss, best_round = learner.copy() if watched else learner, loss, done
-        if clock.is_over(end):
+        if is_over:
             is_cut = True
-            break
-        if not falling:
+        elif not falling:
             needed, now = max(FEWEST_FALLING, round(FALLING_SHARE * best_round)), time.time()
             is_late = now + needed * (now - began) / done > end
             if is_late or done >= most_flat or done - best_round >= parameters["patience"]:
                 flat, falling, is_cut = done, needed, is_late
                 learner.values[:] = best.values
     note = f"{len(learner.values)} weights, round {best_round} of {done}{', time over' if is_cut else ''}"
-    return best, {"flat": flat or done, "rounds": done} if is_cut else {}, note
+    return best, {"flat": flat or done, "steps": optimizer.steps} if is_cut else {}, note
 
 
 def _batches(rows: int, size: int, random: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
@@ -185,9 +188,10 @@ def _view(x: Matrix, category_columns: list[int], pieces: int) -> View:
     """Learn dense columns, and pieces of numbers that hold as many rows each; a flag has none."""
     encoder = dense.fit(x, category_columns)
     values = encoder.encode(x)
-    pieces = min(pieces, MOST_PIECES // max(1, len(encoder.numbers)))
+    numbers = len(encoder.numbers)
+    pieces = min(pieces, MOST_PIECES // max(1, numbers))
     columns, starts, widths = [], [], []
-    for column in range(len(encoder.numbers)):
+    for column in range(numbers if pieces > 1 else 0):
         edges = np.unique(np.quantile(values[:, column], np.linspace(0, 1, pieces + 1)))
         if len(edges) > 2:
             columns += [column] * (len(edges) - 1)
