@@ -124,7 +124,8 @@ def test_bad_words_are_refused(
 
 def test_files_of_somebody_else_are_not_swept(walls: None, workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (workplace / "script.py").write_text("import os\nopen(os.environ['AUTOKAGGLE_OUTPUT'] + '/made', 'a')\n")
-    (workplace / "theirs").mkdir(mode=0o755)
+    (workplace / "theirs").mkdir()
+    (workplace / "theirs").chmod(0o755)
     link = workplace / "theirs" / "link"
     link.symlink_to("/nowhere")
     assert call("sandbox", "--output", "theirs", "--", "script.py") == 2
