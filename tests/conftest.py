@@ -13,9 +13,14 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from autokaggle.practice.accounts import DEMO_TOKEN
+from autokaggle.practice.kaggle_server import PracticeKaggle
 from autokaggle.skills.sandbox.limits import available_cores
+from autokaggle.storage.artifacts import RunFolder
+from tests.kaggle_servers import write_competition
 from tests.killable_world import FLAGS, World, killable_world
 from tests.sandbox_jobs import STRONG, need
+from tests.scripted_lifecycle import ScriptedLifecycle, call
 
 SECRET_PREFIXES = ("KAGGLE_", "AUTOKAGGLE_", "GOOGLE_", "GEMINI_", "OPENAI_", "ANTHROPIC_", "OLLAMA_")
 LOOPBACK = {"127.0.0.1", "::1", "localhost", "0.0.0.0", "::", ""}
@@ -39,6 +44,44 @@ def isolated_world(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
 
     monkeypatch.setattr(socket.socket, "connect", loopback_only)
     yield home
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in an empty folder with a terminal of a known width."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    return tmp_path
+
+
+@pytest.fixture
+def lifecycle() -> ScriptedLifecycle:
+    return ScriptedLifecycle()
+
+
+@pytest.fixture
+def finished(capsys: pytest.CaptureFixture[str], workplace: Path) -> RunFolder:
+    """A run that is done; it was scripted, and nothing was trained."""
+    assert call("run", "titanic") == 0
+    capsys.readouterr()
+    (folder,) = (workplace / "runs").iterdir()
+    return RunFolder(folder)
+
+
+@pytest.fixture
+def kaggle(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeKaggle]:
+    """A loopback Kaggle that commands ask, with a competition that was joined and one that was not."""
+    root = tmp_path_factory.mktemp("kaggle")
+    write_competition(root)
+    write_competition(root, "not-joined", userHasEntered=False, deadline="2020-01-01T00:00:00Z")
+    with PracticeKaggle(root) as server:
+        monkeypatch.setenv("AUTOKAGGLE_KAGGLE_URL", server.url)
+        yield server
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAGGLE_API_TOKEN", DEMO_TOKEN)
 
 
 @pytest.fixture

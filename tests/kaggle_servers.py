@@ -28,6 +28,7 @@ STORAGE_FAULTS = frozenset(
     {"cut", "slow", "corrupt_zip", "zip_slip", "wrong_length", "no_ranges", "no_validators", "changed_object"}
 )
 QUICK = RetryPolicy(attempts=4, first_wait_seconds=0.01, longest_wait_seconds=0.05)
+SAMPLE = "id,survived\n" + "".join(f"{number},0\n" for number in range(60, 80))
 RULES = """# Rules
 
 - You may submit a maximum of five (5) Submissions per day.
@@ -43,7 +44,7 @@ def write_competition(root: Path, slug: str = SLUG, **settings: Any) -> Path:
     for name, text in {
         "data/train.csv": "id,age,name,survived\n" + "".join(f"{i},{20 + i},n{i},{i % 2}\n" for i in range(60)),
         "data/test.csv": "id,age,name\n" + "".join(f"{i},{20 + i},n{i}\n" for i in range(60, 80)),
-        "data/sample_submission.csv": "id,survived\n" + "".join(f"{i},0\n" for i in range(60, 80)),
+        "data/sample_submission.csv": SAMPLE,
         "data/images/train/0.txt": "left",
         "data/images/test/0.txt": "right, and longer",
         "pages/rules.md": RULES,

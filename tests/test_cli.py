@@ -25,30 +25,11 @@ from autokaggle.records.run import RunOptions
 from autokaggle.storage.artifacts import RunFolder
 from tests.scripted_lifecycle import ScriptedLifecycle, call, one_object
 
+pytestmark = pytest.mark.usefixtures("workplace")
+
 HELP_SECONDS, STATUS_SECONDS = 0.25, 0.35
 # Processors that are shared with other tests are slower than those that the goals are meant for.
 PATIENCE = 2
-
-
-@pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in an empty folder with a terminal of a known width."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-    return tmp_path
-
-
-@pytest.fixture
-def lifecycle() -> ScriptedLifecycle:
-    return ScriptedLifecycle()
-
-
-@pytest.fixture
-def finished(capsys: pytest.CaptureFixture[str], workplace: Path) -> RunFolder:
-    assert call("run", "titanic") == 0
-    capsys.readouterr()
-    (folder,) = (workplace / "runs").iterdir()
-    return RunFolder(folder)
 
 
 # ---------------------------------------------------------------- run

@@ -18,26 +18,7 @@ from autokaggle.storage.records_file import read_record, write_record
 from autokaggle.storage.state_store import StateStore
 from tests.scripted_lifecycle import ScriptedLifecycle, call, killed, one_object, start_slow_run
 
-
-@pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in an empty folder with a terminal of a known width."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-    return tmp_path
-
-
-@pytest.fixture
-def lifecycle() -> ScriptedLifecycle:
-    return ScriptedLifecycle()
-
-
-@pytest.fixture
-def finished(capsys: pytest.CaptureFixture[str], workplace: Path) -> RunFolder:
-    assert call("run", "titanic") == 0
-    capsys.readouterr()
-    (folder,) = (workplace / "runs").iterdir()
-    return RunFolder(folder)
+pytestmark = pytest.mark.usefixtures("workplace")
 
 
 @pytest.mark.parametrize("reference", ["latest", "titanic", "whole", "folder", None])

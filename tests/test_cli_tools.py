@@ -21,6 +21,8 @@ from autokaggle.skills.dataset.data_profiler import profile_dataset
 from autokaggle.skills.sandbox.environment_store import MARKER, mark_as_built
 from tests.scripted_lifecycle import call, one_object
 
+pytestmark = pytest.mark.usefixtures("workplace")
+
 SCRIPT = """
 import os, sys
 print("arguments", sys.argv[1:], "\\x1b[31mred")
@@ -32,12 +34,6 @@ except OSError:
     print("kept out")
 sys.exit(7)
 """
-
-
-@pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @pytest.fixture
