@@ -119,6 +119,13 @@ def test_stretches_of_days_are_groups(tmp_path: Path) -> None:
     assert len(set(fold)) == 5
 
 
+@pytest.mark.parametrize("column", ["day(family)", "days(family, 3)", "days(y, 3)"])
+def test_what_holds_no_dates_has_no_days(tmp_path: Path, column: str) -> None:
+    small = classes_plan(tmp_path, "group", column)
+    with pytest.raises(CompetitionUnusable, match="makes no groups"):
+        make_folds(small.plan, small.tables, tmp_path / "folds.parquet")
+
+
 def test_rows_without_a_group_are_groups_of_their_own(tmp_path: Path) -> None:
     train = {"id": ids("a", 100), "y": np.arange(100.0), "g": text_column([None] * 60 + ["x"] * 20 + ["y"] * 20)}
     small = write_tables(make_plan("rmse", scheme="group", column="g"), tmp_path, train, {"id": ids("t", 3)})

@@ -29,10 +29,12 @@ def read_groups(table: Path, column: str) -> Integers:
     """Return a group number for each row; a row without a value is a group of its own.
 
     Raises:
-        CompetitionUnusable: the table has no such column.
+        CompetitionUnusable: the table has no such column, or it makes no groups.
     """
     groups = _ranks(table, [_expression(table, column)])
     missing = groups < 0
+    if missing.all():
+        raise CompetitionUnusable(f"{table.stem}: {column!r} makes no groups.", "Choose another --validation.")
     return np.where(missing, groups.max(initial=0) + 1 + np.cumsum(missing), groups).astype(np.int64)
 
 
@@ -83,11 +85,14 @@ def _expression(table: Path, column: str) -> str:
         text = f"CAST({quote_identifier(part['column'])} AS VARCHAR)"
         return f"split_part({text}, {quote_text(part['separator'])}, {int(part['index']) + 1})"
     if (day := DAY.fullmatch(column)) and day["column"] in known:
-        return f"date_trunc('day', CAST({quote_identifier(day['column'])} AS TIMESTAMP))"
+        return f"date_trunc('day', {_moment(day['column'])})"
     if (days := DAYS.fullmatch(column)) and days["column"] in known:
-        moment = f"CAST({quote_identifier(days['column'])} AS TIMESTAMP)"
-        return f"floor(epoch({moment}) / {86_400 * int(days['count'])})"
+        return f"floor(epoch({_moment(days['column'])}) / {86_400 * int(days['count'])})"
     raise CompetitionUnusable(
         f"{table.stem} has no column {column!r} to validate by.",
         f"Choose one of: {', '.join(list(known)[:30])}.",
     )
+
+
+def _moment(column: str) -> str:
+    return f"TRY_CAST({quote_identifier(column)} AS TIMESTAMP)"
