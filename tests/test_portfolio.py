@@ -15,6 +15,7 @@ from autokaggle.records.candidate import Candidate, Gain, Proposal, Score, Searc
 from autokaggle.records.data_profile import ColumnProfile
 from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import feature_gate, portfolio_timeseries
+from autokaggle.skills.pipeline.candidate_config import candidate_config
 from autokaggle.skills.pipeline.code_checks import check_code
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
 from autokaggle.skills.pipeline.portfolio import (
@@ -188,6 +189,11 @@ def test_parts_of_the_target_are_tried_first_and_then_learned_apart_where_that_h
     assert feature_gate.kept(search) == ("parts",)
     assert feature_gate.with_blocks(base.proposal, ("parts",)).config["learn_parts"]
     assert "learn_parts" not in next(feature_gate.trials(search, base)).config
+    weighted = msgspec.structs.replace(plan, metric="mape")  # errors count by the sum, which a part does not know
+    search = Search(plan=weighted, profile=profile, seconds_left=500, candidates=(base,))
+    assert "learn_parts" not in next(feature_gate.trials(search, base)).config
+    assert "target_parts" not in candidate_config(base.proposal, weighted, profile)
+    assert candidate_config(base.proposal, plan, profile)["target_parts"] == ["light", "heavy"]
 
 
 def test_without_categories_nothing_is_tried_twice(competition: SmallCompetition) -> None:

@@ -24,7 +24,7 @@ HEADER = """\
 
 def candidate_config(proposal: Proposal, plan: Plan, profile: DataProfile) -> dict[str, Any]:
     """Return what the scripts of a candidate need to know, with the proposal's own settings over the plan's."""
-    objective = choose_objective(plan, profile)
+    objective, parts = choose_objective(plan, profile), parts_of_target(plan, profile)
     settings: dict[str, Any] = {
         "version": 1,
         "title": proposal.title,
@@ -36,7 +36,8 @@ def candidate_config(proposal: Proposal, plan: Plan, profile: DataProfile) -> di
         "target_transform": objective.target_transform,
         "row_weights": objective.row_weights,
         **({"quantile": objective.quantile} if objective.loss == "quantile" else {}),
-        **_parts(plan, profile),
+        # It is for the proposal to learn them apart.
+        **({"target_parts": list(parts), "learn_parts": False} if parts else {}),
         "model": {"family": proposal.family, "parameters": {}},
         # Features that were written for this competition may look at targets, so they learn inside each fold.
         "features": {"learn_from": "fold" if "features.py" in proposal.files else "all_rows", "target_encode": "keys"},
@@ -90,10 +91,16 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _parts(plan: Plan, profile: DataProfile) -> dict[str, Any]:
-    """Name the columns that add up to a target of values, and leave it to the proposal to learn them apart."""
-    parts = profile.target_parts.get(plan.target_columns[0], ()) if len(plan.target_columns) == 1 else ()
-    return {"target_parts": list(parts), "learn_parts": False} if parts and not plan.classes else {}
+def parts_of_target(plan: Plan, profile: DataProfile) -> tuple[str, ...]:
+    """Name the columns that add up to the one target of values, where models may learn them apart.
+
+    A part may be 0, which has no logarithm, where the sum never is; and it does not know the sum, by which errors may
+    count.
+    """
+    objective = choose_objective(plan, profile)
+    if len(plan.target_columns) > 1 or plan.classes or objective.target_transform == "log":
+        return ()
+    return profile.target_parts.get(plan.target_columns[0], ()) if objective.row_weights == "none" else ()
 
 
 LAYOUT_KEYS = ("target_columns", "id_columns", "prediction_columns", "submission", "tables", "csv")

@@ -15,6 +15,7 @@ import msgspec
 
 from autokaggle.records.candidate import Candidate, Proposal, Search
 from autokaggle.records.data_profile import DataProfile
+from autokaggle.skills.pipeline.candidate_config import parts_of_target
 
 # The blocks of the template's blocks.py in the order in which they should be tried.
 BLOCKS = {
@@ -64,7 +65,11 @@ def trials(search: Search, base: Candidate) -> Iterator[Proposal]:
     budget = search.plan.time_budget_seconds
     done = {_block_of(candidate.proposal): candidate.seconds for candidate in search.candidates}
     spent = sum(seconds for block, seconds in done.items() if block)
-    wanted = {**ORIGINAL, **BLOCKS} if search.plan.original_table else {PARTS: WHY_PARTS, **BLOCKS}
+    wanted = BLOCKS
+    if search.plan.original_table:
+        wanted = {**ORIGINAL, **BLOCKS}
+    elif parts_of_target(search.plan, search.profile):
+        wanted = {PARTS: WHY_PARTS, **BLOCKS}
     for block, reason in wanted.items():
         if base.seconds > SHARE_OF_ONE * budget or spent + base.seconds > SHARE * budget:
             return
@@ -133,8 +138,7 @@ def _has_something(block: str, profile: DataProfile) -> bool:
     names = " ".join(column.name.casefold() for column in columns)
     dates = {column.name for column in columns if column.kind == "datetime"}
     needed = {
-        **dict.fromkeys(ORIGINAL, True),
-        PARTS: bool(profile.target_parts),
+        **dict.fromkeys((*ORIGINAL, PARTS), True),
         "missing": gaps > 1,
         "aggregates": texts > 0 and numbers > 0,
         "pairs": texts > 1,
