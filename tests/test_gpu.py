@@ -59,6 +59,26 @@ def test_a_card_is_named_with_its_memory(devices: Path, tmp_path: Path) -> None:
     assert gpu.find_gpu().name == "NVIDIA GB10"
 
 
+@pytest.mark.parametrize(
+    ("script", "trouble"),
+    [
+        ("printf '\\033]0;a\\007bad\\033[2J driver'; exit 3", "the driver does not answer: ]0;abad[2J driver"),
+        ("exec yes 'NVIDIA A10, 23028'", "the driver does not answer: nvidia-smi says more than it was asked"),
+        ("printf 'NVIDIA A10, '; head -c 400 /dev/zero | tr '\\0' 9", "the driver knows no card"),
+        ("printf '\\n\\n'", "the driver knows no card"),
+        ("sleep 60", "the driver does not answer: nvidia-smi did not end within 1 seconds"),
+    ],
+)
+def test_a_driver_that_lies_or_hangs_is_no_card(
+    script: str, trouble: str, devices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{bubblewrap.SYSTEM_SEARCH_PATH}")
+    monkeypatch.setattr(gpu, "ANSWER_SECONDS", 1.0)
+    install_driver(tmp_path / "bin", "")
+    (tmp_path / "bin" / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+    assert gpu.find_gpu() == gpu.GpuFinding(trouble=trouble)
+
+
 def test_without_its_program_the_driver_is_asked_by_its_files(devices: Path, tmp_path: Path) -> None:
     assert gpu.find_gpu().trouble == "the driver knows no card"
     card = tmp_path / "driver" / "gpus" / "0000:01:00.0"

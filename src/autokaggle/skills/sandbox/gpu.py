@@ -5,9 +5,14 @@ Nothing heavy is loaded: the driver is asked by its own program, and only where 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import select
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +26,11 @@ SHARED_DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools")
 NEEDED_DEVICES = ("nvidiactl", "nvidia-uvm")
 QUESTION = ("--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
 ANSWER_SECONDS = 10.0
+LONGEST_ANSWER = 1 << 16
+# Some cards share the machine's memory and tell none of their own: it is "[N/A]".
+CARD = re.compile(r"(?P<name>.*\S), *(?:(?P<memory>\d{1,9})|\[.*\])\s*")
 MEBIBYTE = 1 << 20
-LONGEST_NAME = 60
+LONGEST_NAME, LONGEST_TROUBLE = 60, 200
 # It says which cards a process may use; job schedulers set it.
 CHOICE = "CUDA_VISIBLE_DEVICES"
 NO_CARD = ("", "-1", "none")
@@ -45,8 +53,8 @@ def find_gpu(isolation: Isolation | None = None) -> GpuFinding:
     try:
         cards = list(_cards())
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        said = str(error).strip().partition("\n")[0][:200]
-        return GpuFinding(trouble=f"the driver does not answer: {said}")
+        said = str(error).strip().partition("\n")[0]
+        return GpuFinding(trouble=f"the driver does not answer: {_plain(said, LONGEST_TROUBLE)}")
     if not cards:
         return GpuFinding(trouble="the driver knows no card")
     return GpuFinding(cards[0] if len(cards) == 1 else f"{cards[0]}, the first of {len(cards)}")
@@ -102,16 +110,47 @@ def _cards() -> Iterator[str]:
             facts = dict(line.split(":", 1) for line in path.read_text("utf-8").splitlines() if ":" in line)
             yield _plain(facts.get("Model", "NVIDIA"))
         return
-    line = [program, *QUESTION]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False)
-    if done.returncode:
-        raise OSError((done.stdout + done.stderr).strip() or f"nvidia-smi ended with exit code {done.returncode}")
-    for row in done.stdout.splitlines():
-        name, _, memory = row.rpartition(",")
-        # Some cards share the machine's memory and tell none of their own.
-        size = f", {int(memory) * MEBIBYTE / 1e9:.0f} GB" if memory.strip().isdecimal() else ""
-        yield _plain(name or row) + size
+    for row in _asked(program).splitlines():
+        if card := CARD.fullmatch(row):
+            size = f", {int(card['memory']) * MEBIBYTE / 1e9:.0f} GB" if card["memory"] else ""
+            yield (_plain(card["name"]) or "NVIDIA") + size
 
 
-def _plain(name: str) -> str:
-    return "".join(character for character in name.strip() if character.isprintable())[:LONGEST_NAME]
+def _asked(program: str) -> str:
+    """Return what the driver's program says; it is ended when it says too much or takes too long.
+
+    Where the driver hangs even a killed program stays: nobody waits for its end.
+    """
+    end, said = time.monotonic() + ANSWER_SECONDS, b""
+    process = subprocess.Popen(
+        [program, *QUESTION],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        while select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
+            more = os.read(process.stdout.fileno(), LONGEST_ANSWER)
+            said += more
+            if len(said) > LONGEST_ANSWER:
+                raise ValueError("nvidia-smi says more than it was asked")
+            if not more:
+                exit_code = process.wait(max(0.0, end - time.monotonic()))
+                break
+        else:
+            raise TimeoutError(f"nvidia-smi did not end within {ANSWER_SECONDS:.0f} seconds")
+    finally:
+        process.stdout.close()
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(1.0)
+    answer = said.decode("utf-8")
+    if exit_code:
+        raise OSError(answer.strip() or f"nvidia-smi ended with exit code {exit_code}")
+    return answer
+
+
+def _plain(text: str, longest: int = LONGEST_NAME) -> str:
+    return "".join(character for character in text.strip() if character.isprintable())[:longest]
