@@ -115,7 +115,7 @@ def test_stretches_of_days_are_groups_half_as_long_as_those_of_test(
     found = split(tmp_path, {"when": when}, in_test)
 
     assert (found.scheme, found.column) == ("group", f"days(when, {days})")
-    assert f"stretches of about {tested} days between those of train" in found.reason
+    assert f"stretches of about {tested} days beside those of train" in found.reason
 
 
 def test_single_days_and_moments_at_random_are_no_stretches(tmp_path: Path) -> None:

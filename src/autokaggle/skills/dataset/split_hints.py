@@ -251,7 +251,7 @@ def _stretches(connection: duckdb.DuckDBPyConnection, train_path: Path, test_pat
         for path in (train_path, test_path)
     ]
     days, is_test = np.concatenate(sides), np.repeat([False, True], [len(side) for side in sides])
-    if len(np.unique(days)) < len(days):
+    if not min(map(len, sides)) or len(np.unique(days)) < len(days):
         return None
     order = np.argsort(days)
     days, is_test = days[order], is_test[order]
@@ -262,7 +262,8 @@ def _stretches(connection: duckdb.DuckDBPyConnection, train_path: Path, test_pat
     count = int(min(np.ceil(np.median(lengths) / 2), len(sides[0]) // FEWEST_GROUPS))
     if count < 2 or log_chance > BEYOND_CHANCE:
         return None
-    seen = f"test lies in {len(lengths)} stretches of about {np.median(lengths):.0f} days between those of train"
+    stretches = "1 stretch" if len(lengths) == 1 else f"{len(lengths)} stretches"
+    seen = f"test lies in {stretches} of about {np.median(lengths):.0f} days beside those of train"
     return Group(f"days({name}, {count})", len(np.unique(sides[0] // count)), seen, log_chance)
 
 
