@@ -140,3 +140,10 @@ def test_a_fit_with_time_enough_needs_no_replay(mlp: ModuleType) -> None:
 def test_very_few_rows_do_not_blow_up(mlp: ModuleType) -> None:
     made = replace(task(mlp, rows=5), watched=None)
     assert np.isfinite(mlp.fit(made).predict(made.rows.x)).all()
+
+
+def test_where_no_level_is_common_enough_for_a_column_the_mean_is_told(mlp: ModuleType) -> None:
+    made = task(mlp, rows=60, watched=None)
+    rare = replace(made.rows, x=np.arange(len(made.rows.y), dtype=np.float32)[:, None])
+    told = mlp.fit(replace(made, rows=rare, category_columns=[0])).predict(rare.x)
+    assert np.allclose(told, rare.y.mean(), atol=0.2 * rare.y.std())

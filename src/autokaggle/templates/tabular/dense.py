@@ -34,11 +34,15 @@ class Dense:
     levels: tuple[tuple[int, float], ...]
 
     def encode(self, x: Matrix) -> Matrix:
-        """Return (n_rows, numbers + flags + levels) in float32, without a missing value."""
+        """Return (n_rows, numbers + flags + levels) in float32, without a missing value.
+
+        Where there is none of these, one column says the same of each row: models want something to learn from.
+        """
         scaled = (_filled(x[:, self.numbers], self.medians, self.tailed) - self.means) / self.deviations
         flags = np.isnan(x[:, self.gaps])
         levels = [x[:, position] == level for position, level in self.levels]
-        return np.column_stack([np.clip(scaled, -CUT, CUT), flags, *levels]).astype(np.float32)
+        found = np.column_stack([np.clip(scaled, -CUT, CUT), flags, *levels]).astype(np.float32)
+        return found if found.shape[1] else np.zeros((len(x), 1), dtype=np.float32)
 
 
 def fit(x: Matrix, category_columns: list[int]) -> Dense:
