@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from autokaggle.errors import AutoKaggleError, CompetitionUnusable
+from autokaggle.errors import AutoKaggleError, CompetitionUnusable, UsageError
 from autokaggle.skills.scoring.fold_schemes import forward
 from autokaggle.skills.scoring.folds import make_folds, read_folds
 from autokaggle.storage.parquet_tables import read_columns, write_columns
@@ -179,10 +180,20 @@ def test_time_folds_never_validate_the_first_block(tmp_path: Path) -> None:
     assert folds.validated_rows.min() == int(np.sum(folds.by_repeat[0] == 0))
 
 
-@pytest.mark.parametrize(("scheme", "column"), [("group", "nothing"), ("time", "nothing"), ("group", None)])
-def test_a_column_that_does_not_exist_is_named(tmp_path: Path, scheme: str, column: str | None) -> None:
+@pytest.mark.parametrize(
+    ("scheme", "column", "said"),
+    [
+        ("group", "nothing", "no column 'nothing'"),
+        ("time", "nothing", "no column 'nothing'"),
+        ("group", None, "needs a column"),
+        ("group", "days(moment, 0)", "no column 'days"),
+        ("group", "days(moment, 99999999999999999999)", "no column 'days"),
+        ("group", 'part(id, "_", 99999999999999999999)', "no column 'part"),
+    ],
+)
+def test_a_column_that_does_not_exist_is_named(tmp_path: Path, scheme: str, column: str | None, said: str) -> None:
     small = classes_plan(tmp_path, scheme, column)
-    with pytest.raises(CompetitionUnusable, match=r"nothing|needs a column"):
+    with pytest.raises((UsageError, CompetitionUnusable), match=re.escape(said)):
         make_folds(small.plan, small.tables, tmp_path / "folds.parquet")
 
 

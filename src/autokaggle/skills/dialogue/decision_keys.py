@@ -26,7 +26,7 @@ COLUMN_SCHEMES = ("group", "stratified_group", "time")
 # A group may be made from a column: ``part(COLUMN, "SEPARATOR", INDEX)``, ``day(COLUMN)`` or ``days(COLUMN, COUNT)``
 # (see SplitHints).
 MADE_COLUMN = re.compile(
-    r'(?:part\((?P<part>.+), "[^"]*", \d+\)|day\((?P<day>.+)\)|days\((?P<days>.+), [1-9]\d{0,5}\))'
+    r'part\((?P<part>.+), "[^"]+", \d{1,6}\)|day\((?P<day>.+)\)|days\((?P<days>.+), [1-9]\d{0,5}\)', re.DOTALL
 )
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smh]?)")
 # Words that a rule may forbid, by the name of its gate.
@@ -106,6 +106,8 @@ def _validation(text: str, brief: Brief) -> tuple[Value, str]:
         base = column if column in brief.column_names or not made else made["part"] or made["day"] or made["days"]
         _must_be_known(base, brief.column_names, "column")
         found = next(one for one in profile.columns if one.name == base)
+        if made and base != column and not made["part"] and found.type not in ("TIMESTAMP", "DATE"):
+            raise UsageError(f"{base!r} holds no dates.", "Name another column.")
         if base in profile.target_columns:
             raise UsageError(f"{base!r} is the target: folds made from it would tell nothing.", "Name another column.")
         if not found.in_train:

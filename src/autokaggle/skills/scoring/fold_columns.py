@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.errors import CompetitionUnusable
+from autokaggle.errors import CompetitionUnusable, UsageError
 from autokaggle.storage.parquet_tables import column_types, open_reader, quote_identifier, quote_text, read_columns
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-PART = re.compile(r'part\((?P<column>.+), "(?P<separator>[^"]+)", (?P<index>\d+)\)', re.DOTALL)
+PART = re.compile(r'part\((?P<column>.+), "(?P<separator>[^"]+)", (?P<index>\d{1,6})\)', re.DOTALL)
 DAY = re.compile(r"(?:day|date)\((?P<column>.+)\)", re.DOTALL)
 DAYS = re.compile(r"days\((?P<column>.+), (?P<count>[1-9]\d{0,5})\)", re.DOTALL)
 NUMERIC = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL.*|BOOLEAN)")
@@ -29,7 +29,8 @@ def read_groups(table: Path, column: str) -> Integers:
     """Return a group number for each row; a row without a value is a group of its own.
 
     Raises:
-        CompetitionUnusable: the table has no such column, or it makes no groups.
+        UsageError: the table has no such column.
+        CompetitionUnusable: the column makes no groups.
     """
     groups = _ranks(table, [_expression(table, column)])
     missing = groups < 0
@@ -47,7 +48,8 @@ def read_times(table: Path, column: str) -> Floats:
     """Return a moment for each row, as seconds or the column's own numbers; NaN where there is none.
 
     Raises:
-        CompetitionUnusable: the table has no such column, or it holds no moments.
+        UsageError: the table has no such column.
+        CompetitionUnusable: it holds no moments.
     """
     expression, kind = _expression(table, column), column_types(table).get(column, "VARCHAR")
     number = f"CAST({expression} AS DOUBLE)" if NUMERIC.fullmatch(kind) else _seconds(expression, kind)
@@ -88,11 +90,12 @@ def _expression(table: Path, column: str) -> str:
         return f"date_trunc('day', {_moment(day['column'])})"
     if (days := DAYS.fullmatch(column)) and days["column"] in known:
         return f"floor(epoch({_moment(days['column'])}) / {86_400 * int(days['count'])})"
-    raise CompetitionUnusable(
+    raise UsageError(
         f"{table.stem} has no column {column!r} to validate by.",
         f"Choose one of: {', '.join(list(known)[:30])}.",
     )
 
 
 def _moment(column: str) -> str:
+    """Return the SQL of a column's moments, NULL where it holds something else."""
     return f"TRY_CAST({quote_identifier(column)} AS TIMESTAMP)"
