@@ -126,7 +126,8 @@ def _write_train(plan: Plan, folds: Folds, fold: int, tables: Path, target: Path
 
 def _write_blind_tables(plan: Plan, kept: Rows, hidden: Rows, tables: Path, target: Path) -> None:
     train, test = tables / plan.train_table, tables / plan.test_table
-    shared = [quote_identifier(name) for name in column_types(test) if name in column_types(train)]
+    in_train = column_types(train)
+    shared = [quote_identifier(name) for name in column_types(test) if name in in_train]
     with open_reader() as connection:
         connection.register("kept", {"row": kept.astype(np.int64)})
         connection.register("hidden", {"row": hidden})
