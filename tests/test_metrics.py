@@ -311,6 +311,7 @@ def test_defaults_are_known_metrics_and_hand_in_labels_unless_probabilities_are_
     assert default_metric("binary_classification") == "accuracy"
     assert default_metric("binary_classification", "probability") == "roc_auc"
     assert default_metric("multiclass_classification", "class_probability") == "mlogloss"
+    assert default_metric("multiclass_classification", "probability") == "accuracy"
     assert default_metric("ordinal") == "quadratic_weighted_kappa"
     assert default_metric("time_series_forecasting") == "rmse"
     assert default_metric("multiclass_classification", "ranked_labels") in METRICS

@@ -95,7 +95,8 @@ def metric_problem(profile: DataProfile, metric: str, metric_input: MetricInput)
     if not classes:
         return f"it compares labels, and {named} holds numbers"
     columns = len(set(profile.submission_columns) - set(profile.id_columns))
-    if metric_input == "class_probability" and columns == 1:
+    is_multiclass = max(map(len, classes.values())) > 2
+    if columns == 1 and (metric_input == "class_probability" or (metric_input == "probability" and is_multiclass)):
         return "it wants a probability for each class, and the submission has one column"
     return ""
 

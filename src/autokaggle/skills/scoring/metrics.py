@@ -65,7 +65,8 @@ def default_metric(task_type: TaskType, submission_kind: SubmissionKind | None =
     """Return the id of the metric to use when the competition names none that is known.
 
     Where the kind of submission is not known, labels are handed in: a scorer of probabilities can read them too,
-    while a scorer of labels refuses probabilities.
+    while a scorer of labels refuses probabilities. So too where
+    one column is to hold the probabilities of many classes.
     """
     if submission_kind == "ranked_labels":
         return "map_at_3"
@@ -75,4 +76,5 @@ def default_metric(task_type: TaskType, submission_kind: SubmissionKind | None =
         return "quadratic_weighted_kappa"
     if submission_kind == "class_probability":
         return "mlogloss"
-    return "roc_auc" if submission_kind == "probability" else "accuracy"
+    is_binary = submission_kind == "probability" and task_type != "multiclass_classification"
+    return "roc_auc" if is_binary else "accuracy"
