@@ -124,10 +124,7 @@ class CompetitionService:
         return json_reply({"token": slot.token, "createUrl": self._slots.link(call.storage_host, slot)})
 
     def _create_submission(self, call: Call) -> Reply:
-        competition = self._competition(call)
-        self._require_rules(competition, call, PARTICIPATE_DENIED)
-        if competition.settings.get("submissionsDisabled"):
-            raise Refusal(400, "Submissions are disabled for this competition")
+        competition = self._open_competition(call)
         if competition.settings.get("isKernelsSubmissionsOnly"):
             raise Refusal(400, "This competition only accepts submissions from notebooks")
         slot = self._slots.take(call.username, call.text("blobFileTokens"))
@@ -135,10 +132,7 @@ class CompetitionService:
         return json_reply({"message": f"Successfully submitted to {competition.title}", "ref": submission.reference})
 
     def _create_code_submission(self, call: Call) -> Reply:
-        competition = self._competition(call)
-        self._require_rules(competition, call, PARTICIPATE_DENIED)
-        if competition.settings.get("submissionsDisabled"):
-            raise Refusal(400, "Submissions are disabled for this competition")
+        competition = self._open_competition(call)
         notebook = self._notebooks.find(call.text("kernelOwner"), call.text("kernelSlug"))
         if notebook.owner != call.username or notebook.version != call.number("kernelVersion"):
             raise Refusal(404, "The notebook's version was not found")
@@ -172,6 +166,14 @@ class CompetitionService:
         if competition is None:
             # Kaggle does not tell an unknown competition from one that the account may not see.
             raise Refusal(403, GET_DENIED)
+        return competition
+
+    def _open_competition(self, call: Call) -> HostedCompetition:
+        """Return the competition, which must take submissions of this account."""
+        competition = self._competition(call)
+        self._require_rules(competition, call, PARTICIPATE_DENIED)
+        if competition.settings.get("submissionsDisabled"):
+            raise Refusal(400, "Submissions are disabled for this competition")
         return competition
 
     def _has_entered(self, competition: HostedCompetition, call: Call) -> bool:

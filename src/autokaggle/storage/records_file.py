@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,14 @@ def make_private_folder(folder: Path) -> Path:
         make_private_folder(folder.parent) if not folder.parent.exists() else None
         folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
     return folder
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Put a file there under a second name, or copy it where the file system has no hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def write_atomically(path: Path, content: bytes | str) -> Path:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import pickle
 import shutil
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from autokaggle.records.outcome import Ensemble
 from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline.candidate_config import candidate_config, config_text, ensemble_config
 from autokaggle.storage.artifacts import CandidateFolder, RunFolder
-from autokaggle.storage.records_file import make_private_folder, write_atomically
+from autokaggle.storage.records_file import link_or_copy, make_private_folder, write_atomically
 
 FAMILY_FILE = "model_"
 # What a blend shares with a pipeline of tables: finding files, and making the submission.
@@ -163,13 +162,10 @@ def _link_outputs(candidate: CandidateFolder, output: Path) -> None:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Put the file there under a second name, or copy it where the file system has no hard links."""
+    """Link or copy the file there, in place of what is there."""
     part = target.with_name(f".{target.name}.part")
     part.unlink(missing_ok=True)
-    try:
-        os.link(source, part)
-    except OSError:
-        shutil.copyfile(source, part)
+    link_or_copy(source, part)
     part.replace(target)
 
 

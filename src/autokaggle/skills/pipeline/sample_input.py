@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from autokaggle.records.data_profile import DataProfile
 from autokaggle.records.plan import Plan
 from autokaggle.storage.parquet_tables import copy_rows, write_columns
-from autokaggle.storage.records_file import make_private_folder
+from autokaggle.storage.records_file import link_or_copy, make_private_folder
 
 SHARE, FEWEST_ROWS, MOST_ROWS = 0.01, 300, 20_000
 TABLES, FOLDS, DATA = "tables", "folds.parquet", "data"
@@ -30,12 +29,12 @@ def make_sample_input(plan: Plan, profile: DataProfile, source: Path, target: Pa
     tables = make_private_folder(make_private_folder(target) / TABLES)
     for path in sorted(source.iterdir()):
         if path.is_file() and path.name != FOLDS:
-            _link(path, target / path.name)
+            link_or_copy(path, target / path.name)
     cut = {plan.train_table: profile.train_rows, plan.test_table: profile.test_rows}
     rows = 0
     for path in sorted((source / TABLES).glob("*.parquet")):
         if path.name not in cut:
-            _link(path, tables / path.name)
+            link_or_copy(path, tables / path.name)
             continue
         chosen = _sample(cut[path.name], plan.seed)
         copy_rows(path, tables / path.name, chosen)
@@ -55,10 +54,3 @@ def _sample(rows: int, seed: int) -> npt.NDArray[np.int64]:
     """Return the places of some of the rows, in their order."""
     wanted = min(rows, MOST_ROWS, max(FEWEST_ROWS, int(rows * SHARE)))
     return np.sort(np.random.default_rng(seed).choice(rows, wanted, replace=False))
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -6,8 +6,6 @@ and for the audit of any code.
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +16,7 @@ from autokaggle.records.data_profile import DataProfile
 from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.folds import Folds, write_folds
 from autokaggle.storage.parquet_tables import column_types, open_reader, quote_identifier, quote_text, row_count
-from autokaggle.storage.records_file import make_private_folder
+from autokaggle.storage.records_file import link_or_copy, make_private_folder
 
 if TYPE_CHECKING:
     import duckdb
@@ -81,7 +79,7 @@ def _link_all(source: Path, target: Path, left_out: set[str], raw_files: set[str
         if name and any(raw == name or raw.startswith(f"{name}/") for raw in raw_files):
             continue
         make_private_folder((target / inside).parent)
-        _link(path, target / inside)
+        link_or_copy(path, target / inside)
 
 
 def _files_of(profile: DataProfile, roles: tuple[str, ...]) -> set[str]:
@@ -91,13 +89,6 @@ def _files_of(profile: DataProfile, roles: tuple[str, ...]) -> set[str]:
 def _is_sealed(folds: Folds, fold: int) -> npt.NDArray[np.bool_]:
     by_row = folds.by_repeat[0]
     return np.asarray(by_row >= fold if folds.kind == "forward" else by_row == fold)
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _write_train(plan: Plan, folds: Folds, fold: int, tables: Path, target: Path, *, is_shuffled: bool) -> None:
