@@ -7,13 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PATIENCE_SECONDS = 300.0
+from tests.patience import wait_until
 
 
 @dataclass
@@ -35,13 +34,6 @@ class Machines:
     def jobs(self, name: str) -> list[Path]:
         """The folders of jobs that are on this worker now."""
         return list(self.home(name).glob("jobs/job-*"))
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from autokaggle.practice.accounts import DEMO_TOKEN
 from autokaggle.practice.kaggle_server import PracticeKaggle
 from autokaggle.skills.sandbox.limits import available_cores
 from autokaggle.storage.artifacts import RunFolder
-from tests.kaggle_servers import write_competition
+from tests.kaggle_servers import BOTH_SERVERS, KaggleServer, serve, write_competition
 from tests.killable_world import FLAGS, World, killable_world
 from tests.sandbox_jobs import STRONG, need
 from tests.scripted_lifecycle import ScriptedLifecycle, call
@@ -66,6 +66,19 @@ def finished(capsys: pytest.CaptureFixture[str], workplace: Path) -> RunFolder:
     capsys.readouterr()
     (folder,) = (workplace / "runs").iterdir()
     return RunFolder(folder)
+
+
+@pytest.fixture
+def competition(tmp_path: Path) -> Path:
+    """The small competition as both servers read it."""
+    return write_competition(tmp_path / "served")
+
+
+@pytest.fixture(params=BOTH_SERVERS)
+def server(request: pytest.FixtureRequest, competition: Path) -> Iterator[KaggleServer]:
+    """Each of the two servers in turn, with that competition."""
+    with serve(request.param, request, competition.parent) as running:
+        yield running
 
 
 @pytest.fixture

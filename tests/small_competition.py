@@ -180,6 +180,14 @@ def mixed_tables(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, C
     return train, test, kinds, signal[:TRAIN_ROWS]
 
 
+def binary() -> SmallCompetition:
+    """A competition of such tables: which fruit is ripe."""
+    train, test, kinds, signal = mixed_tables()
+    train["ripe"] = pd.Series(np.where(signal > 0.5, "True", "False"), dtype="str")
+    classes = {"ripe": ("False", "True")}
+    return SmallCompetition(train, test, kinds, ("ripe",), "binary_classification", "accuracy", "label", classes)
+
+
 def prepare(
     competition: SmallCompetition,
     folder: Path,

@@ -17,7 +17,8 @@ from autokaggle.orchestrator.cluster.client import ClusterJobs, check_address, o
 from autokaggle.records.sandbox import StepResult
 from autokaggle.skills.sandbox.executor import run_job
 from autokaggle.skills.sandbox.job import Job
-from tests.cluster_machines import PATIENCE_SECONDS, Machines, machines, wait_until
+from tests.cluster_machines import Machines, machines
+from tests.patience import PATIENCE_SECONDS, wait_until
 from tests.sandbox_jobs import STRONG, make_job, need
 
 pytestmark = [

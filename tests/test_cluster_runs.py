@@ -13,7 +13,7 @@ from autokaggle.records.candidate import Candidate
 from autokaggle.records.run import Run
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
-from tests.cluster_machines import Machines, machines, wait_until
+from tests.cluster_machines import Machines, machines
 from tests.killable_world import (
     FLAGS,
     World,
@@ -22,6 +22,7 @@ from tests.killable_world import (
     told,
     wait_for,
 )
+from tests.patience import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +24,12 @@ from autokaggle.skills.competition.fetcher import fetch_competition
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.dataset_cache import DatasetCache
 from tests.kaggle_servers import (
-    BOTH_SERVERS,
     QUICK,
     SLUG,
     KaggleServer,
     contents,
     data_of,
     open_client,
-    serve,
     write_competition,
 )
 
@@ -55,17 +52,6 @@ fetch_competition(client, "tiny-titanic", run, DatasetCache(Path(top) / "cache")
 def start_fetch(server: KaggleServer, top: Path, name: str) -> subprocess.Popen[bytes]:
     arguments = [server.url, server.credentials.username, server.credentials.secret, str(top), name]
     return subprocess.Popen([sys.executable, "-c", textwrap.dedent(FETCH), *arguments])
-
-
-@pytest.fixture
-def competition(tmp_path: Path) -> Path:
-    return write_competition(tmp_path / "served")
-
-
-@pytest.fixture(params=BOTH_SERVERS)
-def server(request: pytest.FixtureRequest, competition: Path) -> Iterator[KaggleServer]:
-    with serve(request.param, request, competition.parent) as running:
-        yield running
 
 
 class TestLarge:

@@ -8,7 +8,6 @@ import signal
 import stat
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,17 +29,6 @@ from tests.kaggle_servers import (
     serve,
     write_competition,
 )
-
-
-@pytest.fixture
-def competition(tmp_path: Path) -> Path:
-    return write_competition(tmp_path / "served")
-
-
-@pytest.fixture(params=BOTH_SERVERS)
-def server(request: pytest.FixtureRequest, competition: Path) -> Iterator[KaggleServer]:
-    with serve(request.param, request, competition.parent) as running:
-        yield running
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import math
 import sys
 import time
@@ -13,17 +13,14 @@ from typing import Any
 import pytest
 
 import autokaggle.templates.tabular as template
+from autokaggle.templates.tabular import clock as template_clock
 
 
 @pytest.fixture
-def clock() -> ModuleType:
-    path = Path(template.__file__).with_name("clock.py")
-    spec = importlib.util.spec_from_file_location("template_clock", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def clock(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The clock of a script that has just begun."""
+    monkeypatch.setattr(template_clock, "STARTED", time.time())
+    return template_clock
 
 
 def test_without_a_deadline_there_is_no_limit(clock: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

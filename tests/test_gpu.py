@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-import autokaggle.templates.tabular as template
 from autokaggle.config import Settings
 from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.candidate_run import _gpu_failure
@@ -25,6 +23,7 @@ from autokaggle.skills.sandbox import bubblewrap, gpu
 from autokaggle.skills.submission.comparison import Comparison
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import make_private_folder, write_record
+from autokaggle.templates.tabular import device as template_device
 from tests.sandbox_jobs import PARTIAL, STRONG, UNSANDBOXED, WALLED, make_job, run
 
 
@@ -171,14 +170,10 @@ def test_at_level_partial_cuda_may_name_its_threads(
 
 
 @pytest.fixture
-def device() -> ModuleType:
-    path = Path(template.__file__).with_name("device.py")
-    spec = importlib.util.spec_from_file_location("template_device", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def device(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A device that no fit has failed on."""
+    monkeypatch.setattr(template_device, "_failures", [])
+    return template_device
 
 
 def test_a_fit_stays_where_it_works(device: ModuleType) -> None:

@@ -35,22 +35,10 @@ from tests.kaggle_servers import (
     contents,
     data_of,
     open_client,
-    serve,
     write_competition,
 )
 
 TOKEN = "KGAT_a-token-of-this-test"
-
-
-@pytest.fixture
-def competition(tmp_path: Path) -> Path:
-    return write_competition(tmp_path / "served")
-
-
-@pytest.fixture(params=BOTH_SERVERS)
-def server(request: pytest.FixtureRequest, competition: Path) -> Iterator[KaggleServer]:
-    with serve(request.param, request, competition.parent) as running:
-        yield running
 
 
 @pytest.fixture

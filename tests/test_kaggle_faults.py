@@ -34,11 +34,6 @@ from tests.kaggle_servers import (
 RULES_PAGE = f"https://www.kaggle.com/competitions/{SLUG}/rules"
 
 
-@pytest.fixture
-def competition(tmp_path: Path) -> Path:
-    return write_competition(tmp_path / "served")
-
-
 @pytest.fixture(params=BOTH_SERVERS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)

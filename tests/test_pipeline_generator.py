@@ -21,7 +21,7 @@ from autokaggle.skills.pipeline.candidate_config import config_text, merge
 from autokaggle.skills.pipeline.code_checks import check_code
 from autokaggle.skills.pipeline.pipeline_generator import code_hash, publish, template_folder, write_candidate
 from autokaggle.storage.artifacts import CandidateFolder, RunFolder
-from tests.small_competition import STRANGE_NAMES, SmallCompetition, mixed_tables, prepare, run_all
+from tests.small_competition import STRANGE_NAMES, SmallCompetition, binary, prepare, run_all
 
 SCORE = Score(metric="accuracy", greater_is_better=True, mean=0.8, std=0.1, folds=(0.8,), low=0.7, high=0.9)
 RULE: dict[str, Any] = {
@@ -41,10 +41,7 @@ RULE: dict[str, Any] = {
 
 @pytest.fixture
 def competition() -> SmallCompetition:
-    train, test, kinds, signal = mixed_tables()
-    train["ripe"] = pd.Series(np.where(signal > 0.5, "True", "False"), dtype="str")
-    classes = {"ripe": ("False", "True")}
-    return SmallCompetition(train, test, kinds, ("ripe",), "binary_classification", "accuracy", "label", classes)
+    return binary()
 
 
 def config_of(folder: CandidateFolder) -> dict[str, Any]:

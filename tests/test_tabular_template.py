@@ -20,6 +20,7 @@ from tests.small_competition import (
     STRANGE_NAMES,
     TRAIN_ROWS,
     SmallCompetition,
+    binary,
     mixed_tables,
     prepare,
     run_all,
@@ -33,13 +34,6 @@ def regression(metric: str = "rmse") -> SmallCompetition:
     train, test, kinds, signal = mixed_tables()
     train["weight"] = np.exp(signal)
     return SmallCompetition(train, test, kinds, ("weight",), "regression", metric, "value")
-
-
-def binary() -> SmallCompetition:
-    train, test, kinds, signal = mixed_tables()
-    train["ripe"] = pd.Series(np.where(signal > 0.5, "True", "False"), dtype="str")
-    classes = {"ripe": ("False", "True")}
-    return SmallCompetition(train, test, kinds, ("ripe",), "binary_classification", "accuracy", "label", classes)
 
 
 def multiclass() -> SmallCompetition:

@@ -25,10 +25,9 @@ from autokaggle.storage.records_file import read_record
 from autokaggle.storage.run_folders import is_at_work
 from autokaggle.storage.run_queue import RunQueue
 from autokaggle.storage.state_store import StateStore
+from tests.patience import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.slow
-
-PATIENCE_SECONDS = 300.0
 
 
 @pytest.fixture
@@ -83,13 +82,6 @@ def call(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., dict[str,
         return {**found, "stderr": err}
 
     return answer
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def queue_run(world: Path, number: int) -> dict[str, Any]:
