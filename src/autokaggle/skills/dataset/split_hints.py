@@ -68,7 +68,8 @@ def find_split(
     """
     shared = [name for name in train if name in test]
     hints = _scheme(connection, train_path, test_path, shared, train, test, ids, is_classification)
-    names = [name for name in shared if name not in ids and test[name].known and name not in (hints.column or "")]
+    makes_folds = [name for name in shared if hints.column is not None and _is_made_of(hints.column, name)]
+    names = [name for name in shared if name not in (*ids, *makes_folds) and test[name].known]
     adversary = tell_apart(train, test, names)
     within: int | None = None
     across: int | None = None
@@ -83,6 +84,11 @@ def find_split(
         duplicate_train_rows=within,
         duplicate_rows_across=across,
     )
+
+
+def _is_made_of(notation: str, name: str) -> bool:
+    """Say whether ``notation`` (see ``SplitHints.column``) is this column or a part of it."""
+    return notation in (name, f"day({name})") or notation.startswith((f"part({name}, ", f"days({name}, "))
 
 
 def _rows(facts: Mapping[str, Facts]) -> int:
