@@ -75,6 +75,8 @@ def test_code_of_others_may_not_take_the_whole_budget() -> None:
     assert policy.most_seconds(proposal("plugin", seconds=5.0), left=8, total=100) == 8
     on_gpu = proposal(config={"model": {"gpu": True}, "most_seconds": 15.0})
     assert policy.most_seconds(on_gpu, left=90, total=100) == 50  # a driver may hang
+    assert policy.most_seconds(proposal(config={"model": {"gpu": True}}), left=90, total=100) == 90
+    assert policy.most_seconds(proposal(config={"model": "any"}), left=90, total=100) == 90
 
 
 def test_gains_raise_what_is_expected_of_a_kind_and_failures_lower_it() -> None:

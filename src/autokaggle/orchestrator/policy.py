@@ -97,7 +97,7 @@ class Policy:
     def most_seconds(self, proposal: Proposal, left: float, total: float) -> float:
         """Return after how many seconds a candidate is ended."""
         if wants_gpu(proposal):
-            return min(left, HANGING * float(proposal.config[TIME_LIMIT]) + HANGING_SECONDS)
+            return min(left, HANGING * float(proposal.config.get(TIME_LIMIT, left)) + HANGING_SECONDS)
         if proposal.author == "portfolio" and not proposal.files:
             return left
         fair = max(LARGEST_SHARE_OF_OTHERS * total, 3 * self.expected_seconds(proposal))

@@ -16,7 +16,9 @@ GROUPS = "groups"
 
 def wants_gpu(proposal: Proposal) -> bool:
     """Say whether its code is to see a GPU: our own alone, where the portfolio set it to train on one."""
-    return proposal.author == "portfolio" and not proposal.files and bool(proposal.config.get("model", {}).get("gpu"))
+    model = proposal.config.get("model")  # a plugin may have put anything there
+    is_set = isinstance(model, dict) and bool(model.get("gpu"))
+    return is_set and proposal.author == "portfolio" and not proposal.files
 
 
 def must_wait(proposal: Proposal, search: Search) -> bool:
