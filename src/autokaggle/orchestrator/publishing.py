@@ -31,8 +31,8 @@ def ensemble(context: RunContext) -> str:
     chosen = best.ensemble
     context.save(ensemble=chosen)
     if chosen is None:
-        context.journal.tell("warning", "No candidate could be scored: the submission is the best constant answer.")
-        return "no candidate was scored"
+        context.journal.tell("warning", "No candidate beat the best constant answer, which is the submission.")
+        return "no candidate beat a constant answer"
     pipeline_generator.publish(chosen, best.plan, context.folder)
     shutil.rmtree(context.folder.sealed, ignore_errors=True)
     for candidate in context.candidates():

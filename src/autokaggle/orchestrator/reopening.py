@@ -52,7 +52,7 @@ def need_published_code(run: Run, folder: RunFolder) -> Metrics:
             f"Start a run that does: autokaggle run {run.target}",
         )
     raise UsageError(
-        f"Run {run.id} ended with a constant answer: no candidate was scored, so there is no code that made it.",
+        f"Run {run.id} ended with a constant answer: no candidate beat it, so there is no code that made it.",
         f"Give it more time: autokaggle improve {run.id} --time-budget 10m\n"
         f"What its candidates said: autokaggle logs {run.id}",
     )

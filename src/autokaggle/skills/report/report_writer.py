@@ -66,7 +66,7 @@ def _warnings(material: ReportMaterial) -> list[str]:
     """Return what a reader should doubt, the gravest first."""
     run, profile, found = material.run, material.profile, []
     if material.metrics and run.ensemble is None:
-        found.append("No candidate could be scored: the submission is the best answer that is the same for all rows.")
+        found.append("No candidate beat the best answer that is the same for all rows, which is the submission.")
     leaking = [candidate.id for candidate in material.candidates if candidate.status == "leaking"]
     if leaking:
         found.append(f"Left out because they saw what they must not know: {', '.join(leaking)}.")
