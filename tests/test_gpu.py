@@ -225,12 +225,12 @@ def test_why_a_fit_was_not_on_the_gpu_is_read_from_its_log(device: ModuleType, t
 
 def test_a_submission_that_comes_out_otherwise_is_laid_to_the_gpu_of_its_members(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "orchard-20260801-101500-3f2a")
-    for name, on_gpu in (("c001", True), ("c002", False), ("c003", True)):
+    for name, on_gpu in (("c001", True), ("c002", False), ("c003", True), ("c004", True)):
         proposal = Proposal(title=name, family="xgboost", config={"model": {"gpu": on_gpu}})
         make_private_folder(folder.candidate(name).path)
         write_record(folder.candidate(name).record, Candidate(id=name, proposal=proposal, status="scored"))
     score = Score(metric="rmse", greater_is_better=False, mean=1, std=0, folds=(1,), low=0, high=2)
-    members = (Member(candidate="c001", weight=0.5), Member(candidate="c002", weight=0.5))
+    members = tuple(Member(candidate=name, weight=0.25) for name in ("c001", "c002", "c003"))
     run = Run(
         id=folder.id,
         slug="orchard",
@@ -254,5 +254,5 @@ def test_a_submission_that_comes_out_otherwise_is_laid_to_the_gpu_of_its_members
     )
     said = list(_reasons(context, "", Comparison("different", "a", "b"), metrics))
     assert len(said) == 1
-    assert said[0].startswith("c001 was set to train on a GPU, where sums of floats come in another order")
+    assert said[0].startswith("Set to train on a GPU: c001, c003. Sums of floats come in another order")
     assert list(_reasons(context, "", Comparison("identical", "a", "a"), metrics)) == []
