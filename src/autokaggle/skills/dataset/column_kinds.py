@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from autokaggle.records.data_profile import ColumnKind, ColumnProfile
@@ -78,35 +79,47 @@ def profile_columns(
         facts, other = train.get(name), test.get(name)
         known = facts or other
         assert known is not None
-        hidden = personal.get(name, ())
         guessed = _fixed_kind(name, known, ids, targets, duplicates) or guess_kind(name, known)
-        if hidden and guessed.kind in ("number", "ordinal"):
-            guessed = Guessed("code", 0.9, "")
-        profiles.append(
-            ColumnProfile(
-                name=name,
-                kind=guessed.kind,
-                type=known.type,
-                confidence=guessed.confidence,
-                evidence=f"personal data: {', '.join(hidden)}" if hidden else guessed.evidence,
-                missing=_share(facts.missing) if facts else None,
-                missing_test=_share(other.missing) if other else None,
-                distinct=known.distinct,
-                distinct_is_exact=known.distinct_is_exact,
-                low=None if hidden else known.low,
-                high=None if hidden else known.high,
-                mean=None if hidden else known.mean,
-                deviation=None if hidden else known.deviation,
-                top=_masked(top_values(known), hidden) if hidden else top_values(known),
-                disguised_missing=(*disguised.get(name, ()), *_sentinels(known)),
-                duplicate_of=duplicates.get(name),
-                in_train=facts is not None,
-                in_test=other is not None,
-                drift=column_drift(facts, other) if facts and other and name not in (*ids, *targets) else None,
-                personal=hidden,
-            )
+        profile = ColumnProfile(
+            name=name,
+            kind=guessed.kind,
+            type=known.type,
+            confidence=guessed.confidence,
+            evidence=guessed.evidence,
+            missing=_share(facts.missing) if facts else None,
+            missing_test=_share(other.missing) if other else None,
+            distinct=known.distinct,
+            distinct_is_exact=known.distinct_is_exact,
+            low=known.low,
+            high=known.high,
+            mean=known.mean,
+            deviation=known.deviation,
+            top=top_values(known),
+            disguised_missing=(*disguised.get(name, ()), *_sentinels(known)),
+            duplicate_of=duplicates.get(name),
+            in_train=facts is not None,
+            in_test=other is not None,
+            drift=column_drift(facts, other) if facts and other and name not in (*ids, *targets) else None,
         )
+        profiles.append(_without_values(profile, kinds) if (kinds := personal.get(name)) else profile)
     return profiles
+
+
+def _without_values(profile: ColumnProfile, kinds: tuple[str, ...]) -> ColumnProfile:
+    """Return the profile of a column with personal data of these kinds, whose values nobody is told."""
+    is_counted = profile.kind in ("number", "ordinal")
+    return msgspec.structs.replace(
+        profile,
+        kind="code" if is_counted else profile.kind,
+        confidence=0.9 if is_counted else profile.confidence,
+        evidence=f"personal data: {', '.join(kinds)}",
+        low=None,
+        high=None,
+        mean=None,
+        deviation=None,
+        top=_masked(profile.top, kinds),
+        personal=kinds,
+    )
 
 
 def find_personal_columns(train: Mapping[str, Facts], test: Mapping[str, Facts]) -> dict[str, tuple[str, ...]]:
