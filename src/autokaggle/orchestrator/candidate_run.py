@@ -20,7 +20,7 @@ from autokaggle.orchestrator.best_so_far import BestSoFar
 from autokaggle.orchestrator.code_run import SCRIPTS, failure_of, run_code
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.sealed_run import SealedRun
-from autokaggle.records.candidate import Candidate, Check, Proposal, Sealing
+from autokaggle.records.candidate import Candidate, Check, Gain, Proposal, Sealing
 from autokaggle.records.sandbox import StepResult
 from autokaggle.skills.pipeline import code_checks, pipeline_generator
 from autokaggle.skills.pipeline.proposals import wants_gpu
@@ -75,14 +75,8 @@ def run_candidate(
     if not problems:
         result = _run(context, best, folder, proposal, environment, started + seconds)
     gains = best.gains(proposal.parent, result.evaluation) if result.evaluation else ()
-    checks: tuple[Check, ...] = ()
-    if result.evaluation and result.sealing != "open":
-        auditor = CandidateAudit(context, best, folder, environment.folder, started + seconds)
-        checks = (
-            auditor.of_sealed(result.evaluation, gains)
-            if result.sealing == "sealed"
-            else auditor.of_unsealed(result.evaluation)
-        )
+    auditor = CandidateAudit(context, best, folder, environment.folder, started + seconds)
+    checks = _audit(auditor, result, gains)
     leak = leak_in(checks)
     candidate = msgspec.structs.replace(
         candidate,
@@ -99,9 +93,7 @@ def run_candidate(
     )
     context.save_candidate(candidate)
     _tell_finished(context, candidate)
-    if wants_gpu(proposal) and not context.is_gpu_told and (failure := _gpu_failure(folder.log)):
-        context.is_gpu_told = True
-        context.journal.tell("warning", f"{candidate_id} trained on the processor: {failure}")
+    _tell_of_gpu(context, candidate, folder.log)
     return candidate, None if leak else result.evaluation
 
 
@@ -183,6 +175,21 @@ def _judge(
         return Result(best.evaluate(folder), stopped, sealing, steps)
     except (InvalidPredictions, CompetitionUnusable, UsageError) as error:  # the last: the user's own metric failed
         return Result(None, stopped or str(error), sealing, steps)
+
+
+def _audit(auditor: CandidateAudit, result: Result, gains: tuple[Gain, ...]) -> tuple[Check, ...]:
+    if result.evaluation is None or result.sealing == "open":
+        return ()
+    if result.sealing == "sealed":
+        return auditor.of_sealed(result.evaluation, gains)
+    return auditor.of_unsealed(result.evaluation)
+
+
+def _tell_of_gpu(context: RunContext, candidate: Candidate, log: Path) -> None:
+    """Warn, once in a run, that what was meant for the GPU was fitted on the processor."""
+    if wants_gpu(candidate.proposal) and not context.is_gpu_told and (failure := _gpu_failure(log)):
+        context.is_gpu_told = True
+        context.journal.tell("warning", f"{candidate.id} trained on the processor: {failure}")
 
 
 def _gpu_failure(log: Path) -> str:
