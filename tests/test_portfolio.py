@@ -17,6 +17,7 @@ from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import feature_gate, portfolio_timeseries
 from autokaggle.skills.pipeline.candidate_config import candidate_config
 from autokaggle.skills.pipeline.code_checks import check_code
+from autokaggle.skills.pipeline.configurations import XGBOOST_FOR_GPU
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
 from autokaggle.skills.pipeline.portfolio import (
     BASE_REQUIREMENTS,
@@ -306,13 +307,14 @@ def spent(competition: SmallCompetition) -> Search:
     return search
 
 
-def test_where_all_train_on_the_gpu_nothing_comes_beside_the_one_that_does(competition: SmallCompetition) -> None:
+def test_what_cannot_start_now_has_no_variations_either(competition: SmallCompetition) -> None:
     plan = msgspec.structs.replace(competition.plan(), gpu=True, families=("xgboost",))
     search = Search(plan=plan, profile=competition.profile(), seconds_left=60)
     while (proposal := next_proposal(search)) is not None and ", varied" not in proposal.title:
         search = finish(search, proposal, 0.5, 1.0)
     assert proposal
     assert next_proposal(msgspec.structs.replace(search, running=(proposal,))) is None
+    assert next_proposal(msgspec.structs.replace(search, missing=(XGBOOST_FOR_GPU,))) is None
 
 
 def gaining(search: Search, proposal: Proposal, gain: float) -> Search:

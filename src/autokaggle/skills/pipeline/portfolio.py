@@ -14,7 +14,7 @@ from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import feature_gate, samples
 from autokaggle.skills.pipeline.configurations import ENTRIES, FAMILIES, QUICK, SLOW, XGBOOST, XGBOOST_FOR_GPU, Entry
 from autokaggle.skills.pipeline.objective import CLASSIFICATION, QUANTILE_METRIC
-from autokaggle.skills.pipeline.proposals import must_wait, untried
+from autokaggle.skills.pipeline.proposals import can_start, untried
 from autokaggle.skills.pipeline.template_entries import FITS_AT_ONCE, fits
 from autokaggle.skills.pipeline.variations import variations
 
@@ -55,14 +55,9 @@ QUANTILE_FAMILIES = ("lightgbm", "xgboost", "catboost")
 
 def next_proposal(search: Search) -> Proposal | None:
     """Return what should be tried next with the packages that are there, None when all was."""
-    missing = set(search.missing)
     known = [candidate.proposal for candidate in search.candidates] + [*search.running, *search.declined]
     titles = {proposal.title for proposal in known if proposal.author == "portfolio"}
-    ready = (
-        each
-        for each in _in_order(search)
-        if not missing & set(each.requirements) and each.title not in titles and not must_wait(each, search)
-    )
+    ready = (each for each in _in_order(search) if each.title not in titles and can_start(each, search))
     return next(untried(ready, search), None)
 
 

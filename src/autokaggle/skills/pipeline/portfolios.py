@@ -12,7 +12,7 @@ from autokaggle.records.candidate import Proposal, Search
 from autokaggle.records.data_profile import DataProfile
 from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import portfolio, portfolio_image, portfolio_text, portfolio_timeseries
-from autokaggle.skills.pipeline.proposals import untried
+from autokaggle.skills.pipeline.proposals import can_start, untried
 from autokaggle.skills.pipeline.variations import variations
 
 OF_TEMPLATE: dict[str, Callable[[Plan, DataProfile], Iterator[Proposal]]] = {
@@ -25,8 +25,7 @@ OF_TEMPLATE: dict[str, Callable[[Plan, DataProfile], Iterator[Proposal]]] = {
 def next_proposal(search: Search) -> Proposal | None:
     """Return what should be tried next, None when all was."""
     if propose := OF_TEMPLATE.get(search.plan.template):
-        missing = set(search.missing)
-        ready = (each for each in propose(search.plan, search.profile) if not missing & set(each.requirements))
+        ready = (each for each in propose(search.plan, search.profile) if can_start(each, search))
         return next(untried(chain(ready, variations(search)), search), None)
     return portfolio.next_proposal(search)
 

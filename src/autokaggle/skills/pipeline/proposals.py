@@ -21,9 +21,10 @@ def wants_gpu(proposal: Proposal) -> bool:
     return is_set and proposal.author == "portfolio" and not proposal.files
 
 
-def must_wait(proposal: Proposal, search: Search) -> bool:
-    """Say whether it has to wait for the GPU, which another candidate trains on: two would share its memory."""
-    return wants_gpu(proposal) and any(map(wants_gpu, search.running))
+def can_start(proposal: Proposal, search: Search) -> bool:
+    """Say whether its packages are there, and the GPU is free if it trains on one: two would share its memory."""
+    is_gpu_taken = any(map(wants_gpu, search.running))
+    return not {*search.missing} & {*proposal.requirements} and not (is_gpu_taken and wants_gpu(proposal))
 
 
 def identity(proposal: Proposal) -> bytes:

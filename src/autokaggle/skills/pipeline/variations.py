@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from autokaggle.records.candidate import Candidate, Proposal, Search
-from autokaggle.skills.pipeline.proposals import must_wait
+from autokaggle.skills.pipeline.proposals import can_start
 
 # What may vary of each family: the template's own value, and by how many times it is raised or lowered at most.
 # Families that are missing here give the same model with any seed, and have no settings that matter.
@@ -57,9 +57,9 @@ def variations(search: Search) -> Iterator[Proposal]:
     """Yield one variation after the other of the best of the portfolio's candidates in turn, while they gain."""
     if not search.is_improvement and _is_vain(search):
         return
-    # What one takes all take: a parent of which one was declined has no more.
+    # What one takes and needs all take and need: there is no end of those of a parent that cannot go on.
     declined = {one.parent for one in search.declined if _is_variation(one, search)}
-    parents = [one for one in _best(search) if one.id not in declined and not must_wait(one.proposal, search)]
+    parents = [one for one in _best(search) if one.id not in declined and can_start(one.proposal, search)]
     for number in count(1) if parents else ():
         yield _varied(parents[(number - 1) % len(parents)], number, search.plan.seed)
 
