@@ -21,7 +21,7 @@ from autokaggle.errors import OutsideWorldError
 from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.journal import Journal
-from autokaggle.orchestrator.run_environment import prepare_environment
+from autokaggle.orchestrator.run_environment import RunEnvironments, prepare_environment
 from autokaggle.plugins.manager import Plugins
 from autokaggle.records.run import Run, RunOptions
 from autokaggle.skills.sandbox.limits import MEMORY_VARIABLE
@@ -67,6 +67,15 @@ def test_what_kept_the_environment_from_being_built_is_what_is_said(
     # Nobody asked for --offline: that it was tried after all is no advice to a person.
     assert "--offline" not in str(caught.value)
     assert not context.folder.requirements_lock.exists()
+
+
+def test_packages_that_would_come_too_late_are_not_fetched_and_named(context: RunContext) -> None:
+    context.budget = Budget(10)
+    context.budget.start()
+    environments = RunEnvironments(context, (), {"alpha": "alpha", "beta": ""})
+    environments.build_rest()
+    assert not environments.is_building
+    assert environments.too_late == ("alpha",)
 
 
 class PackageIndex(SimpleHTTPRequestHandler):

@@ -52,6 +52,9 @@ def search(context: RunContext) -> str:
     searching.carry_out()
     shutil.rmtree(context.folder.trial, ignore_errors=True)
     tried, scored = len(searching.finished), len(best.evaluations)
+    if not tried and environments.too_late:
+        packages = ", ".join(environments.too_late)
+        context.journal.tell("warning", f"No candidate could start: there is no time left to install {packages}.")
     return f"{tried} candidates tried, {scored} scored; {best.plan.metric} {best.score.mean:.5g}"
 
 

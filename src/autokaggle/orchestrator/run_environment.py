@@ -59,6 +59,13 @@ class RunEnvironments:
             self._thread.start()
 
     @property
+    def too_late(self) -> tuple[str, ...]:
+        """What is missing and was not fetched, since there was too little time for it."""
+        if self._problem or self.is_building:
+            return ()
+        return tuple(line for line in self.missing if line not in self._refused)
+
+    @property
     def is_building(self) -> bool:
         return self._thread is not None
 
