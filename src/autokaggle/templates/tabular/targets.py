@@ -102,9 +102,9 @@ def to_predictions(target: Target, scores: Floats) -> Floats:
 
 def side_by_side(targets: list[Target], predictions: list[Floats]) -> Floats:
     """Return (n_rows, n_prediction_columns) from the predictions of each target; parts are added up."""
-    if targets[0].is_part:
-        return np.sum(predictions, axis=0)
-    return np.concatenate(predictions, axis=1)
+    is_sum = targets[0].is_part
+    found: Floats = np.sum(predictions, axis=0) if is_sum else np.concatenate(predictions, axis=1)
+    return found
 
 
 def row_weights(target: Target, y: Floats) -> Floats | None:
