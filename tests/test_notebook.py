@@ -68,10 +68,11 @@ def test_a_written_file_is_the_cell_without_its_first_line(bundle: Bundle) -> No
 
 def test_every_code_cell_but_the_files_is_python(bundle: Bundle) -> None:
     cells = json.loads(write_notebook(bundle))["cells"]
-    for cell in cells:
-        source = "".join(cell["source"])
-        if cell["cell_type"] == "code" and not source.startswith("%%"):
-            compile(source, "cell", "exec")
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    plain = [source for source in code if not source.startswith("%%")]
+    assert plain
+    for source in plain:
+        compile(source, "cell", "exec")
 
 
 def test_a_hostile_title_is_plain_text(bundle: Bundle) -> None:

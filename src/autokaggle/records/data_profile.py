@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from autokaggle.records.base import Record
@@ -19,6 +20,14 @@ FileRole = Literal["train", "test", "sample_submission", "lookup", "extra", "ima
 ColumnKind = Literal["id", "category", "ordinal", "number", "datetime", "text", "constant", "duplicate", "code", "path"]
 ValidationScheme = Literal["kfold", "stratified", "group", "stratified_group", "time"]
 SubmissionKind = Literal["value", "label", "probability", "class_probability", "ranked_labels"]
+
+
+# A group that is made from one column, as ``SplitHints.column`` describes it.
+MADE_COLUMN = re.compile(
+    r'part\((?P<part>.+), "(?P<separator>[^"]+)", (?P<index>\d{1,6})\)|day\((?P<day>.+)\)|'
+    r"days\((?P<days>.+), (?P<count>[1-9]\d{0,5})\)",
+    re.DOTALL,
+)
 
 
 class Guess(Record, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ import duckdb
 import msgspec
 import numpy as np
 
-from autokaggle.records.data_profile import SplitHints, ValidationScheme
+from autokaggle.records.data_profile import MADE_COLUMN, SplitHints, ValidationScheme
 from autokaggle.skills.dataset.column_facts import Facts
 from autokaggle.skills.dataset.drift import tell_apart
 from autokaggle.skills.dataset.repeats import count_copied_rows
@@ -88,7 +88,8 @@ def find_split(
 
 def _is_made_of(notation: str, name: str) -> bool:
     """Say whether ``notation`` (see ``SplitHints.column``) is this column or a part of it."""
-    return notation in (name, f"day({name})") or notation.startswith((f"part({name}, ", f"days({name}, "))
+    made = MADE_COLUMN.fullmatch(notation)
+    return name == notation or (made is not None and name in (made["part"], made["day"], made["days"]))
 
 
 def _rows(facts: Mapping[str, Facts]) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from autokaggle.errors import UsageError
+from autokaggle.records.data_profile import MADE_COLUMN
 from autokaggle.skills.dialogue.brief import Brief
 
 Value = Any
@@ -23,11 +24,6 @@ SHORTEST_BUDGET_SECONDS, LONGEST_BUDGET_SECONDS = 1.0, 30 * 86400.0
 MOST_IDEAS, LONGEST_IDEA = 12, 240
 SCHEMES = ("kfold", "stratified", "group", "stratified_group", "time")
 COLUMN_SCHEMES = ("group", "stratified_group", "time")
-# A group may be made from a column: ``part(COLUMN, "SEPARATOR", INDEX)``, ``day(COLUMN)`` or ``days(COLUMN, COUNT)``
-# (see SplitHints).
-MADE_COLUMN = re.compile(
-    r'part\((?P<part>.+), "[^"]+", \d{1,6}\)|day\((?P<day>.+)\)|days\((?P<days>.+), [1-9]\d{0,5}\)', re.DOTALL
-)
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smh]?)")
 # Words that a rule may forbid, by the name of its gate.
 FORBIDDEN_WORDS = {

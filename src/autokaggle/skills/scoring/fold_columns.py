@@ -1,7 +1,7 @@
 """The columns that folds respect; this file reads groups, labels and times from a table.
 
 A column is named as it is, or as a part of it: ``part(COLUMN, "_", 0)`` the text before the first underscore,
-``day(COLUMN)`` (or ``date(COLUMN)``) the calendar day of a moment, ``days(COLUMN, 7)`` stretches of seven days.
+``day(COLUMN)`` the calendar day of a moment, ``days(COLUMN, 7)`` stretches of seven days.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from autokaggle.errors import CompetitionUnusable, UsageError
+from autokaggle.records.data_profile import MADE_COLUMN
 from autokaggle.storage.parquet_tables import column_types, open_reader, quote_identifier, quote_text, read_columns
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-PART = re.compile(r'part\((?P<column>.+), "(?P<separator>[^"]+)", (?P<index>\d{1,6})\)', re.DOTALL)
-DAY = re.compile(r"(?:day|date)\((?P<column>.+)\)", re.DOTALL)
-DAYS = re.compile(r"days\((?P<column>.+), (?P<count>[1-9]\d{0,5})\)", re.DOTALL)
 NUMERIC = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL.*|BOOLEAN)")
 
 
@@ -83,13 +81,14 @@ def _expression(table: Path, column: str) -> str:
     known = column_types(table)
     if column in known:
         return quote_identifier(column)
-    if (part := PART.fullmatch(column)) and part["column"] in known:
-        text = f"CAST({quote_identifier(part['column'])} AS VARCHAR)"
-        return f"split_part({text}, {quote_text(part['separator'])}, {int(part['index']) + 1})"
-    if (day := DAY.fullmatch(column)) and day["column"] in known:
-        return f"date_trunc('day', {_moment(day['column'])})"
-    if (days := DAYS.fullmatch(column)) and days["column"] in known:
-        return f"floor(epoch({_moment(days['column'])}) / {86_400 * int(days['count'])})"
+    if made := MADE_COLUMN.fullmatch(column):
+        if made["part"] in known:
+            text = f"CAST({quote_identifier(made['part'])} AS VARCHAR)"
+            return f"split_part({text}, {quote_text(made['separator'])}, {int(made['index']) + 1})"
+        if made["day"] in known:
+            return f"date_trunc('day', {_moment(made['day'])})"
+        if made["days"] in known:
+            return f"floor(epoch({_moment(made['days'])}) / {86_400 * int(made['count'])})"
     raise UsageError(
         f"{table.stem} has no column {column!r} to validate by.",
         f"Choose one of: {', '.join(list(known)[:30])}.",

@@ -112,9 +112,14 @@ def fit(task: Task) -> MLP:
     parameters = {**DEFAULTS, **task.parameters}
     y = task.rows.y
     centre, spread = (0.0, 1.0) if task.classes else (float(y.mean()), float(y.std()) or 1.0)
-    view = _view(task.rows.x, task.category_columns, int(parameters["pieces"]))
-    rows = _examples(task.rows, view, task.classes, centre, spread)
-    watched = _examples(_some(task.watched), view, task.classes, centre, spread) if task.watched else None
+    encoder = dense.fit(task.rows.x, task.category_columns)
+    values = encoder.encode(task.rows.x)
+    view = _view(encoder, values, int(parameters["pieces"]))
+    rows = _examples(values, task.rows, task.classes, centre, spread)
+    watched = None
+    if task.watched:
+        some = _some(task.watched)
+        watched = _examples(encoder.encode(some.x), some, task.classes, centre, spread)
     random = np.random.default_rng(task.seed)
     usual = np.average(rows.wanted, axis=0, weights=rows.weights)
     learner = network.start(
@@ -184,10 +189,8 @@ def _batches(rows: int, size: int, random: np.random.Generator) -> Iterator[npt.
         yield from (order[place : place + size] for place in range(0, rows - size + 1, size))
 
 
-def _view(x: Matrix, category_columns: list[int], pieces: int) -> View:
-    """Learn dense columns, and pieces of numbers that hold as many rows each; a flag has none."""
-    encoder = dense.fit(x, category_columns)
-    values = encoder.encode(x)
+def _view(encoder: dense.Dense, values: Matrix, pieces: int) -> View:
+    """Learn pieces of numbers that hold as many of the encoded rows each; a flag has none."""
     numbers = len(encoder.numbers)
     pieces = min(pieces, MOST_PIECES // max(1, numbers))
     columns, starts, widths = [], [], []
@@ -201,11 +204,11 @@ def _view(x: Matrix, category_columns: list[int], pieces: int) -> View:
     return View(encoder, np.array(columns, dtype=np.int64), np.array(starts, dtype=np.float32), slopes)
 
 
-def _examples(rows: Rows, view: View, classes: int, centre: float, spread: float) -> Examples:
+def _examples(values: Matrix, rows: Rows, classes: int, centre: float, spread: float) -> Examples:
     y = rows.y[:, None]
     wanted = y == np.arange(classes) if classes else (y - centre) / spread
     weights = np.ones(len(rows.y)) if rows.weights is None else rows.weights / rows.weights.mean()
-    return Examples(view.encoder.encode(rows.x), wanted.astype(np.float32), weights.astype(np.float32))
+    return Examples(values, wanted.astype(np.float32), weights.astype(np.float32))
 
 
 def _some(rows: Rows) -> Rows:
