@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pytest
 
 from autokaggle.errors import CompetitionUnusable
 from autokaggle.records.data_profile import DataProfile
 from autokaggle.skills.dataset.data_profiler import profile_dataset
+from autokaggle.storage.parquet_tables import read_columns
 from tests.csv_folder import Columns, write_csv
 
 ROWS, TEST_ROWS = 120, 40
@@ -215,6 +217,54 @@ def test_a_target_with_one_value_and_gaps_is_profiled_with_warnings(tmp_path: Pa
     assert found.classes == {"left": ("1",)}
     assert any("one value in all rows" in warning for warning in found.warnings)
     assert any("empty in 3 of 120 rows" in warning for warning in found.warnings)
+
+
+def goals(odd: Mapping[int, str]) -> list[str]:
+    """Different numbers, and other texts in some rows."""
+    return [odd.get(n, f"{n * 1.37:.2f}") for n in range(ROWS)]
+
+
+@pytest.mark.parametrize("odd", ["inf", "-Infinity", "1e999", "NA", "oops", "12.5 kg", "1,5"])
+def test_few_texts_that_are_no_finite_number_leave_a_target_of_numbers(odd: str, tmp_path: Path) -> None:
+    found = competition(tmp_path, {"goal": goals({7: odd, 80: odd})}, None)
+
+    assert (found.task_type, found.classes) == ("regression", {})
+    caution = next(warning for warning in found.warnings if "'goal'" in warning)
+    assert odd in caution
+    assert "2 of 120 rows" in caution
+    assert "row 8" in caution
+    values = read_columns(tmp_path / "tables/train.parquet", {"goal": '"goal"'})["goal"]
+    assert values.dtype == np.float64
+    assert np.flatnonzero(np.ma.getmaskarray(values)).tolist() == [7, 80]
+
+
+def test_what_is_no_number_far_behind_the_first_rows_leaves_a_target_of_numbers(tmp_path: Path) -> None:
+    rows = 30_000
+    amounts = [{25_000: "oops", 26_000: "inf"}.get(n, str(n / 8)) for n in range(rows)]
+    write_csv(tmp_path / "data/train.csv", {"id": range(rows), "x": range(rows), "amount": amounts})
+    write_csv(tmp_path / "data/test.csv", {"id": range(rows, rows + 10), "x": range(10)})
+
+    found = profile_dataset(tmp_path / "data", tmp_path / "tables", {})
+
+    assert found.task_type == "regression"
+    assert any("'amount'" in warning and "oops" in warning and "2 of 30000" in warning for warning in found.warnings)
+    values = read_columns(tmp_path / "tables/train.parquet", {"amount": '"amount"'})["amount"]
+    assert np.flatnonzero(np.ma.getmaskarray(values)).tolist() == [25_000, 26_000]
+
+
+@pytest.mark.parametrize(
+    ("values", "wording"),
+    [
+        ([("NA", "0", "1")[n % 3] for n in range(ROWS)], ""),
+        (["unknown" if n == 5 else str(n % 60) for n in range(ROWS)], "accuracy"),
+        ([f"A{n}" if n % 5 == 0 else str(n) for n in range(ROWS)], ""),
+    ],
+)
+def test_a_text_among_labels_or_codes_is_a_label(values: Sequence[str], wording: str, tmp_path: Path) -> None:
+    found = competition(tmp_path, {"goal": values}, None, wording=wording)
+
+    assert found.task_type == "multiclass_classification"
+    assert set(found.classes["goal"]) == set(values)
 
 
 def test_pages_that_show_a_submission_name_targets_in_its_order(tmp_path: Path) -> None:

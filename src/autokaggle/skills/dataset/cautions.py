@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from autokaggle.records.data_profile import ColumnProfile, SplitHints
 from autokaggle.skills.dataset.column_facts import Facts
@@ -17,6 +18,14 @@ STRONG_AUC = 0.7
 MANY_COPIES = 0.01
 UNSURE = 0.6
 MOST_NAMED = 8
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Where a target has no value for the first time, counted from 1, and which texts stand for missing in it."""
+
+    first_row: int
+    texts: tuple[str, ...]
 
 
 def about_file(table: Table) -> list[str]:
@@ -35,7 +44,12 @@ def about_others(others: Iterable[tuple[str, OtherTable]]) -> list[str]:
     return [f"{name}: {other.evidence}; no feature is made of it" for name, other in others if other.is_of_train_alone]
 
 
-def about_target(submission: Submission, train: Mapping[str, Facts], classes: Mapping[str, Sequence[str]]) -> list[str]:
+def about_target(
+    submission: Submission,
+    train: Mapping[str, Facts],
+    classes: Mapping[str, Sequence[str]],
+    gaps: Mapping[str, Gap],
+) -> list[str]:
     """Warn of targets with one value, without values, and of labels that train never shows."""
     found: list[str] = []
     guess = submission.target_guess
@@ -46,7 +60,12 @@ def about_target(submission: Submission, train: Mapping[str, Facts], classes: Ma
         if facts.distinct <= 1:
             found.append(f"the target {name!r} has one value in all rows of train: there is nothing to learn")
         if facts.known < facts.rows:
-            found.append(f"the target {name!r} is empty in {facts.rows - facts.known} of {facts.rows} rows of train")
+            gap = gaps[name]
+            what = f"empty or no number ({_names(gap.texts)})" if gap.texts else "empty"
+            found.append(
+                f"the target {name!r} is {what} in {facts.rows - facts.known} of {facts.rows} rows of train, first in "
+                f"row {gap.first_row}: these do not train"
+            )
     if len(submission.target_columns) == 1:
         unseen = sorted(set(submission.labels.values()) - set(classes.get(submission.target_columns[0], ())))
         if submission.labels and unseen:

@@ -7,6 +7,7 @@ type chosen from a sample never damages a row that the sample did not show.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -21,7 +22,8 @@ MISFIT = "a value does not fit its column"
 _FAIL = f"error('{MISFIT}')"
 MISSING_TEXTS = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?", "\\N")
 # In a column of numbers or dates these cannot be values either; MISSING_TEXTS come first.
-MISSING_NUMBERS = (*MISSING_TEXTS, "NAN", "na", "None", "none", "Null", "NaT", "-", "--", ".", "inf", "-inf", "Inf")
+INFINITIES = ("inf", "-inf", "+inf", "Inf", "-Inf", "INF", "-INF", "Infinity", "-Infinity", "infinity", "-infinity")
+MISSING_NUMBERS = (*MISSING_TEXTS, "NAN", "na", "None", "none", "Null", "NaT", "-", "--", ".", *INFINITIES)
 
 _ALL_MISSING = frozenset(MISSING_NUMBERS)
 
@@ -42,7 +44,8 @@ class ColumnType:
     """A column's type in the parquet table, and how its text is read.
 
     ``exact`` columns go back to Kaggle: no text of theirs counts as missing, and a typed value must print as the
-    very text that it came from. ``missing`` are the texts that stand for missing, beside ``MISSING_TEXTS``.
+    very text that it came from. ``missing`` are the texts that stand for missing, beside ``MISSING_TEXTS``; of
+    ``numbers_only`` columns, which are DOUBLE, whatever is no finite number does.
     """
 
     name: TypeName
@@ -51,6 +54,7 @@ class ColumnType:
     trim: bool = False
     exact: bool = False
     missing: tuple[str, ...] = ()
+    numbers_only: bool = False
 
     def expression(self, raw: str) -> str:
         """Return the SQL that casts the VARCHAR expression ``raw``; it fails on a value that does not fit.
@@ -60,6 +64,9 @@ class ColumnType:
         if self.name == "VARCHAR":
             return f"nullif({raw}, '')" if self.exact else raw
         text = self._text(raw)
+        if self.numbers_only:
+            number = f"TRY_CAST({text} AS {self.name})"
+            return f"CASE WHEN isfinite({number}) THEN {number} END"
         if self.exact:
             fits = f"CAST(TRY_CAST({raw} AS {self.name}) AS VARCHAR) = {raw}"
             return (
@@ -77,7 +84,8 @@ class ColumnType:
 
         The reader rounds 5.5 to a whole number: those are read as DOUBLE, and checked.
         """
-        if self.name == "VARCHAR" or self.exact or self.trim or self.decimal_comma or self.format or self.missing:
+        changes_text = self.trim or self.decimal_comma or self.format or self.missing
+        if self.name == "VARCHAR" or self.exact or self.numbers_only or changes_text:
             return None
         return "DOUBLE" if self.name == "BIGINT" else self.name
 
@@ -92,7 +100,7 @@ class ColumnType:
 
     def misfits(self, raw: str) -> str:
         """Return the SQL aggregate that counts the values which ``expression`` would fail on."""
-        if self.name == "VARCHAR":
+        if self.name == "VARCHAR" or self.numbers_only:
             return "0"
         text = self._text(raw)
         value = f"try_strptime({text}, '{self.format}')" if self.format else f"TRY_CAST({text} AS {self.name})"
@@ -132,9 +140,14 @@ def infer(values: Iterable[str | None], *, exact: bool = False) -> ColumnType:
     return replace(chosen, trim=trimmed != known, missing=(*seen, *chosen.missing))
 
 
+def stands_for_missing(text: str) -> bool:
+    """Tell whether a text among numbers says that there is none."""
+    return text.strip() in _ALL_MISSING
+
+
 def is_number(text: str) -> bool:
     """Tell whether a text is a finite number."""
-    return bool(_DECIMAL.fullmatch(text.strip()))
+    return bool(_DECIMAL.fullmatch(text.strip())) and math.isfinite(float(text))
 
 
 def widen(kind: ColumnType) -> ColumnType:

@@ -65,6 +65,7 @@ class Study:
     wording: str
     task: Guess
     classes: dict[str, tuple[str, ...]]
+    odd: dict[str, set[str]]
     train: Written
     test: Written
     sample: Written | None
@@ -146,19 +147,25 @@ def _with_roles(connection: duckdb.DuckDBPyConnection, files: DataFiles, scratch
 
 
 def _write_tables(writer: TableWriter, files: DataFiles, joined: Joined, submission: Submission, wording: str) -> Study:
-    """Write all tables, and settle the task on all rows of train; its first rows may have shown too few labels."""
+    """Write all tables, and settle the task on all rows of train; its first rows may have shown too few labels.
+
+    Odd values of a target of numbers become missing once all rows were seen: they may be too many for that.
+    """
     roles = joined.roles
     first_rows = {name: _different(roles.train.sample[name]) for name in submission.target_columns}
     named = bool(submission.labels) or submission.is_ranked
     first_guess = tasks.find_task(first_rows, roles.train.sample_rows, wording, asks_for_labels=named)
     labels = tasks.is_classification(first_guess.value)
+    odd: dict[str, set[str]] = {name: set() for name in submission.target_columns}
     while True:
-        train, test = writer.write_pair(roles, submission.id_columns, submission.target_columns, labels=labels)
+        train, test = writer.write_pair(roles, submission.id_columns, submission.target_columns, labels=labels, odd=odd)
         found, rows = _target_values(writer, submission.target_columns)
         task = tasks.find_task(found, rows, wording, asks_for_labels=named)
-        if tasks.is_classification(task.value) == labels:
+        new = {name: set(tasks.odd_values(values)) - odd[name] for name, values in found.items()}
+        if tasks.is_classification(task.value) == labels and (labels or not any(new.values())):
             break
-        labels = not labels
+        labels = tasks.is_classification(task.value)
+        odd = {name: odd[name] | new[name] for name in odd}
     others: list[Written] = []
     main = (roles.train, roles.test, roles.sample, joined.features)
     for table in files.tables:
@@ -173,6 +180,7 @@ def _write_tables(writer: TableWriter, files: DataFiles, joined: Joined, submiss
         wording=wording,
         task=task,
         classes={name: tasks.sort_labels(values) for name, values in found.items()} if labels else {},
+        odd={name: odd[name] | {*tasks.odd_values(values)} for name, values in first_rows.items()},
         train=train,
         test=test,
         sample=writer.write_sample(roles.sample) if roles.sample else None,
@@ -185,14 +193,20 @@ def _different(values: Sequence[str | None]) -> tuple[str, ...]:
 
 
 def _target_values(writer: TableWriter, names: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], int]:
-    """Return each target's different values as text, of very many only the first found, and the rows of train."""
+    """Return each target's different values as text, and the rows of train.
+
+    Of very many only the first found are returned, and all that are no number.
+    """
     source = f"read_parquet({quote_text(str(writer.folder / TRAIN))})"
     found: dict[str, tuple[str, ...]] = {}
     for name in names:
         column = quote_identifier(name)
-        values = writer.connection.execute(
-            f"SELECT DISTINCT CAST({column} AS VARCHAR) FROM {source} WHERE {column} IS NOT NULL LIMIT {MOST_CLASSES}"
-        ).fetchall()
+        query = f"SELECT DISTINCT CAST({column} AS VARCHAR) AS v FROM {source} WHERE {column} IS NOT NULL"
+        values = writer.connection.execute(f"{query} LIMIT {MOST_CLASSES}").fetchall()
+        if len(values) == MOST_CLASSES:
+            is_number = "coalesce(isfinite(TRY_CAST(v AS DOUBLE)), false)"
+            odd = f"SELECT v FROM ({query}) WHERE NOT {is_number} LIMIT {MOST_CLASSES}"
+            values = list({*values, *writer.connection.execute(odd).fetchall()})
         found[name] = tuple(sorted(row[0] for row in values))
     rows = writer.connection.execute(f"SELECT count(*) FROM {source}").fetchone()
     return found, int(rows[0]) if rows else 0
@@ -339,11 +353,23 @@ def _warnings(
     for written in (*main, *study.others):
         found += cautions.about_file(written.table)
     found += cautions.about_others(zip((other.table.name for other in study.others), others, strict=True))
-    found += cautions.about_target(submission, train, study.classes)
+    found += cautions.about_target(submission, train, study.classes, _gaps_of_targets(study, train))
     copies = [_copied_ids(study, study.train, train), _copied_ids(study, study.test, test)]
     found += cautions.about_ids(submission, copies[0], copies[1], study.test, study.sample)
     found += cautions.about_columns(columns, submission.target_columns, parts)
     return [*found, *cautions.about_split(columns, split, next(iter(train.values())), next(iter(test.values())))]
+
+
+def _gaps_of_targets(study: Study, train: Mapping[str, Facts]) -> dict[str, cautions.Gap]:
+    """Return the first row, from 1 on, in which each target has no value, and the texts that stand there."""
+    found = {}
+    marks = study.train.disguised_missing()
+    for name in study.submission.target_columns:
+        if train[name].known < train[name].rows:
+            source = f"read_parquet({quote_text(str(study.folder / TRAIN))}, file_row_number = true)"
+            row = study.ask(f"SELECT 1 + min(file_row_number) FROM {source} WHERE {quote_identifier(name)} IS NULL")
+            found[name] = cautions.Gap(row, tuple(sorted({*study.odd[name], *marks.get(name, ())})))
+    return found
 
 
 def _copied_ids(study: Study, written: Written, facts: Mapping[str, Facts]) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -59,15 +59,27 @@ class TableWriter:
     scratch: Path
 
     def write_pair(
-        self, roles: Roles, ids: Collection[str], targets: Collection[str], *, labels: bool
+        self,
+        roles: Roles,
+        ids: Collection[str],
+        targets: Collection[str],
+        *,
+        labels: bool,
+        odd: Mapping[str, Collection[str]] | None = None,
     ) -> tuple[Written, Written]:
-        """Write train and test; ``labels`` says that targets are labels, whose text must stay."""
+        """Write train and test; ``labels`` says that targets are labels, whose text must stay.
+
+        In a target of numbers that has ``odd`` values, these and whatever else is no number are missing.
+        """
         train, test = roles.train, roles.test
         types: Types = {}
         for name in dict.fromkeys((*train.columns, *test.columns)):
             values = (*train.sample.get(name, ()), *test.sample.get(name, ()))
             if name in targets and labels:
                 types[name] = ColumnType("VARCHAR", exact=True)
+            elif odd and odd.get(name):
+                read = infer(value for value in values if value not in odd[name])
+                types[name] = replace(read, name="DOUBLE", numbers_only=True)
             else:
                 types[name] = infer(values, exact=name in ids)
         while True:

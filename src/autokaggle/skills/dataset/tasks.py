@@ -18,7 +18,7 @@ from autokaggle.records.data_profile import (
     TaskType,
     ValidationScheme,
 )
-from autokaggle.skills.dataset.column_types import is_number
+from autokaggle.skills.dataset.column_types import is_number, stands_for_missing
 
 CLASS_WORDING = re.compile(
     r"\baccuracy\b|\bf1\b|f-?score|\bauc\b|roc curve|log ?loss|logarithmic loss|matthews|\bmcc\b|classif|"
@@ -32,6 +32,9 @@ VALUE_WORDING = re.compile(
 )
 ORDINAL_WORDING = re.compile(r"quadratic.weighted.kappa|\bqwk\b|weighted kappa|ordinal", re.IGNORECASE)
 MOST_CLASSES_AS_NUMBERS = 20
+# Of the different values of a target of numbers, so many may be something else.
+ODD_SHARE = 0.05
+MOST_SHOWN = 4
 DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+(,[0-9]+)?")
 FEW_COLUMNS = 3
 USELESS_KINDS = ("id", "path", "constant", "duplicate")
@@ -48,7 +51,7 @@ def find_task(values: Mapping[str, Sequence[str]], rows: int, wording: str, *, a
     if asks_for_labels:
         tasks = [_of_labels(found, len(found), "the submission names its labels") for found in values.values()]
     else:
-        tasks = [_one_target(_with_decimal_points(found), rows, wording) for found in values.values()]
+        tasks = [_one_target(found, rows, wording) for found in values.values()]
     if len(tasks) == 1:
         return tasks[0]
     kinds = {task.value for task in tasks}
@@ -119,21 +122,45 @@ def sort_labels(labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(labels))
 
 
-def _with_decimal_points(found: Sequence[str]) -> Sequence[str]:
-    """Read 47,5 as a number, where all values are written so."""
-    pointed = [value.replace(",", ".") for value in found]
-    is_decimal = any("," in value for value in found) and all(DECIMAL_COMMA.fullmatch(value) for value in found)
-    return pointed if is_decimal else found
+def odd_values(found: Sequence[str]) -> tuple[str, ...]:
+    """Return what is no finite number among the different values of a target that holds numbers; () of any other.
+
+    Of few numbers each may be a label, and so may a text beside them.
+    """
+    numbers = set(_numbers(found))
+    odd = tuple(value for value in found if value not in numbers)
+    words = sum(not stands_for_missing(value) for value in odd)
+    is_of_numbers = len(numbers) > MOST_CLASSES_AS_NUMBERS and words <= ODD_SHARE * len(numbers)
+    return odd if is_of_numbers else ()
+
+
+def _numbers(found: Sequence[str]) -> Sequence[str]:
+    """Return the texts that are numbers, written with a point or with a comma as most of them are."""
+    pointed = [value for value in found if is_number(value)]
+    with_comma = [value for value in found if DECIMAL_COMMA.fullmatch(value)]
+    return max(pointed, with_comma, key=len)
 
 
 def _one_target(found: Sequence[str], rows: int, wording: str) -> Guess:
-    count = len(found)
-    numbers = [value for value in found if is_number(value)]
-    if len(numbers) < count:
-        return _of_labels(found, count, "the target holds text")
-    whole = all(float(value).is_integer() for value in numbers)
+    numbers, odd = _numbers(found), odd_values(found)
+    if odd:
+        task = _of_numbers(numbers, rows, wording)
+        if not is_classification(task.value):
+            evidence = (
+                f"{task.evidence}; {len(odd)} other {'text' if len(odd) == 1 else 'texts'} stand for missing ones"
+            )
+            return Guess(value=task.value, confidence=task.confidence, evidence=evidence)
+    if len(numbers) < len(found):
+        return _of_labels(found, len(found), "the target holds text")
+    return _of_numbers(numbers, rows, wording)
+
+
+def _of_numbers(found: Sequence[str], rows: int, wording: str) -> Guess:
+    numbers = {float(value.replace(",", ".")) for value in found}  # 1 and 1.0 are one
+    count = len(numbers)
+    whole = all(value.is_integer() for value in numbers)
     if count <= 2:
-        return _of_labels(found, count, f"the target is {' or '.join(found)}")
+        return _of_labels(found, len(found), f"the target is {' or '.join(found)}")
     if whole and count <= 10 * MOST_CLASSES_AS_NUMBERS and ORDINAL_WORDING.search(wording):
         return Guess(
             value="ordinal", confidence=0.95, evidence=f"{count} whole numbers, and the metric uses their order"
