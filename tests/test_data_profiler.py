@@ -213,6 +213,24 @@ def test_shared_columns_share_a_type(tmp_path: Path) -> None:
     assert types[1] == {name: kind for name, kind in types[0].items() if name != "alive"}
 
 
+def test_infinite_numbers_are_in_no_range(tmp_path: Path) -> None:
+    """Behind the first rows, in which such texts are seen and read as missing."""
+    for name, rows in (("train", 30_000), ("test", 25_000)):
+        depth = ["Infinity" if n == 24_500 else "-inf" if n == 24_900 else f"{n % 997 / 8}" for n in range(rows)]
+        columns = {
+            "id": range(rows),
+            "depth": depth,
+            **({"y": [n / 7 for n in range(rows)]} if name == "train" else {}),
+        }
+        write_csv(tmp_path / f"data/{name}.csv", columns)
+
+    found = profile_dataset(tmp_path / "data", tmp_path / "tables", {})
+
+    column = next(column for column in found.columns if column.name == "depth")
+    assert (column.type, column.low, column.high) == ("DOUBLE", "0.0", "124.5")
+    assert found.split.scheme == "kfold"
+
+
 def test_only_tables_are_left_behind(tmp_path: Path) -> None:
     data = made_up(tmp_path / "data")
     (data / "train.csv").write_bytes((data / "train.csv").read_text().encode("utf-16"))

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from autokaggle.records.data_profile import TaskType
+from autokaggle.skills.pipeline.feature_gate import BLOCKS
 from autokaggle.storage.artifacts import CandidateFolder
 from tests.small_competition import (
     SCRIPTS,
@@ -171,6 +172,48 @@ def test_heavy_families_serve_every_task(tmp_path: Path, family: str, make: obje
     candidate = prepare(competition, tmp_path, {"model": {"parameters": parameters}}, family)
     run_all(candidate)
     assert np.isfinite(output(candidate, "oof.parquet").to_numpy()).all()
+
+
+def with_infinite_values(competition: SmallCompetition) -> SmallCompetition:
+    """Put infinite values into numbers, amounts and whole columns of train and of test."""
+    tables = []
+    for table in (competition.train.copy(), competition.test.copy()):
+        random, rows = np.random.default_rng(len(table)), len(table)
+        table.loc[1, "size"], table.loc[2, "size"] = np.inf, -np.inf
+        table["boundless"] = np.where(random.random(rows) < 0.5, np.inf, 1.0)
+        table["nothing else"] = np.where(random.random(rows) < 0.5, np.inf, -np.inf)
+        table["latitude"], table["longitude"] = random.normal(size=(2, rows))
+        table.loc[3, ["latitude", "longitude"]] = np.inf
+        for name in ("bread", "milk", "honey"):
+            table[name] = np.where(random.random(rows) < 0.4, 0.0, random.integers(1, 60, rows).astype(float))
+            table.loc[4, name] = np.inf
+        tables.append(table)
+    return replace(competition, train=tables[0], test=tables[1])
+
+
+FAMILIES = ("lightgbm", "xgboost", "catboost", "linear", "extra_trees", "mlp", "kernel", "nearest")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("make", [regression, binary], ids=["values", "binary"])
+def test_no_family_fails_on_infinite_values(tmp_path: Path, family: str, make: object) -> None:
+    if family in ("xgboost", "catboost"):
+        pytest.importorskip(family, reason="it is installed into a run's environment only when a plan asks for it")
+    competition = with_infinite_values(make())  # type: ignore[operator]
+    features = {"blocks": list(BLOCKS)} if family in ("lightgbm", "linear") else {}
+    candidate = prepare(competition, tmp_path, {"model": {"parameters": {"rounds": 10}}, "features": features}, family)
+    run_all(candidate)
+    for name in ("oof.parquet", "test_predictions.parquet"):
+        assert np.isfinite(output(candidate, name).to_numpy()).all()
+
+
+def test_rows_whose_target_is_infinite_do_not_train(tmp_path: Path) -> None:
+    competition = regression()
+    train = competition.train.assign(weight=competition.train["weight"].mask(competition.train.index == 5, np.inf))
+    candidate = prepare(replace(competition, train=train), tmp_path)
+    run_all(candidate)
+    oof = output(candidate, "oof.parquet")["weight"]
+    assert oof.drop(5).rank().corr(train["weight"].drop(5).rank()) > 0.7
 
 
 @pytest.mark.parametrize("task", ["regression", "binary_classification"])

@@ -1,6 +1,7 @@
 """Columns are measured; this file counts over all rows in one DuckDB pass and fetches an even sample for closer looks.
 
 Counts, ranges and means are exact. Distinct counts are exact where the sample is the whole table, else estimated.
+An infinite number is in no range and no mean; in the sample it is missing.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ def _of_all_rows(kind: TypeName, rows: int, numbers: Floats, texts: tuple[str | 
     known = fact.counts.total()
     if kind == "VARCHAR" or not known:
         return replace(fact, known=known, distinct=len(fact.counts))
-    finite = numbers[np.isfinite(numbers)] if kind in NUMBERS else np.empty(0)
+    finite = numbers[~np.isnan(numbers)] if kind in NUMBERS else np.empty(0)
     return replace(
         fact,
         known=known,
@@ -167,9 +168,9 @@ def _aggregates(column: str, kind: TypeName) -> list[str]:
         wanted += [f"epoch(min({column}))", f"epoch(max({column}))"]
     if kind in NUMBERS:
         number = f"CAST({column} AS DOUBLE)"
-        # An infinite value makes DuckDB's stddev fail; it is no use as a mean either.
+        # An infinite value makes DuckDB's stddev fail; it is no use as a mean or as the end of a range either.
         finite = f"CASE WHEN isfinite({number}) THEN {number} END" if kind == "DOUBLE" else number
-        wanted += [f"min({number})", f"max({number})", f"avg({finite})", f"stddev_pop({finite})"]
+        wanted += [f"min({finite})", f"max({finite})", f"avg({finite})", f"stddev_pop({finite})"]
     return wanted
 
 
@@ -193,7 +194,8 @@ def _sample(
         if kind == "VARCHAR":
             sample[name] = (np.empty(0), tuple(_texts(values)))
         else:
-            sample[name] = (np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan), ())
+            numbers = np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
+            sample[name] = (np.where(np.isfinite(numbers), numbers, np.nan), ())
     return sample
 
 

@@ -1,7 +1,8 @@
 """Where everything lies; this file finds the input and output folders, reads the tables and writes predictions.
 
 Tables come back with rows in file order. Labels and ids are text exactly as in the file; everything else has the
-type that its column has in the data. Read once per process: the scripts may run one after another in one interpreter.
+type that its column has in the data. An infinite number, of which no model makes anything, is missing. Read once per
+process: the scripts may run one after another in one interpreter.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ def load_table(role: str) -> pd.DataFrame:
     """Read ``train``, ``test`` or ``sample_submission``: the parsed table when there, else the CSV file."""
     parsed = input_folder() / "tables" / str(config()["tables"].get(role, f"{role}.parquet"))
     if parsed.is_file():
-        return _to_pandas(pq.read_table(parsed))
-    return _read_csv(_find_csv(role), everything_as_text=role == "sample_submission")
+        return _finite(_to_pandas(pq.read_table(parsed)))
+    return _finite(_read_csv(_find_csv(role), everything_as_text=role == "sample_submission"))
 
 
 def load_folds() -> pd.DataFrame:
@@ -121,6 +122,12 @@ def _to_pandas(table: pa.Table) -> pd.DataFrame:
     columns = [_simple(column) for column in table.columns]
     converted: pd.DataFrame = pa.table(columns, names=_different(table.column_names)).to_pandas(date_as_object=False)
     return converted
+
+
+def _finite(table: pd.DataFrame) -> pd.DataFrame:
+    numbers = [str(name) for name, column in table.items() if pd.api.types.is_float_dtype(column)]
+    infinite = [name for name in numbers if np.isinf(table[name].to_numpy(np.float64, na_value=np.nan)).any()]
+    return table.assign(**{name: table[name].where(np.isfinite(table[name])) for name in infinite})
 
 
 def _simple(column: pa.ChunkedArray) -> pa.ChunkedArray:
