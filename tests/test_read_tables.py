@@ -29,6 +29,7 @@ def cells(row: int) -> dict[str, str]:
         "flag": ("True", "False", "")[row % 3],
         "day": f"{row % 28 + 1:02d}/{row % 12 + 1:02d}/2024",
         "moment": f"2024-01-{row % 28 + 1:02d}T10:00:00Z",
+        "clock": f"2024-01-{row % 28 + 1:02d}T23:30:00.5+{row % 2 + 1:02d}:00",
         "text": f'say "{row}", twice\nand again é' if row % 5 else "n/a",
         "target": ("yes", "no", "NA")[row % 3],
     }

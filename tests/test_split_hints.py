@@ -14,6 +14,7 @@ from autokaggle.records.data_profile import DataProfile, SplitHints
 from autokaggle.skills.dataset.data_profiler import profile_dataset
 from autokaggle.skills.dataset.drift import area_under_curve, column_drift, tell_apart
 from autokaggle.skills.dataset.split_hints import log_chance_of_runs
+from autokaggle.skills.scoring.fold_columns import read_groups, read_times
 from tests.csv_folder import Columns, facts_of, write_csv
 
 ROWS = 600
@@ -116,6 +117,37 @@ def test_stretches_of_days_are_groups_half_as_long_as_those_of_test(
 
     assert (found.scheme, found.column) == ("group", f"days(when, {days})")
     assert f"stretches of about {tested} days beside those of train" in found.reason
+
+
+@pytest.mark.parametrize("offset", ["+02:00", "-0530", "+09", " +01:00", "Z", "summer and winter"])
+@pytest.mark.parametrize("name", ["when", "id"])
+def test_days_are_those_of_the_clock_that_a_text_with_an_offset_shows(name: str, offset: str, tmp_path: Path) -> None:
+    when, day = moments(rows_a_day=6)
+    in_test = day % 14 >= 10
+    if offset == "summer and winter":
+        texts = [f"{moment.replace(' ', 'T')}+{1 + (n > ROWS / 2):02d}:00" for n, moment in enumerate(when)]
+    else:
+        texts = [moment.replace(" ", "T") + offset for moment in when]
+
+    rows: Columns = {**({} if name == "id" else {"id": range(ROWS)}), name: texts, "x": RANDOM.normal(size=ROWS)}
+
+    found = profile(tmp_path, rows, in_test, {"goal": np.arange(ROWS) * 1.25})
+
+    assert found.id_columns == ("id",)
+    assert (found.split.scheme, found.split.column) == ("group", f"days({name}, 2)")
+    groups = read_groups(tmp_path / "tables/train.parquet", f"days({name}, 2)")
+    numbers = (day[~in_test] + 19_723) // 2  # 2024-01-01 is that day since 1970
+    assert np.unique(np.stack([groups, numbers]), axis=1).shape[1] == len(np.unique(numbers)) == len(np.unique(groups))
+
+
+def test_ids_that_are_dates_tell_a_split_in_time(tmp_path: Path) -> None:
+    days = [str(np.datetime64("2024-01-01") + n) for n in range(ROWS)]
+
+    found = profile(tmp_path, {"id": days, "x": RANDOM.normal(size=ROWS)}, LAST_THIRD, {"goal": np.arange(ROWS) * 1.25})
+
+    assert (found.split.scheme, found.split.column) == ("time", "id")
+    assert "2025-02-04" in found.split.reason
+    assert np.isfinite(read_times(tmp_path / "tables/train.parquet", "id")).all()
 
 
 def test_single_days_and_moments_at_random_are_no_stretches(tmp_path: Path) -> None:

@@ -160,6 +160,26 @@ def test_values_and_gaps_that_were_never_seen_pass(load: Load) -> None:
     assert (encoded.keys == -1).all()
 
 
+@pytest.mark.parametrize("offset", ["", "Z", "+02:00", " -0530", "+09", "mixed"])
+def test_dates_with_an_offset_are_what_the_clock_showed_there(load: Load, offset: str) -> None:
+    features = load("features", when="text")
+    clocks = [f"2024-{1 + n % 12:02d}-{1 + n % 28:02d}T{n % 24:02d}:30:00" for n in range(40)]
+    table = pd.DataFrame(
+        {
+            "when": texts(
+                *(clock + (f"+{n % 3:02d}:00" if offset == "mixed" else offset) for n, clock in enumerate(clocks))
+            )
+        }
+    )
+    made = features.transform(table, features.fit(table))
+    for part, place in (("month", slice(5, 7)), ("day", slice(8, 10)), ("hour", slice(11, 13))):
+        assert made[f"when: {part}"].tolist() == [int(clock[place]) for clock in clocks]
+    date_parts = importlib.import_module("date_parts")
+    strange = date_parts.to_dates(texts("2024-03-01", None, "never", "2024-03-01 10:00:00.5+01:00"))
+    assert strange.astype("str").tolist()[0::3] == ["2024-03-01 00:00:00.000", "2024-03-01 10:00:00.500"]
+    assert strange.isna().tolist() == [False, True, True, False]
+
+
 def test_a_column_named_like_what_is_made_of_another_keeps_its_place(load: Load) -> None:
     features = load("features", **{"when: month": "number", "when": "datetime"})
     table = pd.DataFrame({"when": [f"2024-{1 + n % 12:02d}-01" for n in range(40)], "when: month": np.arange(40.0)})

@@ -29,7 +29,11 @@ _ALL_MISSING = frozenset(MISSING_NUMBERS)
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
-_ISO_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?Z?)?")
+# DuckDB takes of a moment with an offset what the clock showed there: days and hours are those of the people at work.
+_ISO_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[ T][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z| ?[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+)
 _LIKE_TIME = re.compile(r"\d{1,4}[-./ ]\w{1,3}[-./ ]\d{2,4}")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 _DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+,[0-9]+|[-+]?[0-9]+")
@@ -138,6 +142,11 @@ def infer(values: Iterable[str | None], *, exact: bool = False) -> ColumnType:
         return chosen
     seen = tuple(text for text in MISSING_NUMBERS if text in counts and text not in MISSING_TEXTS)
     return replace(chosen, trim=trimmed != known, missing=(*seen, *chosen.missing))
+
+
+def is_time(text: str) -> bool:
+    """Tell whether a text is an ISO date, or a moment with or without an offset."""
+    return bool(_ISO_TIME.fullmatch(text))
 
 
 def stands_for_missing(text: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -19,6 +19,7 @@ import numpy as np
 
 from autokaggle.records.data_profile import MADE_COLUMN, SplitHints, ValidationScheme
 from autokaggle.skills.dataset.column_facts import Facts
+from autokaggle.skills.dataset.column_types import is_time
 from autokaggle.skills.dataset.drift import tell_apart
 from autokaggle.skills.dataset.repeats import count_copied_rows
 from autokaggle.storage.parquet_tables import quote_identifier, quote_text
@@ -67,7 +68,11 @@ def find_split(
     Copied rows are not counted where ``counts_copies`` is False: that takes a pass over all columns.
     """
     shared = [name for name in train if name in test]
-    hints = _scheme(connection, train_path, test_path, shared, train, test, ids, is_classification)
+    timed, timed_test = (
+        {name: _as_moments(connection, path, name, fact) if name in ids else fact for name, fact in facts.items()}
+        for path, facts in ((train_path, train), (test_path, test))
+    )
+    hints = _scheme(connection, train_path, test_path, shared, timed, timed_test, ids, is_classification)
     makes_folds = [name for name in shared if hints.column is not None and _is_made_of(hints.column, name)]
     names = [name for name in shared if name not in (*ids, *makes_folds) and test[name].known]
     adversary = tell_apart(train, test, names)
@@ -75,7 +80,7 @@ def find_split(
     across: int | None = None
     if counts_copies:
         # A time that names the row also tells it from others; any other id would hide every copy.
-        told = {name: train[name] for name in shared if name not in ids or train[name].type == "TIMESTAMP"}
+        told = {name: train[name] for name in shared if name not in ids or timed[name].type == "TIMESTAMP"}
         within, across = count_copied_rows(connection, train_path, test_path, told, _rows(train))
     return msgspec.structs.replace(
         hints,
@@ -84,6 +89,25 @@ def find_split(
         duplicate_train_rows=within,
         duplicate_rows_across=across,
     )
+
+
+def _as_moments(connection: duckdb.DuckDBPyConnection, path: Path, name: str, fact: Facts) -> Facts:
+    """Return the facts of an id's moments where it names each row by one, which stays text to go back as it came."""
+    if fact.type != "VARCHAR" or not fact.counts or not all(map(is_time, fact.counts)):
+        return fact
+    moment = f"epoch({_moment(name)})"
+    query = f"SELECT count({moment}), min({moment}), max({moment}) FROM read_parquet({quote_text(str(path))})"
+    row = connection.execute(query).fetchone()
+    if row is None or row[0] < fact.known:
+        return fact
+    texts = [text for text in fact.texts if text is not None]
+    found = connection.execute("SELECT epoch(CAST(unnest(?) AS TIMESTAMP)) AS moment", [texts]).fetchnumpy()["moment"]
+    return replace(fact, type="TIMESTAMP", smallest=row[1], largest=row[2], numbers=np.asarray(found), texts=())
+
+
+def _moment(name: str) -> str:
+    """Return the SQL of a column's moments, also of one whose text is kept."""
+    return f"TRY_CAST({quote_identifier(name)} AS TIMESTAMP)"
 
 
 def _is_made_of(notation: str, name: str) -> bool:
@@ -181,7 +205,7 @@ def _candidates(
         if facts.type == "TIMESTAMP":
             days = _days(facts)
             if len(days) < len(facts.counts) and not days & _days(other):
-                candidates.append((f"day({name})", f"date_trunc('day', {quoted})"))
+                candidates.append((f"day({name})", f"date_trunc('day', {_moment(name)})"))
         elif name not in ids and _repeats(facts) and not facts.counts.keys() & other.counts.keys():
             candidates.append((name, quoted))
         if facts.type == "VARCHAR":
@@ -251,8 +275,8 @@ def _stretches(connection: duckdb.DuckDBPyConnection, train_path: Path, test_pat
     half as long as most of test's, validated days are about as far from those that train as test's are: many end where
     test begins, or beside another of the same fold. There must be enough of them to make folds.
     """
-    day = f"date_diff('day', DATE '1970-01-01', CAST({quote_identifier(name)} AS DATE))"
-    query = f"SELECT DISTINCT {day} AS day FROM read_parquet(?) WHERE {quote_identifier(name)} IS NOT NULL"
+    day = f"date_diff('day', DATE '1970-01-01', CAST({_moment(name)} AS DATE))"
+    query = f"SELECT DISTINCT {day} AS day FROM read_parquet(?) WHERE {_moment(name)} IS NOT NULL"
     sides = [
         np.asarray(connection.execute(query, [str(path)]).fetchnumpy()["day"], dtype=np.int64)
         for path in (train_path, test_path)

@@ -22,6 +22,8 @@ import pyarrow.parquet as pq
 
 WHOLE_NUMBER = r"[-+]?[0-9]+"
 NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+# Of a moment with an offset what the clock showed there counts.
+OFFSET = r"(\d:\d\d.*?) ?(?:Z|[+-]\d\d(?::?\d\d)?)$"
 NAMELESS = "column_"
 PARQUET_TYPES = {"BIGINT": pa.int64(), "DOUBLE": pa.float64(), "TIMESTAMP": pa.timestamp("us"), "VARCHAR": pa.string()}
 
@@ -77,7 +79,7 @@ def typed(text: pd.Series, kind: str, exact: bool, layout: dict[str, Any]) -> pa
     if not exact:
         missing = missing | trimmed.isin(layout["missing_numbers"]).to_numpy()
     if kind == "TIMESTAMP":
-        return _times(trimmed, missing, layout["time_formats"])
+        return _times(trimmed.str.replace(OFFSET, r"\1", regex=True), missing, layout["time_formats"])
     if kind == "DOUBLE" and not trimmed[~missing].str.fullmatch(NUMBER).mean() > 0.5:
         trimmed = trimmed.str.replace(",", ".", regex=False)
     # A few words among numbers stand for missing too.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 ISO_DATE = re.compile(r"\s*\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T]\d{1,2}:\d{2}.*)?\s*")
+OFFSET = re.compile(r"(\d:\d\d.*?)\s?(?:Z|[+-]\d\d(?::?\d\d)?)\s*$")
 SAMPLE_ROWS = 200
 PARTS = {
     "year": "year",
@@ -62,9 +63,14 @@ def looks_like_dates(column: pd.Series) -> bool:
 
 
 def to_dates(column: pd.Series) -> pd.Series:
-    """Return the column as times without a zone; what is no date is missing."""
+    """Return the column as times without a zone; what is no date is missing.
+
+    Of text with an offset what the clock showed there is taken: days and hours are those of the people at work. So the
+    parsed tables and the folds have it too.
+    """
     if pd.api.types.is_datetime64_any_dtype(column):
         moments = column
     else:
-        moments = pd.to_datetime(column, errors="coerce", format="mixed")
+        shown = column.astype("str").str.replace(OFFSET, r"\1", regex=True)
+        moments = pd.to_datetime(shown, errors="coerce", format="mixed")
     return moments if moments.dt.tz is None else moments.dt.tz_convert("UTC").dt.tz_localize(None)
