@@ -72,6 +72,7 @@ class HereAtOnce:
     current: Environment = HERE
     missing: tuple[str, ...] = ()
     is_building: bool = field(default=False)
+    leaves_gpu: bool = False
 
     def take(self) -> bool:
         return False

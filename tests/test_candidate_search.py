@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from autokaggle.orchestrator.budget import Budget
-from autokaggle.orchestrator.candidate_search import GRACE_SECONDS, CandidateSearch
+from autokaggle.orchestrator.candidate_search import GRACE_SECONDS, CandidateSearch, offers, requirements
+from autokaggle.skills.pipeline.configurations import XGBOOST, XGBOOST_FOR_GPU
+from autokaggle.skills.pipeline.proposals import wants_gpu
 from tests.judged_run import HereAtOnce, JudgedRun, judged_run, orchard
 
 
@@ -41,3 +44,19 @@ def test_work_that_turns_out_slow_ends_no_candidate_before_its_time(judged: Judg
     assert not search._is_overdue()
     clock.now += GRACE_SECONDS + 0.1
     assert search._is_overdue()
+
+
+def test_without_the_packages_of_a_gpu_its_models_are_proposed_for_the_processor(judged: JudgedRun) -> None:
+    plan = msgspec.structs.replace(judged.context.plan, gpu=True, families=("xgboost",))
+    judged.context.run, judged.best.plan = msgspec.structs.replace(judged.context.run, plan=plan), plan
+    _, later, without_gpu = requirements(judged.context)
+    assert set(later) - set(without_gpu) == {XGBOOST_FOR_GPU}
+    assert set(without_gpu) - set(later) == {XGBOOST}
+    environments = HereAtOnce()
+    search = CandidateSearch(judged.context, judged.best, environments)  # type: ignore[arg-type]
+    with_gpu = next(offers(search.proposers, search._state(60.0)))
+    environments.leaves_gpu = True
+    without = next(offers(search.proposers, search._state(60.0)))
+    assert (wants_gpu(with_gpu), wants_gpu(without)) == (True, False)
+    assert (with_gpu.family, with_gpu.title) == (without.family, without.title)
+    assert XGBOOST in without.requirements

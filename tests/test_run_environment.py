@@ -130,3 +130,31 @@ def test_without_an_index_an_environment_that_was_built_before_is_used(
     again = prepare_environment(context, ["alpha"])
     assert again.folder == first.folder
     assert "An environment that was built earlier is used." in context.folder.run_log.read_text()
+
+
+def test_where_packages_for_a_gpu_cannot_be_had_those_for_the_processor_are_installed(
+    context: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    with package_index(tmp_path) as address:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", address)
+        later, without_gpu = {"beta": "beta"}, {"alpha": "alpha"}
+        environments = RunEnvironments(context, (), later, without_gpu)
+        assert environments.missing == ("beta",)
+        assert not environments.leaves_gpu
+        environments.build_rest()
+        while environments.is_building:
+            environments.take(1.0)
+    assert environments.leaves_gpu
+    assert environments.missing == ("beta",)
+    assert environments.current.requirements == ("alpha",)
+    said = context.folder.run_log.read_text()
+    assert said.count("The run goes on on the processor, without beta: ") == 1
+    assert "alpha" not in said
+
+
+def test_packages_for_a_gpu_that_may_not_be_installed_are_left_at_once(context: RunContext) -> None:
+    environments = RunEnvironments(context, (), {"beta": ""}, {"alpha": "alpha"})
+    assert environments.leaves_gpu
+    assert set(environments.missing) == {"alpha", "beta"}

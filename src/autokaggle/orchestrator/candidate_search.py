@@ -23,6 +23,7 @@ from autokaggle.orchestrator.run_environment import RunEnvironments
 from autokaggle.orchestrator.talking import open_gate
 from autokaggle.plugins.extensions import Proposer
 from autokaggle.records.candidate import Candidate, Proposal, Search
+from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline.proposals import identity, known_in
 from autokaggle.skills.sandbox.limits import available_cores, machine_memory_bytes
 from autokaggle.skills.sandbox.requirements import check_requirements
@@ -58,19 +59,32 @@ def search(context: RunContext) -> str:
     return f"{tried} candidates tried, {scored} scored; {best.plan.metric} {best.score.mean:.5g}"
 
 
-def requirements(context: RunContext) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return what the template needs, and for all that proposers ask for besides what of it may be installed."""
-    needed = dict.fromkeys(context.plugins.template(context.plan.template).requirements)
-    plan, profile = context.plan, context.profile
-    later: dict[str, str] = {}
-    for proposer in context.plugins.proposers():
-        for line in proposer.requirements(plan, profile):
-            if line not in needed and line not in later:
-                accepted, refused = check_requirements([line])
-                later[line] = "".join(accepted)
-                for refusal in refused:
-                    context.journal.tell("warning", f"{refusal.requirement} is not installed: {refusal.reason}")
-    return tuple(needed), later
+def requirements(context: RunContext) -> tuple[tuple[str, ...], dict[str, str], dict[str, str]]:
+    """Return what the template needs, and for all that proposers ask for besides what of it may be installed.
+
+    The last is the same for a plan without a GPU.
+    """
+    needed = tuple(dict.fromkeys(context.plugins.template(context.plan.template).requirements))
+    without_gpu = msgspec.structs.replace(context.plan, gpu=False)
+    asked, asked_without_gpu = (
+        _asked_besides(context, context.plan, needed),
+        _asked_besides(context, without_gpu, needed),
+    )
+    allowed = {line: _allowed(context, line) for line in dict.fromkeys((*asked, *asked_without_gpu))}
+    return needed, {line: allowed[line] for line in asked}, {line: allowed[line] for line in asked_without_gpu}
+
+
+def _asked_besides(context: RunContext, plan: Plan, needed: tuple[str, ...]) -> list[str]:
+    profile = context.profile
+    lines = (line for proposer in context.plugins.proposers() for line in proposer.requirements(plan, profile))
+    return [line for line in dict.fromkeys(lines) if line not in needed]
+
+
+def _allowed(context: RunContext, line: str) -> str:
+    accepted, refused = check_requirements([line])
+    for refusal in refused:
+        context.journal.tell("warning", f"{refusal.requirement} is not installed: {refusal.reason}")
+    return "".join(accepted)
 
 
 def first_proposal(context: RunContext) -> Proposal:
@@ -186,8 +200,9 @@ class CandidateSearch:
         return self.most is not None and len(self.finished) + len(self.crew.working) >= self.most
 
     def _state(self, seconds: float) -> Search:
+        plan = self.best.plan
         return Search(
-            plan=self.best.plan,
+            plan=msgspec.structs.replace(plan, gpu=False) if self.environments.leaves_gpu else plan,
             profile=self.context.profile,
             seconds_left=seconds,
             candidates=tuple(sorted(self.finished, key=_number)),

@@ -29,27 +29,52 @@ class RunEnvironments:
     """What candidates run in: ``current`` is the larger environment as soon as there is one.
 
     ``later`` maps what proposals ask for besides ``needed`` to what may be installed of it, "" for nothing;
-    ``missing`` is what of it is not there.
+    ``without_gpu`` is the same for a plan without a GPU, when that differs. ``missing`` is what of it is not there;
+    ``leaves_gpu`` says that what only a GPU needs cannot be had, so that everything is for the processor.
 
     Raises:
         OutsideWorldError: not even the smaller one can be had.
     """
 
-    def __init__(self, context: RunContext, needed: tuple[str, ...], later: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        needed: tuple[str, ...],
+        later: Mapping[str, str],
+        without_gpu: Mapping[str, str] | None = None,
+    ) -> None:
         self._context = context
-        self._later = [allowed for allowed in later.values() if allowed]
-        self._refused = tuple(asked for asked, allowed in later.items() if not allowed)
-        self._whole = (*needed, *self._later)
+        self._needed = needed
+        self._without_gpu = later if without_gpu is None else without_gpu
+        self._for_gpu = tuple(line for line in later if line not in self._without_gpu)
         self._thread: threading.Thread | None = None
         self._built: Environment | None = None
         self._problem = ""
+        self.leaves_gpu = False
+        self._ask_for(later)
+        refused = [line for line in self._for_gpu if line in self._refused]
+        if refused:
+            self._leave_gpu("they may not be installed")
         self.missing = self._refused
         found = find_environment(self._whole, context.settings.environments, _day(context))
         if found is not None:
             self.current = _adopt(context, found)
         else:
             self.current = prepare_environment(context, needed)
-            self.missing = tuple(later)
+            self.missing = (*self._refused, *self._asked)
+
+    def _ask_for(self, later: Mapping[str, str]) -> None:
+        self._asked = {asked: allowed for asked, allowed in later.items() if allowed}
+        self._refused = tuple(asked for asked, allowed in later.items() if not allowed)
+        self._whole = (*self._needed, *self._asked.values())
+
+    def _leave_gpu(self, why: str) -> None:
+        """Ask for what serves the processor instead of what only a GPU needs, and say so."""
+        packages = ", ".join(self._for_gpu)
+        self._context.journal.tell("warning", f"The run goes on on the processor, without {packages}: {why}")
+        self.leaves_gpu = True
+        self._ask_for(self._without_gpu)
+        self._refused = (*self._refused, *self._for_gpu)
 
     def build_rest(self) -> None:
         """Start to build what is missing, once, in a thread of its own."""
@@ -86,8 +111,14 @@ class RunEnvironments:
         if self._thread.is_alive():
             return False
         self._thread = None
+        if self._built is None and self._for_gpu and not self.leaves_gpu:
+            # Whichever package it was: without those of the GPU, gigabytes in few files, the others may come.
+            self._leave_gpu(self._problem)
+            self.missing, self._problem = (*self._refused, *self._asked), ""
+            self.build_rest()
+            return True
         if self._built is None:
-            packages = ", ".join(self._later)
+            packages = ", ".join(self._asked.values())
             self._context.journal.tell("warning", f"The run goes on without {packages}: {self._problem}")
             return False
         self.current, self.missing = _adopt(self._context, self._built), self._refused
