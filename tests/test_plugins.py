@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 
 from autokaggle.errors import UsageError
@@ -18,6 +19,7 @@ from autokaggle.plugins.manager import Plugins
 from autokaggle.records.candidate import Search
 from autokaggle.skills.dialogue.language_model import ModelFailure, ModelRequest, silently
 from autokaggle.skills.pipeline import families
+from autokaggle.skills.pipeline.proposals import wants_gpu
 from autokaggle.skills.sandbox import backends
 from autokaggle.skills.scoring.metric_catalogue import METRICS
 from tests.dialogue_facts import profile as make_profile
@@ -176,6 +178,28 @@ class Moody:
     assert moody.propose(search) is None
     assert plugins.proposers()[-1].propose(search) is None
     assert warnings == ["The proposer moody failed and is not asked again: ValueError('not today')"]
+
+
+def test_what_a_plugin_proposes_is_the_plugins_though_it_does_not_say_so(write: Write) -> None:
+    code = """
+from autokaggle.records.candidate import Proposal
+class Quick:
+    name = "quick"
+    def propose(self, search):
+        return Proposal(title="LightGBM, quick", family="lightgbm", config={"model": {"gpu": True}})
+    def requirements(self, plan, profile):
+        return ()
+"""
+    plugins = Plugins(print, [write("quick", code + hook("proposers", "[Quick()]"))])
+    search = Search(plan=make_plan("rmse"), profile=make_profile(), seconds_left=60.0)
+    ours, *_, theirs = (proposer.propose(search) for proposer in plugins.proposers())
+    assert ours is not None
+    assert theirs is not None
+    assert (ours.title, ours.author) == ("LightGBM, quick", "portfolio")
+    assert (theirs.title, theirs.author) == ("LightGBM, quick", "plugin")
+    assert not wants_gpu(theirs)
+    # Of this title the portfolio's own is still to come.
+    assert plugins.proposers()[0].propose(msgspec.structs.replace(search, running=(theirs,))) == ours
 
 
 @pytest.mark.parametrize(

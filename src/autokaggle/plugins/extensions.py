@@ -67,6 +67,7 @@ class Proposer(Protocol):
     def propose(self, search: Search) -> Proposal | None:
         """Return the best next proposal given all results so far, None when there is none now.
 
+        Its author is the plugin, whether it says so or not: such a candidate never sees the labels it is scored on.
         It is asked each time there is room for another candidate, also after it had none. What takes longer than a
         moment belongs into a thread of its own.
         """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from autokaggle.plugins.extensions import Proposer
 from autokaggle.records.candidate import Proposal, Search
 from autokaggle.records.data_profile import DataProfile
@@ -18,18 +20,22 @@ Answered = TypeVar("Answered")
 
 
 class GuardedProposer:
-    """A proposer that is not asked again after its first error."""
+    """A proposer that is not asked again after its first error; only what ships proposes in the portfolio's name."""
 
-    def __init__(self, proposer: Proposer, warn: Warn) -> None:
+    def __init__(self, proposer: Proposer, warn: Warn, *, is_ours: bool) -> None:
         self.name = proposer.name
+        self._is_ours = is_ours
         self._proposer: Proposer | None = proposer
         self._warn = warn
 
     def propose(self, search: Search) -> Proposal | None:
         """See ``Proposer.propose``; None from the first error on."""
         proposal = self._ask(lambda proposer: proposer.propose(search))
-        if proposal is None or isinstance(proposal, Proposal):
-            return proposal
+        if isinstance(proposal, Proposal):
+            is_signed = self._is_ours or proposal.author != "portfolio"
+            return proposal if is_signed else msgspec.structs.replace(proposal, author="plugin")
+        if proposal is None:
+            return None
         self._give_up(f"it gave a {type(proposal).__name__}, and a Proposal is wanted")
         return None
 

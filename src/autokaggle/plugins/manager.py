@@ -128,7 +128,10 @@ class Plugins:
     def proposers(self) -> list[Proposer]:
         """Our own first, then those of plugins in the order of their names; one that raises is not asked again."""
         if self._proposers is None:
-            self._proposers = [GuardedProposer(one, self._warn) for one in self.given("proposers").values()]
+            self._proposers = [
+                GuardedProposer(one, self._warn, is_ours=isinstance(one, defaults.Portfolio))
+                for one in self.given("proposers").values()
+            ]
         return [*self._proposers]
 
     def report_sections(self, run_folder: Path) -> Iterator[tuple[str, str]]:
