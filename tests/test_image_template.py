@@ -59,6 +59,11 @@ def test_edges_tell_the_way_of_stripes_and_shuffling_the_images_costs_what_they_
     assert costs["id",] > 0.3
 
 
+def test_the_network_for_tables_can_learn_from_images(tmp_path: Path) -> None:
+    config = {"features": {"pictures": "looks"}, "model": {"parameters": {"flat": 20, "rounds": 30}}}
+    check_tells_the_way(run(tmp_path, "mlp", config).output)
+
+
 def test_without_weights_the_network_is_left_out(tmp_path: Path) -> None:
     config = {"features": {"pictures": "network"}, "model": {"parameters": {}}}
     check_tells_the_way(run(tmp_path, "linear", config, ".jpg", "part/one").output)

