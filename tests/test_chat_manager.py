@@ -125,6 +125,28 @@ def test_a_gpu_is_used_where_the_table_is_large_or_the_flag_says_so(
     assert [one.by for one in decisions.decisions if one.key == "gpu"] == ([] if flag == "auto" else ["flag"])
 
 
+@pytest.mark.parametrize(
+    ("found", "train_rows", "seconds", "families", "expected", "why"),
+    [
+        ("NVIDIA A10", 200, 600, "auto", "on", "a network sees 300 images larger and faster on NVIDIA A10"),
+        ("NVIDIA A10", 199, 600, "auto", "off", "299 images are too few"),
+        ("NVIDIA A10", 5_000, 120, "auto", "off", "it is gigabytes"),
+        ("NVIDIA A10", 5_000, 600, "linear", "on", "5,100 images"),
+        ("NVIDIA A10", 5_000, 600, "extra_trees", "", ""),
+        ("", 5_000, 600, "auto", "", ""),
+    ],
+)
+def test_a_gpu_is_used_for_some_hundred_images_where_there_is_time_to_install_what_it_needs(
+    profile: DataProfile, found: str, train_rows: int, seconds: float, families: str, expected: str, why: str
+) -> None:
+    images = msgspec.structs.replace(profile, modality="image", train_rows=train_rows, test_rows=100)
+    options = RunOptions(target="orchard", time_budget_seconds=seconds, model_family=families)
+    decisions = decide(COMPETITION, images, options, "roc_auc", found)
+    taken = [one for one in decisions.decisions if one.key == "gpu"]
+    assert [one.value for one in taken] == ([expected] if expected else [])
+    assert all(why in one.why for one in taken)
+
+
 def test_an_unknown_metric_falls_back_to_the_named_default_and_says_so(profile: DataProfile, folder: RunFolder) -> None:
     unknown = msgspec.structs.replace(COMPETITION, metric=MetricFinding(wording="Orchard Quality Index"))
     decisions = hold_dialogue(brief(profile, competition=unknown, default_metric="log_loss"), folder)

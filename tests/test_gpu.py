@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from types import ModuleType
 
@@ -11,19 +12,24 @@ import pytest
 from autokaggle.config import Settings
 from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.candidate_run import _gpu_failure
+from autokaggle.orchestrator.code_run import SCRIPTS
 from autokaggle.orchestrator.context import RunContext
+from autokaggle.orchestrator.importance import importance
 from autokaggle.orchestrator.journal import Journal
 from autokaggle.orchestrator.replay import _reasons
 from autokaggle.plugins.manager import Plugins
 from autokaggle.records.candidate import Candidate, Proposal, Score
 from autokaggle.records.outcome import Ensemble, Member, Metrics, SubmissionFacts
 from autokaggle.records.run import Run, RunOptions
-from autokaggle.records.sandbox import Isolation
+from autokaggle.records.sandbox import Isolation, StepResult
 from autokaggle.skills.sandbox import bubblewrap, gpu
+from autokaggle.skills.sandbox.executor import run_job
+from autokaggle.skills.sandbox.job import Job
 from autokaggle.skills.submission.comparison import Comparison
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import make_private_folder, write_record
 from autokaggle.templates.tabular import device as template_device
+from tests.judged_run import judged_run, orchard
 from tests.sandbox_jobs import PARTIAL, STRONG, UNSANDBOXED, WALLED, make_job, run
 
 
@@ -166,6 +172,34 @@ def test_at_level_partial_cuda_may_name_its_threads(
     assert "PermissionError" in log
 
 
+@pytest.mark.parametrize("part", ["model", "features"])
+def test_whatever_runs_code_that_uses_a_gpu_shows_it_one(tmp_path: Path, part: str) -> None:
+    jobs: list[Job] = []
+
+    def execute(job: Job, isolation: Isolation, cancelled: threading.Event | None = None) -> StepResult:
+        jobs.append(job)
+        return run_job(job, UNSANDBOXED, cancelled)  # what it is shown is tried above
+
+    with judged_run(orchard(tmp_path / "orchard"), tmp_path) as judged:
+        judged.context.execute = execute
+        for name, on_gpu in (("c001", False), ("c002", True)):
+            candidate, evaluation = judged.candidate(config={part: {"gpu": on_gpu}}, name=name)
+            assert evaluation is not None, candidate.reason
+            judged.best.add(candidate, evaluation)
+            member = (Member(candidate=name, weight=1.0),)
+            assert candidate.score
+            judged.context.save(ensemble=Ensemble(method="single", members=member, score=candidate.score, rule={}))
+            found = importance(judged.context, 60)
+            assert found
+            assert found.candidate == name
+    assert [(job.scripts, job.wants_gpu) for job in jobs] == [
+        (SCRIPTS, False),
+        (("importance.py",), False),
+        (SCRIPTS, True),
+        (("importance.py",), True),
+    ]
+
+
 # ---------------------------------------------------------------- fits
 
 
@@ -254,5 +288,5 @@ def test_a_submission_that_comes_out_otherwise_is_laid_to_the_gpu_of_its_members
     )
     said = list(_reasons(context, "", Comparison("different", "a", "b"), metrics))
     assert len(said) == 1
-    assert said[0].startswith("Set to train on a GPU: c001, c003. Sums of floats come in another order")
+    assert said[0].startswith("Set to use a GPU: c001, c003. Sums of floats come in another order")
     assert list(_reasons(context, "", Comparison("identical", "a", "a"), metrics)) == []

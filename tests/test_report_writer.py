@@ -125,7 +125,7 @@ def test_a_run_without_submission_says_so(tmp_path: Path) -> None:
 
 def test_a_submission_with_models_of_a_gpu_is_not_promised_to_come_out_equal(tmp_path: Path, page: str) -> None:
     write_report(replace(material(), gpu_members=("c002", "c004")), tmp_path / "report.html")
-    assert "Set to train on a GPU: c002, c004." in (tmp_path / "report.html").read_text("utf-8")
+    assert "Set to use a GPU: c002, c004." in (tmp_path / "report.html").read_text("utf-8")
     assert "GPU" not in page
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     type=click.Choice(("auto", "on", "off")),
     default="auto",
     show_default=True,
-    help="Train on an NVIDIA GPU: where tables are large, wherever a model can, or never.",
+    help="Use an NVIDIA GPU: for large tables and for images, wherever our code can, or never.",
 )
 @click.option("--metric", help="A metric, or FILE.py:function, instead of the one that the competition names.")
 @click.option(

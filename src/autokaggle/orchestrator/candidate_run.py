@@ -186,14 +186,14 @@ def _audit(auditor: CandidateAudit, result: Result, gains: tuple[Gain, ...]) -> 
 
 
 def _tell_of_gpu(context: RunContext, candidate: Candidate, log: Path) -> None:
-    """Warn, once in a run, that what was meant for the GPU was fitted on the processor."""
+    """Warn, once in a run, that what was meant for the GPU was done on the processor."""
     if wants_gpu(candidate.proposal) and not context.is_gpu_told and (failure := _gpu_failure(log)):
         context.is_gpu_told = True
-        context.journal.tell("warning", f"{candidate.id} trained on the processor: {failure}")
+        context.journal.tell("warning", f"{candidate.id} used the processor: {failure}")
 
 
 def _gpu_failure(log: Path) -> str:
-    """Return why our own code fitted on the processor what was meant for a GPU, "" when it did not say so."""
+    """Return why our own code did on the processor what was meant for a GPU, "" when it did not say so."""
     if not log.is_file():  # it never ran
         return ""
     with log.open(encoding="utf-8", errors="replace") as lines:

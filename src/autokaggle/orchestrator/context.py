@@ -57,7 +57,7 @@ class RunContext:
     """One process's hold on a run. The record on disk is replaced with every change.
 
     ``execute`` is where jobs run: on this machine, or on a cluster, of which ``cluster_width`` can run at once.
-    ``is_gpu_told`` says that the person knows already that fits do not run on the GPU that they were to run on.
+    ``is_gpu_told`` says that the person knows already that the processor does what the GPU was to do.
     ``at_once`` is how many candidates share the machine now; ``stopping`` is set when all of them must end.
     """
 
@@ -177,7 +177,7 @@ class RunContext:
 
     @property
     def gpu_members(self) -> tuple[str, ...]:
-        """Which members of what was published were set to train on a GPU."""
+        """Which members of what was published were set to use a GPU."""
         members = {member.candidate for member in self.run.ensemble.members} if self.run.ensemble else set()
         return tuple(one.id for one in self.candidates() if one.id in members and wants_gpu(one.proposal))
 

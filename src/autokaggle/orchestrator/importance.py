@@ -76,6 +76,7 @@ def _run(context: RunContext, candidate: CandidateFolder, code: Path, output: Pa
                 "AUTOKAGGLE_THREADS": str(limits.threads),
                 "AUTOKAGGLE_DEADLINE": f"{time.time() + seconds - GRACE_SECONDS:.1f}",
             },
+            wants_gpu=candidate.id in context.gpu_members,
         )
     )
     if step.exit_code != 0:

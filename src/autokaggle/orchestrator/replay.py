@@ -175,8 +175,8 @@ def _reasons(context: RunContext, python: str, comparison: Comparison, metrics: 
         yield f"Python is {python}; it was {run.python}."
     if members := context.gpu_members:
         yield (
-            f"Set to train on a GPU: {', '.join(members)}. Sums of floats come in another order there each time, "
-            "and in another one on the processor."
+            f"Set to use a GPU: {', '.join(members)}. Sums of floats come in another order there, in training each "
+            "time, and in another one on the processor."
         )
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if run.host.get("cores") not in (None, cores):

@@ -115,7 +115,7 @@ def _warn_without_gpu(run: Run, journal: Journal) -> None:
     from autokaggle.skills.sandbox.gpu import find_gpu
 
     if trouble := find_gpu(run.isolation).trouble:
-        journal.tell("warning", f"The plan has models train on a GPU; they train on the processor: {trouble}.")
+        journal.tell("warning", f"The plan is to use a GPU; the processor does its work: {trouble}.")
 
 
 def _carry_out_stages(context: RunContext) -> Run:

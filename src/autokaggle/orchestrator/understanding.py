@@ -81,6 +81,7 @@ def discuss(context: RunContext) -> str:
 def plan(context: RunContext) -> str:
     """Leave the plan in run.json, folds.parquet, and the agreed columns in competition.json."""
     from autokaggle.skills.pipeline import plan as planning
+    from autokaggle.skills.pipeline import portfolios
     from autokaggle.skills.scoring import folds, metrics
 
     competition, found = context.competition, context.profile
@@ -97,8 +98,10 @@ def plan(context: RunContext) -> str:
     )
     if context.run.options.original:
         agreed = _with_original(context, agreed, Path(context.run.options.original))
-    if agreed.gpu and (agreed.template != "tabular" or (agreed.families and "xgboost" not in agreed.families)):
-        context.journal.tell("warning", "No model of this run can train on a GPU: XGBoost of the tabular template can.")
+    if agreed.gpu and not portfolios.can_use_gpu(agreed, found):
+        context.journal.tell(
+            "warning", "Nothing in this run can use a GPU: XGBoost can for tables, and a network that sees images."
+        )
     folds.make_folds(agreed, context.folder.tables, context.folder.folds)
     completed = msgspec.structs.replace(
         competition,

@@ -58,7 +58,7 @@ class Plan(Record, frozen=True, kw_only=True):
     """What the search works from; ``prediction_columns`` are the columns of the two prediction files.
 
     ``original_table`` holds the data set behind a synthetic competition, "" when the user gave none. ``gpu`` says that
-    models which can train on a GPU do.
+    what can use a GPU does.
 
     They are: one per target for values and for binary probabilities (of the last class), one per class for a
     single multiclass target, ``TARGET=CLASS`` for several multiclass targets.

@@ -81,7 +81,7 @@ def decisions_section(decisions: Sequence[Decision]) -> Section:
 def host_section(brief: Brief) -> Section:
     """What the search may use."""
     budget = brief.options.time_budget_seconds
-    gpu = f"a GPU ({brief.gpu}) for the program's own XGBoost alone" if brief.gpu else "no GPU"
+    gpu = f"a GPU ({brief.gpu}) for the program's own XGBoost and view of images alone" if brief.gpu else "no GPU"
     return Section(
         "host",
         f"Machine: {brief.cores} cores, {brief.memory_bytes / 1e9:.0f} GB of memory, {gpu}, no internet. "

@@ -19,6 +19,9 @@ ENOUGH_ROWS = 1000
 MOST_REPEATS = 5
 # Of smaller tables the way to the GPU and back takes longer than what it saves.
 LEAST_GPU_ROWS, LEAST_GPU_CELLS = 100_000, 1_000_000
+# To see images there takes gigabytes of libraries, which come too late for a short run.
+LEAST_GPU_IMAGES, LEAST_GPU_SECONDS = 300, 300.0
+GPU_FAMILIES = {"tabular": {"xgboost"}, "image": {"linear", "lightgbm", "xgboost"}}
 
 
 def decide(
@@ -119,12 +122,27 @@ def _gpu(profile: DataProfile, options: RunOptions, found: str) -> tuple[Decisio
     """Decide on the GPU where there is a choice; without one, and without the flag, there is nothing to decide."""
     if options.gpu != "auto":
         return (Decision(key="gpu", value=options.gpu, by="flag", why="given with --gpu"),)
-    families = _families(options).value
-    can_use_it = _template(profile, options).value == "tabular" and (not families or "xgboost" in families)
-    if not found or not can_use_it:
+    template = str(_template(profile, options).value)
+    usable = GPU_FAMILIES.get(template, set())
+    families = set(_families(options).value) or usable
+    if not found or not families & usable:
         return ()
+    pays, why = _gpu_for_images(profile, options, found) if template == "image" else _gpu_for_tables(profile, found)
+    return (Decision(key="gpu", value="on" if pays else "off", by="strategist", why=why),)
+
+
+def _gpu_for_images(profile: DataProfile, options: RunOptions, found: str) -> tuple[bool, str]:
+    images = profile.train_rows + profile.test_rows
+    if images < LEAST_GPU_IMAGES:
+        return False, f"{images:,} images are too few to be seen faster on {found}"
+    if options.time_budget_seconds < LEAST_GPU_SECONDS:
+        return False, f"what {found} needs to see images would come too late: it is gigabytes"
+    return True, f"a network sees {images:,} images larger and faster on {found}"
+
+
+def _gpu_for_tables(profile: DataProfile, found: str) -> tuple[bool, str]:
     columns = sum(column.in_train and column.in_test for column in profile.columns)
     pays = profile.train_rows >= LEAST_GPU_ROWS and profile.train_rows * columns >= LEAST_GPU_CELLS
     size = f"{profile.train_rows:,} rows of {columns} columns"
     why = f"XGBoost trains {size} faster on {found}" if pays else f"{size} are too few to train faster on {found}"
-    return (Decision(key="gpu", value="on" if pays else "off", by="strategist", why=why),)
+    return pays, why

@@ -15,14 +15,14 @@ GROUPS = "groups"
 
 
 def wants_gpu(proposal: Proposal) -> bool:
-    """Say whether its code is to see a GPU: our own alone, where the portfolio set it to train on one."""
-    model = proposal.config.get("model")  # a plugin may have put anything there
-    is_set = isinstance(model, dict) and bool(model.get("gpu"))
+    """Say whether its code is to see a GPU: our own alone, where the portfolio set its model or features to use one."""
+    parts = [proposal.config.get(name) for name in ("model", "features")]  # a plugin may have put anything there
+    is_set = any(isinstance(part, dict) and part.get("gpu") for part in parts)
     return is_set and proposal.author == "portfolio" and not proposal.files
 
 
 def can_start(proposal: Proposal, search: Search) -> bool:
-    """Say whether its packages are there, and the GPU is free if it trains on one: two would share its memory."""
+    """Say whether its packages are there, and the GPU is free if it uses one: two would share its memory."""
     is_gpu_taken = any(map(wants_gpu, search.running))
     return not {*search.missing} & {*proposal.requirements} and not (is_gpu_taken and wants_gpu(proposal))
 

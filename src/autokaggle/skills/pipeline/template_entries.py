@@ -18,7 +18,8 @@ FITS_AT_ONCE = 2
 class TemplateEntry:
     """One configuration.
 
-    ``cost`` is for the portfolio's own estimate of seconds, ``features`` and ``settings`` go into its ``config.yaml``.
+    ``cost`` is for the portfolio's own estimate of seconds, ``features`` and ``settings`` go into its ``config.yaml``,
+    ``requirements`` are those that no other entry needs.
     """
 
     title: str
@@ -28,6 +29,7 @@ class TemplateEntry:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     features: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    requirements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def proposals(
             family=entry.family,
             hypothesis=entry.hypothesis,
             config=merge(base, entry.settings),
-            requirements=requirements,
+            requirements=(*requirements, *entry.requirements),
             expected_seconds=round(seconds.preparing + min(seconds.training, most_seconds), 1),
         )
 
