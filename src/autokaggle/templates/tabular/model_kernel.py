@@ -54,7 +54,7 @@ def fit(task: Task) -> Kernel:
     chosen = _some(len(task.rows.x), int(parameters["rows"]), task.seed)
     weights = None if task.rows.weights is None else task.rows.weights[chosen]
     y = task.rows.y[chosen]
-    encoder = dense.fit(task.rows.x[chosen], task.category_columns)
+    encoder = dense.fit(task.rows.x[chosen], task.category_columns, task.end, parameters)
     x = encoder.encode(task.rows.x[chosen])
     note = f"{len(x)} rows, {x.shape[1]} columns"
     if task.classes:
@@ -62,11 +62,11 @@ def fit(task: Task) -> Kernel:
         kernel.random_state = task.seed
         model = LogisticRegression(C=parameters["C"], max_iter=STEPS)
         model.fit(kernel.fit_transform(x), y, sample_weight=weights)
-        return Kernel(encoder, kernel, model, task.classes, 0.0, 1.0, note, {})
+        return Kernel(encoder, kernel, model, task.classes, 0.0, 1.0, note, dict(encoder.replay))
     centre, spread = float(y.mean()), float(y.std()) or 1.0
     machine = SVR(C=parameters["C"], epsilon=parameters["epsilon"])
     machine.fit(x, (y - centre) / spread, sample_weight=weights)
-    return Kernel(encoder, None, machine, 0, centre, spread, note, {})
+    return Kernel(encoder, None, machine, 0, centre, spread, note, dict(encoder.replay))
 
 
 def _some(rows: int, most: int, seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -54,11 +54,11 @@ class Linear:
 
 def fit(task: Task) -> Linear:
     """Fit with the penalty of best leave-one-out error (values), or of best loss where rows are few (classes)."""
-    encoder = dense.fit(task.rows.x, task.category_columns)
+    encoder = dense.fit(task.rows.x, task.category_columns, task.end, task.parameters)
     x = encoder.encode(task.rows.x)
     if not task.classes:
         ridge = RidgeCV(alphas=PENALTIES).fit(x, task.rows.y, sample_weight=task.rows.weights)
-        return Linear(encoder, ridge, 0, f"{x.shape[1]} columns, penalty {ridge.alpha_:.3g}")
+        return Linear(encoder, ridge, 0, f"{x.shape[1]} columns, penalty {ridge.alpha_:.3g}", dict(encoder.replay))
     return _logistic(task, encoder, x)
 
 
@@ -77,7 +77,7 @@ def _logistic(task: Task, encoder: dense.Dense, x: Matrix) -> Linear:
             break
         is_cut = clock.is_over(task.end)
     note = f"{x.shape[1]} columns, inverse penalty {strength:g}, {steps} steps"
-    return Linear(encoder, model, task.classes, note, {"rounds": steps} if is_cut else {})
+    return Linear(encoder, model, task.classes, note, {**encoder.replay, **({"rounds": steps} if is_cut else {})})
 
 
 def _best_strength(task: Task, x: Matrix) -> float:

@@ -112,7 +112,7 @@ def fit(task: Task) -> MLP:
     parameters = {**DEFAULTS, **task.parameters}
     y = task.rows.y
     centre, spread = (0.0, 1.0) if task.classes else (float(y.mean()), float(y.std()) or 1.0)
-    encoder = dense.fit(task.rows.x, task.category_columns)
+    encoder = dense.fit(task.rows.x, task.category_columns, task.end, parameters)
     values = encoder.encode(task.rows.x)
     view = _view(encoder, values, int(parameters["pieces"]))
     rows = _examples(values, task.rows, task.classes, centre, spread)
@@ -130,7 +130,7 @@ def fit(task: Task) -> MLP:
         random,
     )
     best, replay, note = _train(learner, view, rows, watched, parameters, random, task.end)
-    limits = (float(y.min()), float(y.max()))
+    limits, replay = (float(y.min()), float(y.max())), {**encoder.replay, **replay}
     return MLP(view, best, task.classes, centre, spread, limits, f"{rows.values.shape[1]} columns, {note}", replay)
 
 

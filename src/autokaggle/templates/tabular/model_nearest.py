@@ -42,8 +42,8 @@ def fit(task: Task) -> Neighbours:
     rows = np.arange(len(task.rows.x))
     if len(rows) > parameters["rows"]:
         rows = np.sort(np.random.default_rng(task.seed).choice(rows, parameters["rows"], replace=False))
-    encoder = dense.fit(task.rows.x[rows], task.category_columns)
+    encoder = dense.fit(task.rows.x[rows], task.category_columns, task.end, parameters)
     kind = KNeighborsClassifier if task.classes else KNeighborsRegressor
     model = kind(min(parameters["neighbours"], len(rows)), weights="distance", n_jobs=1)
     model.fit(encoder.encode(task.rows.x[rows]), task.rows.y[rows])
-    return Neighbours(encoder, model, task.classes, f"{len(rows)} rows", {})
+    return Neighbours(encoder, model, task.classes, f"{len(rows)} rows", dict(encoder.replay))
