@@ -23,12 +23,14 @@ from autokaggle.skills.pipeline.pipeline_generator import template_folder, write
 from autokaggle.skills.pipeline.portfolio import (
     BASE_REQUIREMENTS,
     FAMILIES,
+    START_SECONDS,
     next_proposal,
     propose,
     requirements,
 )
 from autokaggle.skills.pipeline.portfolio_image import TORCH
 from autokaggle.skills.pipeline.proposals import wants_gpu
+from autokaggle.skills.pipeline.template_entries import FITS_AT_ONCE, fits
 from autokaggle.skills.pipeline.variations import PATIENCE, SETTINGS, variations
 from autokaggle.storage.artifacts import RunFolder
 from tests.small_competition import SmallCompetition, mixed_tables, run_all
@@ -57,6 +59,22 @@ def test_no_candidate_may_take_the_whole_budget(competition: SmallCompetition) -
     limits = [proposal.config["most_seconds"] for proposal in propose(plan, competition.profile())]
     assert limits[0] == 20
     assert set(limits[1:]) == {25}
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "least", "most"),
+    # Seconds of one fit with one thread, as measured: 0.9 to 4.0, 0.5, 1.6, 2.7.
+    [(150, 300, 1.0, 4.0), (875, 10, 0.3, 1.0), (1_500, 80, 1.0, 2.5), (10_000, 15, 1.5, 5.5)],
+)
+def test_a_network_takes_its_time_by_its_weights(
+    competition: SmallCompetition, rows: int, columns: int, least: float, most: float
+) -> None:
+    plan = msgspec.structs.replace(with_families(competition, "mlp"), time_budget_seconds=3600.0)
+    numbers = tuple(ColumnProfile(name=f"x{place}", kind="number", type="DOUBLE") for place in range(columns))
+    profile = msgspec.structs.replace(competition.profile(), columns=numbers, train_rows=rows)
+    (network,) = propose(plan, profile)
+    assert network.expected_seconds is not None
+    assert least < (network.expected_seconds - START_SECONDS) * FITS_AT_ONCE / fits(plan) < most
 
 
 def test_what_needs_a_package_that_is_not_there_yet_waits_for_it(competition: SmallCompetition) -> None:
