@@ -1,0 +1,139 @@
+"""Kernel ridge regression; this file solves it, judges it by rows left out, and weighs columns by what they do.
+
+Rows vote for the rows that are like them. How far a vote reaches and how smooth the whole must be is judged by what is
+said of each row when it is left out, which needs no further fit. Columns count by the mean square of the slope along
+them: what does not matter no longer makes rows unlike.
+Sources: Radhakrishnan, Beaglehole, Pandit, Belkin (2024), "Mechanism for feature learning in neural networks and
+backpropagation-free machine learning models"; for rows left out Rasmussen and Williams (2006), "Gaussian Processes for
+Machine Learning", 5.4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, eigh
+
+from models import Floats
+
+PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+# Of more rows these many, by lot, may vote, while all say how.
+MOST_VOTERS, VOTERS_OF_MANY = 4_000, 2_000
+ROWS_AT_ONCE = 2_000
+# Added to the diagonal where voters are fewer than rows, as a share of its mean: else rounding can spoil the solution.
+RIDGE_FOR_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Dense rows (n_rows, columns), what is wanted of them (n_rows, outputs; mean 0), and weights of mean 1."""
+
+    x: Floats
+    wanted: Floats
+    weights: Floats
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How far votes reach, what smoothness costs, the loss of rows left out, and what the judge said beside it."""
+
+    reach: float
+    penalty: float
+    loss: float
+    verdict: float
+    votes: Floats
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Voters, their columns scaled so that votes reach 1, and their votes (voters, outputs)."""
+
+    scales: Floats
+    voters: Floats
+    votes: Floats
+
+    def predict(self, x: Floats) -> Floats:
+        """Return (n_rows, outputs)."""
+        parts = [x[start : start + ROWS_AT_ONCE] * self.scales for start in range(0, len(x), ROWS_AT_ONCE)]
+        found = [_likeness(part, self.voters) @ self.votes for part in parts]
+        return np.concatenate(found) if found else np.zeros((0, self.votes.shape[1]))
+
+
+def choose(
+    rows: Examples, columns: Floats, reaches: Iterable[float], judge: Callable[[Floats], tuple[float, float]]
+) -> Setting:
+    """Return the setting of least loss; ``judge`` gets what is said of each row left out, and returns its loss first.
+
+    ``columns`` are weights that add up to 1. Time grows with the cube of the rows.
+    """
+    root = np.sqrt(rows.weights)[:, None]
+    x = rows.x * np.sqrt(columns)
+    distances = _distances(x, x)
+    best = None
+    for reach in reaches:
+        values, vectors = eigh(np.exp(distances / -reach) * root * root.T, overwrite_a=True, check_finite=False)
+        turned, squares = vectors.T @ (rows.wanted * root), vectors * vectors
+        for penalty in PENALTIES:
+            shrunk = 1 / (np.maximum(values, 0) + penalty)
+            votes = vectors @ (turned * shrunk[:, None])
+            left_out = rows.wanted - votes / ((squares @ shrunk)[:, None] * root)
+            loss, verdict = judge(left_out)
+            if best is None or loss < best.loss:
+                best = Setting(reach, penalty, loss, verdict, votes * root)
+    assert best is not None
+    return best
+
+
+def weigh(rows: Examples, columns: Floats, setting: Setting) -> Floats:
+    """Return new weights of columns: the mean square of the slope along each at the rows, summed over outputs."""
+    x = rows.x * np.sqrt(columns)
+    likeness = np.exp(_distances(x, x) / -setting.reach)
+    found = np.zeros(rows.x.shape[1])
+    for votes in setting.votes.T:
+        pulls = likeness * votes
+        slopes = (pulls.sum(axis=1)[:, None] * rows.x - pulls @ rows.x) * columns
+        found += np.average(slopes * slopes, axis=0, weights=rows.weights)
+    total = found.sum()
+    return found / total if total > 0 else columns
+
+
+def solve(rows: Examples, columns: Floats, setting: Setting, random: np.random.Generator) -> Machine:
+    """Fit all rows with a setting.
+
+    Raises:
+        numpy.linalg.LinAlgError: rounding leaves no solution.
+    """
+    scales = np.sqrt(columns / setting.reach)
+    if len(rows.x) <= MOST_VOTERS:
+        voters = rows.x * scales
+        matrix = _likeness(voters, voters)
+        matrix.flat[:: len(voters) + 1] += setting.penalty / rows.weights
+        return Machine(scales, voters, cho_solve(cho_factor(matrix, overwrite_a=True), rows.wanted))
+    voters = rows.x[np.sort(random.choice(len(rows.x), VOTERS_OF_MANY, replace=False))] * scales
+    matrix = _likeness(voters, voters) * setting.penalty
+    wanted = np.zeros((len(voters), rows.wanted.shape[1]))
+    for start in range(0, len(rows.x), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        likeness = _likeness(rows.x[part] * scales, voters)
+        weighted = (likeness * rows.weights[part, None]).T
+        matrix += weighted @ likeness
+        wanted += weighted @ rows.wanted[part]
+    matrix.flat[:: len(voters) + 1] += RIDGE_FOR_ROUNDING * np.trace(matrix) / len(voters)
+    return Machine(scales, voters, cho_solve(cho_factor(matrix, overwrite_a=True), wanted))
+
+
+def _likeness(a: Floats, b: Floats) -> Floats:
+    found = _distances(a, b)
+    np.negative(found, out=found)
+    return np.exp(found, out=found)
+
+
+def _distances(a: Floats, b: Floats) -> Floats:
+    """Return squared distances (rows of a, rows of b)."""
+    found = a @ b.T
+    found *= -2
+    found += np.einsum("ij,ij->i", a, a)[:, None]
+    found += np.einsum("ij,ij->i", b, b)
+    return np.maximum(found, 0, out=found)

@@ -1,0 +1,185 @@
+"""The kernel machine of the tabular template: rows left out are as refits say, columns count by what they do."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autokaggle.templates.tabular as template
+
+NAMES = ("clock", "dense", "encoding", "kernel_ridge", "models", "model_kernel")
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[ModuleType]:
+    """The template's files import each other by plain names, as in a candidate's folder."""
+    before = {name: sys.modules.pop(name, None) for name in NAMES}
+    sys.path.insert(0, str(Path(template.__file__).parent))
+    yield importlib.import_module("model_kernel")
+    sys.path.pop(0)
+    for name in NAMES:
+        sys.modules.pop(name, None)
+    sys.modules.update({name: module for name, module in before.items() if module})
+
+
+def task(classes: int = 0, rows: int = 300, columns: int = 12, **parameters: Any) -> Any:
+    """A wave along the first of many columns, of which the others say nothing."""
+    models = sys.modules["models"]
+    random = np.random.default_rng(0)
+    x = random.normal(size=(rows, columns)).astype(np.float32)
+    wave = np.sin(2 * x[:, 0]) + 0.05 * random.normal(size=rows)
+    y = 100 + 10 * wave if not classes else np.digitize(wave, [-0.5, 0.5][: classes - 1]).astype(np.float64)
+    return models.Task(
+        rows=models.Rows(x, y),
+        watched=None,
+        objective="log_loss" if classes else "squared_error",
+        classes=classes,
+        category_columns=[],
+        seed=1,
+        end=math.inf,
+        parameters=parameters,
+    )
+
+
+def examples(kernel: ModuleType, rows: int = 40) -> Any:
+    random = np.random.default_rng(3)
+    x = random.normal(size=(rows, 3))
+    weights = random.uniform(0.2, 2, rows)
+    wanted = np.stack([np.sin(x[:, 0]), x[:, 1] * x[:, 2]], axis=1)
+    return kernel.Examples(x, wanted, weights)
+
+
+def test_what_is_said_of_a_row_left_out_is_what_a_fit_without_it_says(kernel: ModuleType) -> None:
+    rows, ridge = examples(kernel), kernel.kernel_ridge
+    columns, said = np.array([0.5, 0.3, 0.2]), []
+
+    def judge(left_out: Any) -> tuple[float, float]:
+        said.append(left_out)
+        return float(len(said)), 0.0  # the first is the least
+
+    setting = ridge.choose(rows, columns, [0.7], judge)
+    assert setting.penalty == ridge.PENALTIES[0]
+    for row in (0, 17, 39):
+        others = np.arange(len(rows.x)) != row
+        without = kernel.Examples(rows.x[others], rows.wanted[others], rows.weights[others])
+        machine = ridge.solve(without, columns, setting, np.random.default_rng(0))
+        np.testing.assert_allclose(machine.predict(rows.x[[row]])[0], said[0][row], rtol=1e-6, atol=1e-8)
+    whole = ridge.solve(rows, columns, setting, np.random.default_rng(0))
+    np.testing.assert_allclose(whole.votes, setting.votes, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_of_columns_are_the_mean_squares_of_slopes(kernel: ModuleType) -> None:
+    rows, ridge = examples(kernel), kernel.kernel_ridge
+    columns = np.array([0.5, 0.3, 0.2])
+    setting = ridge.choose(rows, columns, [0.7], lambda left_out: (float(np.mean((left_out - rows.wanted) ** 2)), 0.0))
+    machine = ridge.solve(rows, columns, setting, np.random.default_rng(0))
+    slopes = np.zeros(3)
+    for column in range(3):
+        step = np.zeros(3)
+        step[column] = 1e-5
+        slope = (machine.predict(rows.x + step) - machine.predict(rows.x - step)) / 2e-5
+        slopes[column] = np.average((slope**2).sum(axis=1), weights=rows.weights)
+    np.testing.assert_allclose(ridge.weigh(rows, columns, setting), slopes / slopes.sum(), rtol=1e-4)
+
+
+def test_where_nothing_can_be_learned_all_columns_keep_their_weight(kernel: ModuleType) -> None:
+    rows, columns = replace(examples(kernel), wanted=np.zeros((40, 1))), np.full(3, 1 / 3)
+    setting = kernel.kernel_ridge.choose(rows, columns, [1.0], lambda _: (0.0, 0.0))
+    assert kernel.kernel_ridge.weigh(rows, columns, setting).tolist() == columns.tolist()
+
+
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_weighing_finds_the_column_that_matters(kernel: ModuleType, classes: int) -> None:
+    made, x = task(classes), task(classes, rows=900).rows
+    alike, weighed = (kernel.fit(replace(made, parameters={"weighings": count})) for count in (0, 2))
+    columns = weighed.machines[-1][0].scales ** 2
+    assert columns[0] > 0.8 * columns.sum()
+
+    def loss(model: Any) -> float:
+        told = model.predict(x.x[300:])
+        if not classes:
+            return float(np.mean((told[:, 0] - x.y[300:]) ** 2))
+        chances = told if classes > 2 else np.concatenate([1 - told, told], axis=1)
+        np.testing.assert_allclose(chances.sum(axis=1), 1)
+        return float(-np.log(chances[np.arange(600), x.y[300:].astype(int)]).mean())
+
+    assert loss(weighed) < 0.7 * loss(alike)
+
+
+def test_a_part_of_many_rows_votes_nearly_like_all(kernel: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = task(rows=500, columns=2)
+    seen = made.rows.x[:50]
+    exact = kernel.fit(made).predict(seen)
+    monkeypatch.setattr(kernel.kernel_ridge, "MOST_VOTERS", 300)
+    monkeypatch.setattr(kernel.kernel_ridge, "VOTERS_OF_MANY", 250)
+    monkeypatch.setattr(kernel.kernel_ridge, "ROWS_AT_ONCE", 70)
+    part = kernel.fit(made)
+    assert len(part.machines[0][0].voters) == 250
+    assert np.sqrt(np.mean((part.predict(seen) - exact) ** 2)) < 0.1 * exact.std()
+
+
+def test_a_few_rows_that_nothing_explains_do_not_choose_for_all(
+    kernel: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, unseen = task(columns=2), task(rows=900, columns=2).rows
+    y = made.rows.y.copy()
+    y[:6] += 80
+    spoiled = replace(made, rows=replace(made.rows, y=y))
+
+    def usual_miss() -> float:
+        return float(np.median(np.abs(kernel.fit(spoiled).predict(unseen.x[300:])[:, 0] - unseen.y[300:])))
+
+    bounded = usual_miss()
+    monkeypatch.setattr(kernel, "LARGEST_MISS", 1e9)
+    assert bounded < 0.9 * usual_miss()
+
+
+def test_rows_of_next_to_no_weight_say_nothing(kernel: ModuleType) -> None:
+    made = task(columns=2)
+    wrong = made.rows.y.copy()
+    wrong[::2] += 500
+    weights = np.arange(300) % 2.0
+    told = kernel.fit(replace(made, rows=replace(made.rows, y=wrong, weights=weights))).predict(made.rows.x)[:, 0]
+    assert np.median(np.abs(told - made.rows.y)) < 2
+
+
+def test_what_the_clock_cut_is_rebuilt_without_a_clock(kernel: ModuleType) -> None:
+    made = task(weighings=5)
+    cut = kernel.fit(replace(made, end=time.time()))
+    assert cut.replay == {"weighings": 0}
+    assert "time over" in cut.note
+    again = kernel.fit(replace(made, parameters={**made.parameters, **cut.replay}))
+    np.testing.assert_array_equal(cut.predict(made.rows.x), again.predict(made.rows.x))
+    assert kernel.fit(made).replay == {}
+
+
+@pytest.mark.parametrize(("classes", "rows"), [(0, 2), (0, 1), (3, 3), (2, 5)])
+def test_very_few_rows_do_not_blow_up(kernel: ModuleType, classes: int, rows: int) -> None:
+    made = task(classes, rows=rows, weighings=2)
+    assert np.isfinite(kernel.fit(made).predict(made.rows.x)).all()
+
+
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_one_value_or_class_in_all_rows_is_told(kernel: ModuleType, classes: int) -> None:
+    made = task(classes)
+    same = replace(made.rows, y=np.full(300, 1.0))
+    told = kernel.fit(replace(made, rows=same, parameters={"weighings": 1})).predict(made.rows.x)
+    assert told.shape == (300, 3 if classes == 3 else 1)
+    assert (told[:, 1 if classes == 3 else 0] > 0.99).all()
+
+
+def test_rows_that_are_all_alike_are_told_their_mean(kernel: ModuleType) -> None:
+    made = task()
+    x = np.ones_like(made.rows.x)
+    told = kernel.fit(replace(made, rows=replace(made.rows, x=x), parameters={"weighings": 1})).predict(x)
+    np.testing.assert_allclose(told[:, 0], made.rows.y.mean(), atol=0.5)
