@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -236,6 +236,19 @@ def test_few_texts_that_are_no_finite_number_leave_a_target_of_numbers(odd: str,
     values = read_columns(tmp_path / "tables/train.parquet", {"goal": '"goal"'})["goal"]
     assert values.dtype == np.float64
     assert np.flatnonzero(np.ma.getmaskarray(values)).tolist() == [7, 80]
+
+
+@pytest.mark.parametrize(
+    ("number", "wording"), [(lambda n: str(n % 10), "root mean squared error"), (lambda n: f"{n % 10 + 0.5}", "")]
+)
+@pytest.mark.parametrize("odd", ["inf", "NA"])
+def test_few_numbers_that_are_amounts_stay_so_beside_what_stands_for_none(
+    number: Callable[[int], str], wording: str, odd: str, tmp_path: Path
+) -> None:
+    found = competition(tmp_path, {"goal": [odd if n == 7 else number(n) for n in range(ROWS)]}, None, wording=wording)
+
+    assert found.task_type == "regression"
+    assert any(odd in warning and "1 of 120 rows" in warning for warning in found.warnings)
 
 
 def test_what_is_no_number_far_behind_the_first_rows_leaves_a_target_of_numbers(tmp_path: Path) -> None:

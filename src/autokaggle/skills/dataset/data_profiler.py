@@ -161,7 +161,7 @@ def _write_tables(writer: TableWriter, files: DataFiles, joined: Joined, submiss
         train, test = writer.write_pair(roles, submission.id_columns, submission.target_columns, labels=labels, odd=odd)
         found, rows = _target_values(writer, submission.target_columns)
         task = tasks.find_task(found, rows, wording, asks_for_labels=named)
-        new = {name: set(tasks.odd_values(values)) - odd[name] for name, values in found.items()}
+        new = {name: set(tasks.odd_values(values, wording)) - odd[name] for name, values in found.items()}
         if tasks.is_classification(task.value) == labels and (labels or not any(new.values())):
             break
         labels = tasks.is_classification(task.value)
@@ -180,7 +180,7 @@ def _write_tables(writer: TableWriter, files: DataFiles, joined: Joined, submiss
         wording=wording,
         task=task,
         classes={name: tasks.sort_labels(values) for name, values in found.items()} if labels else {},
-        odd={name: odd[name] | {*tasks.odd_values(values)} for name, values in first_rows.items()},
+        odd={name: odd[name] | {*tasks.odd_values(values, wording)} for name, values in first_rows.items()},
         train=train,
         test=test,
         sample=writer.write_sample(roles.sample) if roles.sample else None,

@@ -122,16 +122,21 @@ def sort_labels(labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(labels))
 
 
-def odd_values(found: Sequence[str]) -> tuple[str, ...]:
-    """Return what is no finite number among the different values of a target that holds numbers; () of any other.
+def odd_values(found: Sequence[str], wording: str) -> tuple[str, ...]:
+    """Return what is no finite number among the different values of a target that holds amounts; () of any other.
 
-    Of few numbers each may be a label, and so may a text beside them.
+    Few whole numbers may be labels, and so may a text beside them, unless ``wording`` measures distances.
     """
-    numbers = set(_numbers(found))
-    odd = tuple(value for value in found if value not in numbers)
+    numbers = _numbers(found)
+    known = set(numbers)
+    odd = tuple(value for value in found if value not in known)
     words = sum(not stands_for_missing(value) for value in odd)
-    is_of_numbers = len(numbers) > MOST_CLASSES_AS_NUMBERS and words <= ODD_SHARE * len(numbers)
-    return odd if is_of_numbers else ()
+    is_of_amounts = len(numbers) > 2 and (
+        len(numbers) > MOST_CLASSES_AS_NUMBERS
+        or (VALUE_WORDING.search(wording) and not CLASS_WORDING.search(wording))
+        or not all(value.is_integer() for value in _read(numbers))
+    )
+    return odd if is_of_amounts and words <= ODD_SHARE * len(numbers) else ()
 
 
 def _numbers(found: Sequence[str]) -> Sequence[str]:
@@ -141,8 +146,12 @@ def _numbers(found: Sequence[str]) -> Sequence[str]:
     return max(pointed, with_comma, key=len)
 
 
+def _read(numbers: Sequence[str]) -> set[float]:
+    return {float(value.replace(",", ".")) for value in numbers}  # 1 and 1.0 are one
+
+
 def _one_target(found: Sequence[str], rows: int, wording: str) -> Guess:
-    numbers, odd = _numbers(found), odd_values(found)
+    numbers, odd = _numbers(found), odd_values(found, wording)
     if odd:
         task = _of_numbers(numbers, rows, wording)
         if not is_classification(task.value):
@@ -156,7 +165,7 @@ def _one_target(found: Sequence[str], rows: int, wording: str) -> Guess:
 
 
 def _of_numbers(found: Sequence[str], rows: int, wording: str) -> Guess:
-    numbers = {float(value.replace(",", ".")) for value in found}  # 1 and 1.0 are one
+    numbers = _read(found)
     count = len(numbers)
     whole = all(value.is_integer() for value in numbers)
     if count <= 2:
