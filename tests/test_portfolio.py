@@ -19,11 +19,11 @@ from autokaggle.skills.pipeline import feature_gate, portfolio_image, portfolio_
 from autokaggle.skills.pipeline.candidate_config import candidate_config
 from autokaggle.skills.pipeline.code_checks import check_code
 from autokaggle.skills.pipeline.configurations import XGBOOST_FOR_GPU
+from autokaggle.skills.pipeline.expected_time import START_SECONDS
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
 from autokaggle.skills.pipeline.portfolio import (
     BASE_REQUIREMENTS,
     FAMILIES,
-    START_SECONDS,
     next_proposal,
     propose,
     requirements,
@@ -180,6 +180,20 @@ def test_whether_anything_can_use_a_gpu_is_read_from_the_proposals(
     assert not can(competition.plan(), competition.profile(), template="text")
     assert can(pictures.plan, pictures.profile, "linear")
     assert not can(pictures.plan, pictures.profile, "extra_trees")
+
+
+# Seconds of a fit and its predictions with one thread, as they were measured on tables of these sizes.
+@pytest.mark.parametrize(
+    ("rows", "predicted", "measured"), [(1_000, 460, 2.5), (3_512, 1_892, 5.8), (12_363, 6_657, 9.4)]
+)
+def test_a_kernel_takes_its_time_by_its_rows(
+    competition: SmallCompetition, rows: int, predicted: int, measured: float
+) -> None:
+    profile = msgspec.structs.replace(competition.profile(), train_rows=rows, test_rows=predicted)
+    plan = msgspec.structs.replace(with_families(competition, "kernel"), time_budget_seconds=3600)
+    seconds = [each.expected_seconds for each in propose(plan, profile) if each.config["model"]["parameters"]]
+    assert seconds[0]
+    assert 0.5 * measured < (seconds[0] - START_SECONDS) * FITS_AT_ONCE / fits(plan) < 2 * measured
 
 
 def test_what_suits_many_rows_or_values_alone_is_proposed_for_them_alone(competition: SmallCompetition) -> None:

@@ -18,7 +18,7 @@ XGBOOST_FOR_GPU = "xgboost>=3.0"
 
 @dataclass(frozen=True)
 class Entry:
-    """One configuration; ``cost`` is its training time as a multiple of slow LightGBM's, or of the usual network's.
+    """One configuration; ``cost`` is its training time: a multiple of slow LightGBM's, or of its family's estimate.
 
     With ``encode_all`` the model is told a category's mean target too. One that has ``requirements`` needs more than
     the base environment. ``goal`` says for which targets it is worth its time, the rows for tables of which size.
@@ -141,7 +141,7 @@ ENTRIES = (
     Entry(
         "Kernel, columns weighed",
         "kernel",
-        10.0,
+        1.0,
         "A smooth function of how alike rows are errs otherwise than trees; columns count by what they do.",
         {"weighings": 2},
         encode_all=True,
@@ -217,7 +217,7 @@ ENTRIES = (
     Entry(
         "Kernel",
         "kernel",
-        3.0,
+        1.0,
         "The same with all columns alike: good where rows are too few to tell which matter.",
         most_rows=50_000,
     ),

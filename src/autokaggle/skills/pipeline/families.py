@@ -18,13 +18,13 @@ from autokaggle.python_code import parse_python
 from autokaggle.records.candidate import Proposal, Search
 from autokaggle.records.data_profile import DataProfile
 from autokaggle.records.plan import Plan
-from autokaggle.skills.pipeline import portfolio
+from autokaggle.skills.pipeline import expected_time, portfolio
 from autokaggle.skills.pipeline.configurations import Entry
 from autokaggle.skills.pipeline.proposals import untried
 from autokaggle.skills.pipeline.template_entries import FITS_AT_ONCE
 
 FILE_PREFIX = "model_"
-START_SECONDS_PER_FOLD = portfolio.START_SECONDS + portfolio.SCIKIT_LEARN_SECONDS
+START_SECONDS_PER_FOLD = expected_time.START_SECONDS + expected_time.SCIKIT_LEARN_SECONDS
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,18 @@
-"""The built-in proposals; this file chooses configurations that suit the data, and says how long each should take.
-
-It measures nothing: expected seconds are rough, and a run corrects them by what it sees.
-"""
+"""The built-in proposals; this file chooses configurations that suit the data, in the order in which they run."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from autokaggle.records.candidate import Proposal, Search
-from autokaggle.records.data_profile import ColumnProfile, DataProfile
+from autokaggle.records.data_profile import DataProfile
 from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import feature_gate, samples
 from autokaggle.skills.pipeline.configurations import ENTRIES, FAMILIES, QUICK, SLOW, XGBOOST, XGBOOST_FOR_GPU, Entry
+from autokaggle.skills.pipeline.expected_time import START_SECONDS, expected_seconds, is_for_gpu
 from autokaggle.skills.pipeline.objective import CLASSIFICATION, QUANTILE_METRIC
 from autokaggle.skills.pipeline.proposals import can_start, untried
-from autokaggle.skills.pipeline.template_entries import FITS_AT_ONCE, fits
 from autokaggle.skills.pipeline.variations import variations
 
 __all__ = ["BASE_REQUIREMENTS", "ENTRIES", "FAMILIES", "next_proposal", "propose", "requirements"]
@@ -31,25 +27,6 @@ BASE_REQUIREMENTS = (
     "scikit-learn>=1.7",
 )
 
-# Starting Python, reading tables, making features of a small table; scikit-learn takes longer to import.
-START_SECONDS = 1.5
-SCIKIT_LEARN_SECONDS = 1.3
-SCIKIT_LEARN_FAMILIES = ("linear", "extra_trees", "kernel", "nearest")
-# One model of slow LightGBM with one thread: for itself, and for each cell of the table.
-SECONDS_PER_MODEL = 0.1
-SECONDS_PER_CELL = 5e-6
-# The network (templates/tabular/model_mlp.py) takes its time by weights more than by cells: few rows take as many steps
-# as a thousand do. Measured from 120 x 300 to 160,000 x 50: a step, each weight for a row of a step, usual rounds.
-NETWORK = "mlp"
-SECONDS_PER_STEP, SECONDS_PER_ROW_AND_WEIGHT = 7e-4, 1.8e-10
-# A round sees a part only of very many rows.
-USUAL_ROUNDS, MOST_ROUNDS, MANY_ROWS = 30, 120, 20_000
-FIRST_LAYER, OTHER_WEIGHTS = 256, 256 * 128
-BATCH_ROWS, MOST_BATCHES, STEPS_PER_ROUND, MOST_WATCHED = 128, 400, (10, 50), 10_000
-PIECES, MOST_PIECES, MOST_LEVELS, PARTS_OF_DATE = 16, 600, 40, 5
-# What XGBoost takes on a GPU of its time on two cores. Source: Mitchell & Frank 2017, "Accelerating the XGBoost
-# algorithm using GPU computing" (3 to 6 times as fast as four cores), taken with caution: not measured here.
-GPU_TIME = 0.25
 # No candidate may take more than its share of the budget, the first one less: something must come after it.
 FIRST_SHARE = 0.2
 LARGEST_SHARE = 0.25
@@ -120,40 +97,6 @@ def propose(plan: Plan, profile: DataProfile) -> Iterator[Proposal]:
             yield _proposal(entry, encode_all, plan, profile, share * plan.time_budget_seconds)
 
 
-def expected_seconds(entry: Entry, plan: Plan, profile: DataProfile) -> float:
-    """Estimate the wall-clock seconds of a candidate on two cores, from rows, columns, classes and folds."""
-    columns = [column for column in profile.columns if column.in_train and column.in_test]
-    if entry.family == NETWORK:
-        count = len(plan.target_columns) * plan.validation.folds * plan.validation.repeats
-        seconds = _seconds_of_network(profile.train_rows, columns, plan.validation.folds)
-    else:
-        count = fits(plan)
-        seconds = SECONDS_PER_MODEL + SECONDS_PER_CELL * profile.train_rows * len(columns)
-    training = entry.cost * count * seconds / FITS_AT_ONCE
-    imports = START_SECONDS + (SCIKIT_LEARN_SECONDS if entry.family in SCIKIT_LEARN_FAMILIES else 0.0)
-    return imports + training * (GPU_TIME if _is_for_gpu(entry, plan) else 1.0)
-
-
-def _seconds_of_network(rows: int, columns: Sequence[ColumnProfile], folds: int) -> float:
-    """Estimate the seconds of one network with one thread."""
-    levels = [min(column.distinct, MOST_LEVELS) for column in columns if column.kind in ("category", "ordinal")]
-    dates = [column for column in columns if column.kind == "datetime"]
-    numbers = len(columns) - len(levels) + (PARTS_OF_DATE - 1) * len(dates)
-    gaps = sum(bool(column.missing) for column in columns)
-    inputs = numbers + min(PIECES * numbers, MOST_PIECES) + sum(levels) + gaps
-    row_seconds = SECONDS_PER_ROW_AND_WEIGHT * (inputs * FIRST_LAYER + OTHER_WEIGHTS)
-    fewest, most = STEPS_PER_ROUND
-    batch = min(rows, max(BATCH_ROWS, rows // MOST_BATCHES))
-    steps = min(max(rows // max(1, batch), fewest), most)
-    watching = min(rows / folds, MOST_WATCHED) * row_seconds / 3  # no way back
-    rounds = min(USUAL_ROUNDS * math.sqrt(max(1.0, rows / MANY_ROWS)), MOST_ROUNDS)
-    return rounds * (steps * (SECONDS_PER_STEP + batch * row_seconds) + watching)
-
-
-def _is_for_gpu(entry: Entry, plan: Plan) -> bool:
-    return plan.gpu and XGBOOST in entry.requirements
-
-
 def proposal(entry: Entry, plan: Plan, profile: DataProfile) -> Proposal:
     """Make a proposal of one entry, of whatever family, that keeps to its share of the budget."""
     encode_all = entry.encode_all and _has_categories(profile)
@@ -182,7 +125,7 @@ def _has_categories(profile: DataProfile) -> bool:
 def _proposal(entry: Entry, encode_all: bool, plan: Plan, profile: DataProfile, most_seconds: float) -> Proposal:
     model: dict[str, Any] = {"parameters": entry.parameters}
     needed = entry.requirements
-    if _is_for_gpu(entry, plan):
+    if is_for_gpu(entry, plan):
         model["gpu"] = True
         needed = tuple(XGBOOST_FOR_GPU if line == XGBOOST else line for line in needed)
     config: dict[str, Any] = {
