@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import importlib
 import math
-import sys
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-import autokaggle.templates.tabular as template
-
-FOLDER = Path(template.__file__).parent
+from tests.template_files import template_file
 
 
 @pytest.fixture
-def dense(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The template's files import each other by plain names, as in a candidate's folder."""
-    names = [path.stem for path in FOLDER.glob("*.py")]
-    for name in names:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield importlib.import_module("dense")
-    for name in names:
-        sys.modules.pop(name, None)
+def dense() -> Iterator[ModuleType]:
+    with template_file("dense") as module:
+        yield module
 
 
 def wide_matrix(rows: int, columns: int) -> np.ndarray:

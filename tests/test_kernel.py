@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-import autokaggle.templates.tabular as template
-
-NAMES = ("clock", "dense", "encoding", "kernel_ridge", "models", "model_kernel")
+from tests.template_files import template_file
 
 
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[ModuleType]:
-    """The template's files import each other by plain names, as in a candidate's folder."""
-    before = {name: sys.modules.pop(name, None) for name in NAMES}
-    sys.path.insert(0, str(Path(template.__file__).parent))
-    yield importlib.import_module("model_kernel")
-    sys.path.pop(0)
-    for name in NAMES:
-        sys.modules.pop(name, None)
-    sys.modules.update({name: module for name, module in before.items() if module})
+    with template_file("model_kernel") as module:
+        yield module
 
 
 def task(classes: int = 0, rows: int = 300, columns: int = 12, **parameters: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +14,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-import autokaggle.templates as templates
 from tests.small_competition import prepare, run_all
+from tests.template_files import template_file
 from tests.test_image_template import check_tells_the_way, stripes, write_images
 
-NAMES = ("device", "efficient_net", "efficient_net_torch", "files", "pictures", "vision")
 WIDTHS = (8, 6, 8, 8, 12, 12, 16, 16)  # stem and stages; the real ones are 32 to 320
 FEATURES, STEM_SIZE = 24, 3
 NEEDS_TORCH = "PyTorch is installed into a run's environment only where a GPU is to be used"
@@ -29,17 +27,10 @@ Floats = npt.NDArray[np.float32]
 
 @pytest.fixture
 def vision(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The template's files import each other by plain names, as in a candidate's folder."""
-    before = {name: sys.modules.pop(name, None) for name in NAMES}
-    for name in ("tabular", "image"):
-        monkeypatch.syspath_prepend(str(Path(templates.__file__).parent / name))
-    module = importlib.import_module("vision")
-    monkeypatch.setattr(module.files, "config", lambda: {"features": {"gpu": True}})
-    monkeypatch.setenv("AUTOKAGGLE_THREADS", "2")
-    yield module
-    for name in NAMES:
-        sys.modules.pop(name, None)
-    sys.modules.update({name: found for name, found in before.items() if found})
+    with template_file("vision", "tabular", "image") as module:
+        monkeypatch.setattr(module.files, "config", lambda: {"features": {"gpu": True}})
+        monkeypatch.setenv("AUTOKAGGLE_THREADS", "2")
+        yield module
 
 
 @pytest.fixture

@@ -148,6 +148,14 @@ ENTRIES = (
         most_rows=50_000,
     ),
     Entry(
+        "Linear, few columns",
+        "linear",
+        0.4,
+        "A straight line through the few columns that matter: good where columns are many and rows few.",
+        {"sparse": True},
+        most_rows=20_000,
+    ),
+    Entry(
         "Neural network",
         "mlp",
         1.0,

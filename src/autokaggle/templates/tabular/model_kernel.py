@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,32 +81,41 @@ def fit(task: Task) -> Kernel:
 def _machines(
     rows: Examples, task: Task, centre: Floats, weighings: int, random: np.random.Generator
 ) -> tuple[list[tuple[Machine, float]], str, bool]:
-    """Return the machines with their sharpness, a few words on the last, and whether the clock ended them early."""
-    judged = _some(len(rows.x), JUDGED_ROWS, random)
-    few = Examples(rows.x[judged], rows.wanted[judged], rows.weights[judged])
+    """Return the machines with their sharpness, a few words on the last, and whether the clock ended them early.
 
-    def judge(left_out: Floats) -> tuple[float, float]:
-        if task.classes:
-            return _sharpest(left_out + centre, few.wanted + centre, few.weights)
-        misses = np.abs(left_out - few.wanted)[:, 0]
-        if most := LARGEST_MISS * np.median(misses):
-            misses = np.minimum(misses, most)
-        return float(np.average(misses if task.objective == "absolute_error" else misses**2, weights=few.weights)), 1.0
-
+    Other rows judge each of them: what one choice of rows makes of the columns is not made worse by the same choice.
+    """
     columns = np.full(rows.x.shape[1], 1 / rows.x.shape[1])
-    setting = kernel_ridge.choose(few, columns, REACHES, judge)
     machines: list[tuple[Machine, float]] = []
-    began = time.time()
+    reach, began = 0.0, time.time()
     while True:
-        reaches = [setting.reach * step for step in NEAR]
-        setting = kernel_ridge.choose(few, columns, reaches, judge)
+        few = _part(rows, random)
+        judge = partial(_judge, few, task, centre)
+        reach = reach or kernel_ridge.choose(few, columns, REACHES, judge).reach
+        setting = kernel_ridge.choose(few, columns, [reach * step for step in NEAR], judge)
+        reach = setting.reach
         machines.append((kernel_ridge.solve(rows, columns, setting, random), setting.verdict))
-        note = f"{len(machines)} machines, reach {setting.reach:.3g}, penalty {setting.penalty:g}"
+        note = f"{len(machines)} machines, reach {reach:.3g}, penalty {setting.penalty:g}"
         if len(machines) > weighings:
             return machines, note, False
         if clock.is_over(task.end - (time.time() - began) / len(machines)):
             return machines, note, True
         columns = kernel_ridge.weigh(few, columns, setting)
+
+
+def _part(rows: Examples, random: np.random.Generator) -> Examples:
+    chosen = _some(len(rows.x), JUDGED_ROWS, random)
+    return Examples(rows.x[chosen], rows.wanted[chosen], rows.weights[chosen])
+
+
+def _judge(rows: Examples, task: Task, centre: Floats, left_out: Floats) -> tuple[float, float]:
+    """Return the loss of what is said of rows left out, and for classes the sharpness that gives it."""
+    if task.classes:
+        return _sharpest(left_out + centre, rows.wanted + centre, rows.weights)
+    misses = np.abs(left_out - rows.wanted)[:, 0]
+    if most := LARGEST_MISS * np.median(misses):
+        misses = np.minimum(misses, most)
+    return float(np.average(misses if task.objective == "absolute_error" else misses**2, weights=rows.weights)), 1.0
 
 
 def _sharpest(scores: Floats, answers: Floats, weights: Floats) -> tuple[float, float]:

@@ -1,4 +1,8 @@
-"""Linear models from scikit-learn; this file fits ridge regression for values and logistic regression for classes."""
+"""Linear models from scikit-learn; this file fits ridge regression for values and logistic regression for classes.
+
+With ``sparse`` the sum of absolute weights is punished instead of their squares: most become 0, which finds the few
+columns that matter where columns are many and rows few.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.linear_model import LassoCV, LogisticRegression, RidgeCV
+from sklearn.model_selection import KFold
 from threadpoolctl import threadpool_limits
 
 import clock
@@ -26,7 +31,11 @@ SMALLEST_PROBABILITY = 1e-6
 # Steps between two looks at the clock, fewer where one takes long: by size alone, so that a repeated fit is the same.
 STEPS_PER_LOOK, FEWEST_STEPS_PER_LOOK = 50, 5
 CELLS_PER_LOOK = 1_000_000_000
-DEFAULTS = {"C": 0.3, "rounds": 500}
+DEFAULTS = {"C": 0.3, "rounds": 500, "sparse": False}
+# Of sparse models: how those of classes are asked for; of values how many penalties are tried, from the one that leaves
+# no column, with how many steps, and from how many rows on.
+SPARSE: dict[str, Any] = {"l1_ratio": 1.0, "solver": "saga"}
+SPARSE_PENALTIES, SPARSE_STEPS, FEWEST_ROWS_OF_SPARSE = 40, 2_000, 10
 
 # Several fits run side by side: threads inside each would only wait for each other.
 threadpool_limits(1)
@@ -39,7 +48,7 @@ class Linear:
     """A fitted linear model and how it sees the matrix."""
 
     encoder: dense.Dense
-    fitted: LogisticRegression | RidgeCV
+    fitted: LogisticRegression | RidgeCV | LassoCV
     classes: int
     note: str
     replay: dict[str, Any] = field(default_factory=dict)
@@ -47,7 +56,7 @@ class Linear:
 
     def predict(self, x: Matrix) -> Floats:
         seen = self.encoder.encode(x)
-        if isinstance(self.fitted, RidgeCV):
+        if not isinstance(self.fitted, LogisticRegression):
             return np.asarray(self.fitted.predict(seen), dtype=np.float64).reshape(len(x), 1)
         return scores_of_classes(self.fitted.predict_proba(seen), self.fitted.classes_, self.classes)
 
@@ -56,16 +65,26 @@ def fit(task: Task) -> Linear:
     """Fit with the penalty of best leave-one-out error (values), or of best loss where rows are few (classes)."""
     encoder = dense.fit(task.rows.x, task.category_columns, task.end, task.parameters)
     x = encoder.encode(task.rows.x)
-    if not task.classes:
-        ridge = RidgeCV(alphas=PENALTIES).fit(x, task.rows.y, sample_weight=task.rows.weights)
-        return Linear(encoder, ridge, 0, f"{x.shape[1]} columns, penalty {ridge.alpha_:.3g}", dict(encoder.replay))
-    return _logistic(task, encoder, x)
+    if task.classes:
+        return _logistic(task, encoder, x)
+    is_sparse = task.parameters.get("sparse", DEFAULTS["sparse"]) and len(x) >= FEWEST_ROWS_OF_SPARSE
+    model = _lasso(task.seed) if is_sparse else RidgeCV(alphas=PENALTIES)
+    model.fit(x, task.rows.y, sample_weight=task.rows.weights)
+    used = int(np.count_nonzero(model.coef_))
+    return Linear(encoder, model, 0, f"{used} columns, penalty {model.alpha_:.3g}", dict(encoder.replay))
+
+
+def _lasso(seed: int) -> LassoCV:
+    """Return a model that takes the penalty of least error on parts of the rows that did not train."""
+    parts = KFold(INNER_PARTS, shuffle=True, random_state=seed)
+    return LassoCV(alphas=SPARSE_PENALTIES, cv=parts, max_iter=SPARSE_STEPS)
 
 
 def _logistic(task: Task, encoder: dense.Dense, x: Matrix) -> Linear:
     parameters = {**DEFAULTS, **task.parameters}
-    strength = parameters["C"] if "C" in task.parameters else _best_strength(task, x)
-    model = LogisticRegression(C=strength, warm_start=True)
+    kind = SPARSE if parameters["sparse"] else {}
+    strength = parameters["C"] if "C" in task.parameters else _best_strength(task, x, kind)
+    model = LogisticRegression(C=strength, warm_start=True, random_state=task.seed, **kind)
     steps, is_cut = 0, False
     portion = min(STEPS_PER_LOOK, max(FEWEST_STEPS_PER_LOOK, CELLS_PER_LOOK // max(1, x.size)))
     while not is_cut and steps < parameters["rounds"]:
@@ -76,11 +95,12 @@ def _logistic(task: Task, encoder: dense.Dense, x: Matrix) -> Linear:
         if done < model.max_iter:
             break
         is_cut = clock.is_over(task.end)
-    note = f"{x.shape[1]} columns, inverse penalty {strength:g}, {steps} steps"
+    used = np.count_nonzero(model.coef_.any(axis=0))
+    note = f"{used} columns, inverse penalty {strength:g}, {steps} steps"
     return Linear(encoder, model, task.classes, note, {**encoder.replay, **({"rounds": steps} if is_cut else {})})
 
 
-def _best_strength(task: Task, x: Matrix) -> float:
+def _best_strength(task: Task, x: Matrix, kind: dict[str, Any]) -> float:
     """Return the inverse penalty with the least log loss on parts of the rows that did not train."""
     y = task.rows.y
     parts = np.random.default_rng(task.seed).permutation(len(y)) % INNER_PARTS
@@ -89,7 +109,7 @@ def _best_strength(task: Task, x: Matrix) -> float:
         return float(DEFAULTS["C"])
     losses = []
     for strength in STRENGTHS:
-        model = LogisticRegression(C=strength, max_iter=STEPS_PER_LOOK)
+        model = LogisticRegression(C=strength, max_iter=STEPS_PER_LOOK, random_state=task.seed, **kind)
         chances = np.empty(len(y))
         for part in range(INNER_PARTS):
             inside = parts == part

@@ -1,0 +1,80 @@
+"""The linear models of the tabular template: with few columns that matter among many, sparse ones find them."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.template_files import template_file
+
+TRAINING = 150
+# As the template's file itself has it: steps are taken in portions.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture(scope="module")
+def linear() -> Iterator[ModuleType]:
+    with template_file("model_linear") as module:
+        yield module
+
+
+def task(classes: int, rows: int = TRAINING, **parameters: Any) -> Any:
+    """Six columns of 300 add up to the target."""
+    models = sys.modules["models"]
+    x, y = table(classes)
+    return models.Task(
+        rows=models.Rows(x[:rows], y[:rows]),
+        watched=None,
+        objective="log_loss" if classes else "squared_error",
+        classes=classes,
+        category_columns=[],
+        seed=1,
+        end=math.inf,
+        parameters=parameters,
+    )
+
+
+def table(classes: int) -> tuple[Any, Any]:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(1_000, 300)).astype(np.float32)
+    total = x[:, :6] @ np.array([3.0, -2.0, 2.0, 1.5, -1.5, 1.0]) + 0.3 * random.normal(size=1_000)
+    return x, total if not classes else np.digitize(total, [-2.0, 2.0][: classes - 1]).astype(np.float64)
+
+
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_few_columns_of_many_are_found(linear: ModuleType, classes: int) -> None:
+    x, y = table(classes)
+
+    def loss(model: Any) -> float:
+        told = model.predict(x[TRAINING:])
+        if not classes:
+            return float(np.mean((told[:, 0] - y[TRAINING:]) ** 2))
+        chances = told if classes > 2 else np.concatenate([1 - told, told], axis=1)
+        return float(-np.log(chances[np.arange(len(chances)), y[TRAINING:].astype(int)] + 1e-9).mean())
+
+    sparse, ridge = linear.fit(task(classes, sparse=True)), linear.fit(task(classes))
+    assert loss(sparse) < 0.7 * loss(ridge)
+    assert np.count_nonzero(np.atleast_2d(sparse.fitted.coef_).any(axis=0)) < 120
+    assert np.atleast_2d(sparse.fitted.coef_)[:, :6].any(axis=0).all()
+
+
+@pytest.mark.parametrize(("classes", "rows"), [(0, 2), (0, 9), (0, 11), (2, 6), (3, 8)])
+def test_very_few_rows_do_not_blow_up(linear: ModuleType, classes: int, rows: int) -> None:
+    made = task(classes, rows, sparse=True)
+    assert np.isfinite(linear.fit(made).predict(made.rows.x)).all()
+
+
+def test_what_the_clock_cut_is_rebuilt_without_a_clock(linear: ModuleType) -> None:
+    made = task(3, sparse=True, C=10.0, rounds=400)
+    cut = linear.fit(replace(made, end=time.time() + 0.01))
+    assert cut.replay
+    again = linear.fit(replace(made, parameters={**made.parameters, **cut.replay}))
+    np.testing.assert_array_equal(cut.predict(made.rows.x), again.predict(made.rows.x))
