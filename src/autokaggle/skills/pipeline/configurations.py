@@ -163,6 +163,21 @@ ENTRIES = (
         most_rows=200_000,
     ),
     Entry(
+        "LightGBM, random cuts",
+        "lightgbm",
+        1.0,
+        "Cuts at random places make trees that differ more, and smoother predictions.",
+        EXTRA_TREES,
+    ),
+    Entry(
+        "Extra trees",
+        "extra_trees",
+        1.3,
+        "Trees that are grown alone and averaged err otherwise than trees that correct each other.",
+        {"rounds": 150},
+        encode_all=True,
+    ),
+    Entry(
         "LightGBM, eight leaves",
         "lightgbm",
         0.8,
@@ -178,26 +193,11 @@ ENTRIES = (
         requirements=(XGBOOST,),
     ),
     Entry(
-        "Extra trees",
-        "extra_trees",
-        1.3,
-        "Trees that are grown alone and averaged err otherwise than trees that correct each other.",
-        {"rounds": 150},
-        encode_all=True,
-    ),
-    Entry(
         "LightGBM, plain",
         "lightgbm",
         0.6,
         "All rows and all columns for each tree, larger steps: good where there are many rows.",
         PLAIN,
-    ),
-    Entry(
-        "LightGBM, random cuts",
-        "lightgbm",
-        1.0,
-        "Cuts at random places make trees that differ more, and smoother predictions.",
-        EXTRA_TREES,
     ),
     Entry(
         SLOW,
