@@ -53,9 +53,9 @@ def test_what_is_said_of_a_row_left_out_is_what_a_fit_without_it_says(kernel: Mo
     rows, ridge = examples(kernel), kernel.kernel_ridge
     columns, said = np.array([0.5, 0.3, 0.2]), []
 
-    def judge(left_out: Any) -> tuple[float, float]:
+    def judge(left_out: Any) -> float:
         said.append(left_out)
-        return float(len(said)), 0.0  # the first is the least
+        return float(len(said))  # the first is the least
 
     setting = ridge.choose(rows, columns, [0.7], judge)
     assert setting.penalty == ridge.PENALTIES[0]
@@ -71,7 +71,7 @@ def test_what_is_said_of_a_row_left_out_is_what_a_fit_without_it_says(kernel: Mo
 def test_weights_of_columns_are_the_mean_squares_of_slopes(kernel: ModuleType) -> None:
     rows, ridge = examples(kernel), kernel.kernel_ridge
     columns = np.array([0.5, 0.3, 0.2])
-    setting = ridge.choose(rows, columns, [0.7], lambda left_out: (float(np.mean((left_out - rows.wanted) ** 2)), 0.0))
+    setting = ridge.choose(rows, columns, [0.7], lambda left_out: float(np.mean((left_out - rows.wanted) ** 2)))
     machine = ridge.solve(rows, columns, setting, np.random.default_rng(0))
     slopes = np.zeros(3)
     for column in range(3):
@@ -84,7 +84,7 @@ def test_weights_of_columns_are_the_mean_squares_of_slopes(kernel: ModuleType) -
 
 def test_where_nothing_can_be_learned_all_columns_keep_their_weight(kernel: ModuleType) -> None:
     rows, columns = replace(examples(kernel), wanted=np.zeros((40, 1))), np.full(3, 1 / 3)
-    setting = kernel.kernel_ridge.choose(rows, columns, [1.0], lambda _: (0.0, 0.0))
+    setting = kernel.kernel_ridge.choose(rows, columns, [1.0], lambda _: 0.0)
     assert kernel.kernel_ridge.weigh(rows, columns, setting).tolist() == columns.tolist()
 
 
@@ -92,7 +92,7 @@ def test_where_nothing_can_be_learned_all_columns_keep_their_weight(kernel: Modu
 def test_weighing_finds_the_column_that_matters(kernel: ModuleType, classes: int) -> None:
     made, x = task(classes), task(classes, rows=900).rows
     alike, weighed = (kernel.fit(replace(made, parameters={"weighings": count})) for count in (0, 2))
-    columns = weighed.machines[-1][0].scales ** 2
+    columns = weighed.machines[-1].machine.scales ** 2
     assert columns[0] > 0.8 * columns.sum()
 
     def loss(model: Any) -> float:
@@ -106,6 +106,16 @@ def test_weighing_finds_the_column_that_matters(kernel: ModuleType, classes: int
     assert loss(weighed) < 0.7 * loss(alike)
 
 
+def test_probabilities_of_scores_are_as_likely_as_they_say(kernel: ModuleType) -> None:
+    random = np.random.default_rng(0)
+    scores = random.normal(size=(2_000, 3))
+    chances = kernel.probabilities(scores, 2.5, np.array([1.0, 0.0, -1.0]))
+    classes = (random.random((2_000, 1)) > chances.cumsum(axis=1)[:, :2]).sum(axis=1)
+    sharpness, leanings = kernel.calibrate(scores, np.eye(3)[classes], np.ones(2_000))
+    assert abs(sharpness - 2.5) < 0.3
+    np.testing.assert_allclose(leanings - leanings.mean(), [1, 0, -1], atol=0.2)
+
+
 def test_a_part_of_many_rows_votes_nearly_like_all(kernel: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     made = task(rows=500, columns=2)
     seen = made.rows.x[:50]
@@ -114,7 +124,7 @@ def test_a_part_of_many_rows_votes_nearly_like_all(kernel: ModuleType, monkeypat
     monkeypatch.setattr(kernel.kernel_ridge, "VOTERS_OF_MANY", 250)
     monkeypatch.setattr(kernel.kernel_ridge, "ROWS_AT_ONCE", 70)
     part = kernel.fit(made)
-    assert len(part.machines[0][0].voters) == 250
+    assert len(part.machines[0].machine.voters) == 250
     assert np.sqrt(np.mean((part.predict(seen) - exact) ** 2)) < 0.1 * exact.std()
 
 

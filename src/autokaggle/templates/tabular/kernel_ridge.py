@@ -37,12 +37,12 @@ class Examples:
 
 @dataclass(frozen=True)
 class Setting:
-    """How far votes reach, what smoothness costs, the loss of rows left out, and what the judge said beside it."""
+    """How far votes reach, what smoothness costs, what is said of each row left out and its loss, and the votes."""
 
     reach: float
     penalty: float
     loss: float
-    verdict: float
+    left_out: Floats
     votes: Floats
 
 
@@ -61,10 +61,8 @@ class Machine:
         return np.concatenate(found) if found else np.zeros((0, self.votes.shape[1]))
 
 
-def choose(
-    rows: Examples, columns: Floats, reaches: Iterable[float], judge: Callable[[Floats], tuple[float, float]]
-) -> Setting:
-    """Return the setting of least loss; ``judge`` gets what is said of each row left out, and returns its loss first.
+def choose(rows: Examples, columns: Floats, reaches: Iterable[float], judge: Callable[[Floats], float]) -> Setting:
+    """Return the setting of least loss, as ``judge`` finds it in what is said of each row left out.
 
     ``columns`` are weights that add up to 1. Time grows with the cube of the rows.
     """
@@ -79,9 +77,9 @@ def choose(
             shrunk = 1 / (np.maximum(values, 0) + penalty)
             votes = vectors @ (turned * shrunk[:, None])
             left_out = rows.wanted - votes / ((squares @ shrunk)[:, None] * root)
-            loss, verdict = judge(left_out)
+            loss = judge(left_out)
             if best is None or loss < best.loss:
-                best = Setting(reach, penalty, loss, verdict, votes * root)
+                best = Setting(reach, penalty, loss, left_out, votes * root)
     assert best is not None
     return best
 

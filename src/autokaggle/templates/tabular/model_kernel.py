@@ -1,4 +1,4 @@
-"""Kernel ridge regression; this file fits values by it, and classes by scores that are sharpened to probabilities.
+"""Kernel ridge regression; this file fits values by it, and classes by scores that are made probabilities of.
 
 What a row is predicted is a weighted vote of rows like it: smooth, and good where rows are few. Each weighing of the
 columns makes another machine: their mean errs less than any of them.
@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 import clock
@@ -31,17 +33,28 @@ LARGEST_MISS = 10.0
 REACHES = (0.125, 0.5, 2.0, 8.0)
 NEAR = (0.5, 1.0, 2.0)
 SHARPNESSES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
+# How strongly what is added for each class is held near 0.
+EVENNESS = 1e-3
 SMALLEST_PROBABILITY, SMALLEST_WEIGHT = 1e-6, 1e-6
 
 threadpool_limits(1)
 
 
+@dataclass(frozen=True)
+class Calibrated:
+    """A machine and, for classes, what makes probabilities of its scores: a factor, and an addend for each class."""
+
+    machine: Machine
+    sharpness: float
+    leanings: Floats
+
+
 @dataclass
 class Kernel:
-    """Fitted machines with their sharpness, how they see the matrix, and the scale of what they say."""
+    """Fitted machines, how they see the matrix, and the scale of what they say."""
 
     encoder: dense.Dense
-    machines: list[tuple[Machine, float]]
+    machines: list[Calibrated]
     centre: Floats
     spread: float
     classes: int
@@ -52,9 +65,9 @@ class Kernel:
     def predict(self, x: Matrix) -> Floats:
         seen = self.encoder.encode(x).astype(np.float64)
         said = []
-        for machine, sharpness in self.machines:
-            scores = machine.predict(seen) * self.spread + self.centre
-            said.append(_sharpened(scores, sharpness) if self.classes else scores)
+        for each in self.machines:
+            scores = each.machine.predict(seen) * self.spread + self.centre
+            said.append(probabilities(scores, each.sharpness, each.leanings) if self.classes else scores)
         mean: Floats = np.mean(said, axis=0)
         return mean[:, 1:] if self.classes == 2 else mean
 
@@ -80,21 +93,26 @@ def fit(task: Task) -> Kernel:
 
 def _machines(
     rows: Examples, task: Task, centre: Floats, weighings: int, random: np.random.Generator
-) -> tuple[list[tuple[Machine, float]], str, bool]:
-    """Return the machines with their sharpness, a few words on the last, and whether the clock ended them early.
+) -> tuple[list[Calibrated], str, bool]:
+    """Return the machines, a few words on the last, and whether the clock ended them early.
 
     Other rows judge each of them: what one choice of rows makes of the columns is not made worse by the same choice.
     """
     columns = np.full(rows.x.shape[1], 1 / rows.x.shape[1])
-    machines: list[tuple[Machine, float]] = []
+    machines: list[Calibrated] = []
     reach, began = 0.0, time.time()
     while True:
         few = _part(rows, random)
-        judge = partial(_judge, few, task, centre)
+        judge = partial(_loss, few, task, centre)
         reach = reach or kernel_ridge.choose(few, columns, REACHES, judge).reach
         setting = kernel_ridge.choose(few, columns, [reach * step for step in NEAR], judge)
         reach = setting.reach
-        machines.append((kernel_ridge.solve(rows, columns, setting, random), setting.verdict))
+        machine = kernel_ridge.solve(rows, columns, setting, random)
+        if task.classes:
+            answers = few.wanted + centre
+            machines.append(Calibrated(machine, *calibrate(setting.left_out + centre, answers, few.weights)))
+        else:
+            machines.append(Calibrated(machine, 1.0, np.zeros(1)))
         note = f"{len(machines)} machines, reach {reach:.3g}, penalty {setting.penalty:g}"
         if len(machines) > weighings:
             return machines, note, False
@@ -108,30 +126,51 @@ def _part(rows: Examples, random: np.random.Generator) -> Examples:
     return Examples(rows.x[chosen], rows.wanted[chosen], rows.weights[chosen])
 
 
-def _judge(rows: Examples, task: Task, centre: Floats, left_out: Floats) -> tuple[float, float]:
-    """Return the loss of what is said of rows left out, and for classes the sharpness that gives it."""
+def _loss(rows: Examples, task: Task, centre: Floats, left_out: Floats) -> float:
+    """Return the loss of what is said of rows left out; for classes with the sharpness that makes it least."""
     if task.classes:
-        return _sharpest(left_out + centre, rows.wanted + centre, rows.weights)
+        right = rows.wanted.argmax(axis=1)
+        every = (_log_loss(left_out + centre, right, rows.weights, sharpness) for sharpness in SHARPNESSES)
+        return min(every)
     misses = np.abs(left_out - rows.wanted)[:, 0]
     if most := LARGEST_MISS * np.median(misses):
         misses = np.minimum(misses, most)
-    return float(np.average(misses if task.objective == "absolute_error" else misses**2, weights=rows.weights)), 1.0
+    return float(np.average(misses if task.objective == "absolute_error" else misses**2, weights=rows.weights))
 
 
-def _sharpest(scores: Floats, answers: Floats, weights: Floats) -> tuple[float, float]:
-    """Return the least log loss of probabilities made of these scores, and the sharpness that gives it."""
-    right = answers.argmax(axis=1)
-    losses = []
-    for sharpness in SHARPNESSES:
-        probabilities = _sharpened(scores, sharpness)[np.arange(len(right)), right]
-        losses.append(np.average(-np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)), weights=weights))
-    best = int(np.argmin(losses))
-    return float(losses[best]), SHARPNESSES[best]
+def _log_loss(scores: Floats, right: npt.NDArray[np.int64], weights: Floats, sharpness: float) -> float:
+    chances = probabilities(scores, sharpness, np.zeros(1))[np.arange(len(right)), right]
+    return float(np.average(-np.log(np.maximum(chances, SMALLEST_PROBABILITY)), weights=weights))
 
 
-def _sharpened(scores: Floats, sharpness: float) -> Floats:
+def calibrate(scores: Floats, answers: Floats, weights: Floats) -> tuple[float, Floats]:
+    """Return the factor, and what is to be added for each class, that make the log loss of these scores least.
+
+    Source: Guo, Pleiss, Sun, Weinberger (2017), "On Calibration of Modern Neural Networks", for the factor.
+    """
+
+    def loss(given: Floats) -> tuple[float, Floats]:
+        sharpness, leanings = np.exp(given[0]), given[1:]
+        powers = scores * sharpness + leanings
+        powers -= powers.max(axis=1, keepdims=True)
+        sums = np.exp(powers).sum(axis=1)
+        losses = np.log(sums) - (powers * answers).sum(axis=1)
+        slopes = (np.exp(powers) / sums[:, None] - answers) * weights[:, None]
+        of_sharpness = (slopes * scores).sum() * sharpness
+        gradient = np.append(of_sharpness, slopes.sum(axis=0)) / len(scores) + 2 * EVENNESS * np.append(0, leanings)
+        return float(np.average(losses, weights=weights) + EVENNESS * (leanings @ leanings)), gradient
+
+    least, most = np.log(SHARPNESSES[0]), np.log(SHARPNESSES[-1])
+    bounds = [(least, most), *[(None, None)] * scores.shape[1]]
+    start = np.append(np.log(SHARPNESSES[len(SHARPNESSES) // 2]), np.zeros(scores.shape[1]))
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return float(np.exp(found[0])), found[1:]
+
+
+def probabilities(scores: Floats, sharpness: float, leanings: Floats) -> Floats:
     """Return probabilities (n_rows, classes) from scores near 0 and 1."""
-    powers = np.exp((scores - scores.max(axis=1, keepdims=True)) * sharpness)
+    powers = scores * sharpness + leanings
+    powers = np.exp(powers - powers.max(axis=1, keepdims=True))
     found: Floats = powers / powers.sum(axis=1, keepdims=True)
     return found
 
