@@ -66,7 +66,7 @@ def test_few_columns_of_many_are_found(linear: ModuleType, classes: int) -> None
     assert np.atleast_2d(sparse.fitted.coef_)[:, :6].any(axis=0).all()
 
 
-@pytest.mark.parametrize(("classes", "rows"), [(0, 2), (0, 9), (0, 11), (2, 6), (3, 8)])
+@pytest.mark.parametrize(("classes", "rows"), [(0, 2), (0, 9), (0, 11), (2, 4), (2, 6), (3, 8)])
 def test_very_few_rows_do_not_blow_up(linear: ModuleType, classes: int, rows: int) -> None:
     made = task(classes, rows, sparse=True)
     assert np.isfinite(linear.fit(made).predict(made.rows.x)).all()
@@ -78,3 +78,28 @@ def test_what_the_clock_cut_is_rebuilt_without_a_clock(linear: ModuleType) -> No
     assert cut.replay
     again = linear.fit(replace(made, parameters={**made.parameters, **cut.replay}))
     np.testing.assert_array_equal(cut.predict(made.rows.x), again.predict(made.rows.x))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_rows_of_one_class_say_that_class(linear: ModuleType, classes: int) -> None:
+    made = task(classes)
+    alone = linear.fit(replace(made, rows=replace(made.rows, y=np.ones(TRAINING))))
+    told = alone.predict(made.rows.x)
+    np.testing.assert_array_equal(told, np.tile([1.0] if classes == 2 else [0.0, 1.0, 0.0], (TRAINING, 1)))
+
+
+def test_rows_that_do_not_count_leave_enough_to_judge_penalties(linear: ModuleType) -> None:
+    made = task(0, sparse=True)
+    weights = np.zeros(TRAINING)
+    weights[:2] = 75.0
+    model = linear.fit(replace(made, rows=replace(made.rows, weights=weights)))
+    assert np.isfinite(model.predict(made.rows.x)).all()
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize(("far", "scale"), [(0.0, 1e-20), (1e12, 1.0), (0.0, 1e100)])
+def test_the_scale_of_the_target_does_not_matter(linear: ModuleType, sparse: bool, far: float, scale: float) -> None:
+    made = task(0, sparse=sparse)
+    usual = linear.fit(made).predict(made.rows.x)
+    told = linear.fit(replace(made, rows=replace(made.rows, y=far + scale * made.rows.y))).predict(made.rows.x)
+    np.testing.assert_allclose((told - far) / scale, usual, atol=0.02)

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 import clock
 import dense
 from encoding import Matrix
-from models import Floats, Task, scores_of_classes
+from models import Floats, OneClass, Task, scores_of_classes
 
 PENALTIES = np.logspace(-1, 5, 19)
 # Inverse penalties for classes; of so small a matrix each is tried on parts of the rows that train.
@@ -28,6 +28,8 @@ STRENGTHS = (0.001, 0.01, 0.03, 0.1, 0.3, 1.0)
 MOST_CELLS_TO_TRY = 100_000
 INNER_PARTS = 5
 SMALLEST_PROBABILITY = 1e-6
+# Of the mean: parts of the rows, of which none counts, cannot be judged.
+SMALLEST_WEIGHT = 1e-6
 # Steps between two looks at the clock, fewer where one takes long: by size alone, so that a repeated fit is the same.
 STEPS_PER_LOOK, FEWEST_STEPS_PER_LOOK = 50, 5
 CELLS_PER_LOOK = 1_000_000_000
@@ -45,19 +47,22 @@ warnings.filterwarnings("ignore", category=ConvergenceWarning)
 
 @dataclass
 class Linear:
-    """A fitted linear model and how it sees the matrix."""
+    """A fitted linear model, how it sees the matrix, and for values the scale of what it says."""
 
     encoder: dense.Dense
-    fitted: LogisticRegression | RidgeCV | LassoCV
+    fitted: LogisticRegression | OneClass | RidgeCV | LassoCV
     classes: int
     note: str
     replay: dict[str, Any] = field(default_factory=dict)
     rounds: int = 0
+    centre: float = 0.0
+    spread: float = 1.0
 
     def predict(self, x: Matrix) -> Floats:
         seen = self.encoder.encode(x)
-        if not isinstance(self.fitted, LogisticRegression):
-            return np.asarray(self.fitted.predict(seen), dtype=np.float64).reshape(len(x), 1)
+        if isinstance(self.fitted, RidgeCV | LassoCV):
+            said = np.asarray(self.fitted.predict(seen), dtype=np.float64)
+            return said.reshape(len(x), 1) * self.spread + self.centre
         return scores_of_classes(self.fitted.predict_proba(seen), self.fitted.classes_, self.classes)
 
 
@@ -69,9 +74,15 @@ def fit(task: Task) -> Linear:
         return _logistic(task, encoder, x)
     is_sparse = task.parameters.get("sparse", DEFAULTS["sparse"]) and len(x) >= FEWEST_ROWS_OF_SPARSE
     model = _lasso(task.seed) if is_sparse else RidgeCV(alphas=PENALTIES)
-    model.fit(x, task.rows.y, sample_weight=task.rows.weights)
+    y, weights = task.rows.y, task.rows.weights
+    if weights is not None:
+        weights = np.maximum(weights / weights.mean(), SMALLEST_WEIGHT)
+    # The models take the 32 bits of x for y too: too few for small steps far from zero.
+    centre, spread = float(np.average(y, weights=weights)), float(y.std()) or 1.0
+    model.fit(x, (y - centre) / spread, sample_weight=weights)
     used = int(np.count_nonzero(model.coef_))
-    return Linear(encoder, model, 0, f"{used} columns, penalty {model.alpha_:.3g}", dict(encoder.replay))
+    note = f"{used} columns, penalty {model.alpha_:.3g}"
+    return Linear(encoder, model, 0, note, dict(encoder.replay), centre=centre, spread=spread)
 
 
 def _lasso(seed: int) -> LassoCV:
@@ -82,6 +93,8 @@ def _lasso(seed: int) -> LassoCV:
 
 def _logistic(task: Task, encoder: dense.Dense, x: Matrix) -> Linear:
     parameters = {**DEFAULTS, **task.parameters}
+    if len(np.unique(task.rows.y)) < 2:  # a rare class is in the scored rows alone
+        return Linear(encoder, OneClass(float(task.rows.y[0])), task.classes, "one class", dict(encoder.replay))
     kind = SPARSE if parameters["sparse"] else {}
     strength = parameters["C"] if "C" in task.parameters else _best_strength(task, x, kind)
     model = LogisticRegression(C=strength, warm_start=True, random_state=task.seed, **kind)
@@ -105,7 +118,7 @@ def _best_strength(task: Task, x: Matrix, kind: dict[str, Any]) -> float:
     y = task.rows.y
     parts = np.random.default_rng(task.seed).permutation(len(y)) % INNER_PARTS
     has_classes = all(len(np.unique(y[parts != part])) > 1 for part in range(INNER_PARTS))
-    if x.size > MOST_CELLS_TO_TRY or not has_classes:
+    if x.size > MOST_CELLS_TO_TRY or len(y) < INNER_PARTS or not has_classes:
         return float(DEFAULTS["C"])
     losses = []
     for strength in STRENGTHS:

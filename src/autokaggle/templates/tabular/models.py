@@ -71,6 +71,20 @@ class Model(Protocol):
         ...
 
 
+@dataclass
+class OneClass:
+    """What stands for a model where only one class was seen."""
+
+    label: float
+
+    @property
+    def classes_(self) -> Floats:
+        return np.array([self.label])
+
+    def predict_proba(self, x: Any) -> Floats:
+        return np.ones((x.shape[0], 1))
+
+
 def fitter(family: str) -> Callable[[Task], Model]:
     """Return the function that fits one model of the family, its libraries imported.
 

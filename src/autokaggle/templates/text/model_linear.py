@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 import clock
 import dense
 from matrices import Mixed
-from models import Floats, Rows, Task, scores_of_classes
+from models import Floats, OneClass, Rows, Task, scores_of_classes
 
 STEPS_PER_LOOK = 25
 # Words as they are weighed have length 1: columns, whose deviation is 1, would drown them.
@@ -111,7 +111,7 @@ def _ratio(words: Any, y: Floats, smoothing: float) -> Any:
 def _logistic(x: Any, rows: Rows, end: float, parameters: dict[str, Any]) -> tuple[Any, int, bool]:
     """Return the model, the steps that it took, and whether the clock ended it."""
     if len(np.unique(rows.y)) < 2:  # one class alone among these rows: nothing to tell apart
-        return _OneClass(float(rows.y[0])), 0, False
+        return OneClass(float(rows.y[0])), 0, False
     model = LogisticRegression(C=parameters["C"], warm_start=True)
     steps, is_cut = 0, False
     while not is_cut and steps < parameters["rounds"]:
@@ -123,17 +123,3 @@ def _logistic(x: Any, rows: Rows, end: float, parameters: dict[str, Any]) -> tup
             break
         is_cut = clock.is_over(end)
     return model, steps, is_cut
-
-
-@dataclass
-class _OneClass:
-    """What stands for a model where only one class was seen."""
-
-    label: float
-
-    @property
-    def classes_(self) -> Floats:
-        return np.array([self.label])
-
-    def predict_proba(self, x: Any) -> Floats:
-        return np.ones((x.shape[0], 1))
