@@ -55,6 +55,25 @@ def numbers(folder: Path, metric: str = "rmse", rows: int = 1500) -> Library:
     return Library(small, latent)
 
 
+def test_a_target_far_from_zero_is_combined_like_one_near_it(tmp_path: Path) -> None:
+    combined = []
+    for far in (0.0, 1.6e12):
+        truth = np.random.default_rng(1).normal(size=(300, 1))
+        small = write_tables(
+            make_plan("rmse"),
+            tmp_path / str(far),
+            {"id": ids("a", 300), "y": far + truth[:, 0]},
+            {"id": ids("t", TEST_ROWS)},
+        )
+        library, random = Library(small, truth), np.random.default_rng(2)
+        for error in (0.3, 0.4, 0.5):
+            library.add(far + truth + error * random.normal(size=truth.shape))
+        combined.append(library.combine())
+    near, distant = combined
+    assert distant.method == near.method
+    np.testing.assert_allclose([m.weight for m in distant.members], [m.weight for m in near.members], atol=0.01)
+
+
 def labels(folder: Path, metric: str = "accuracy", rows: int = 3000, classes: int = 3) -> Library:
     latent = RANDOM.normal(size=(rows, classes))
     truth = np.argmax(latent + RANDOM.gumbel(size=latent.shape), axis=1)

@@ -89,12 +89,15 @@ def linear_stack(surrogate: Surrogate, evidence: Floats) -> Floats:
         return mean_of_best(surrogate, evidence)
     models = np.sort(_by_loss(surrogate, evidence)[:MOST_MODELS])
     columns = evidence[models].reshape(len(models), -1).T
+    # Weights that add up to 1 are the same for what is left of a common part; far from zero rounding would hide it.
+    common = columns.mean(axis=1)
+    columns = columns - common[:, None]
     equal = np.full(len(models), 1 / len(models))
     ridge = RIDGE * (1.0 if surrogate.of_truth else float(np.mean(surrogate.weights * surrogate.goals.var(axis=0))))
     stacked = equal
     for _ in range(MOST_STEPS):
         slope, bend = (
-            part.reshape(-1) for part in surrogate.gradients((columns @ stacked).reshape(evidence.shape[1:]))
+            part.reshape(-1) for part in surrogate.gradients((common + columns @ stacked).reshape(evidence.shape[1:]))
         )
         gradient = columns.T @ slope / len(columns) + 2 * ridge * (stacked - equal)
         curvature = (columns * bend[:, None]).T @ columns / len(columns) + 2 * ridge * np.eye(len(models))
