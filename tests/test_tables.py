@@ -331,3 +331,16 @@ def test_an_exact_column_keeps_a_text_that_elsewhere_means_missing(tmp_path: Pat
         write_parquet(connection, table, types, tmp_path / "a.parquet", scratch)
         found = connection.execute(f"SELECT * FROM read_parquet('{tmp_path / 'a.parquet'}')").fetchall()
     assert found == [("FR", 1), (mark, None), ("DE", 3)]
+
+
+def test_thousands_of_columns_are_written(connection: duckdb.DuckDBPyConnection, scratch: Path, tmp_path: Path) -> None:
+    columns = [f"f{number}" for number in range(3_000)]
+    cells = [[str(1 / (1 + row + number)) for number in range(len(columns))] for row in range(150)]
+    path = tmp_path / "wide.csv"
+    path.write_text("\n".join(",".join(line) for line in [columns, *cells]))
+    table = open_table(connection, path, "wide.csv", scratch)
+    types = {name: infer(values) for name, values in table.sample.items()}
+    written, _ = write_parquet(connection, table, types, tmp_path / "wide.parquet", scratch)
+    assert written.columns == tuple(columns)
+    found = connection.execute(f"SELECT f2999 FROM read_parquet('{tmp_path}/wide.parquet')").fetchall()
+    assert found == [(float(row[2999]),) for row in cells]

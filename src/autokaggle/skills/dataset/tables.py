@@ -30,6 +30,9 @@ SAMPLE_CELLS = 2_000_000
 SAMPLE_BYTES = 32 << 20
 FEWEST_SAMPLE_ROWS = 200
 MEMORY_BYTES = 640 << 20
+# Each thread that writes a table holds a block for each column: of wide ones a single thread writes, with room for all.
+BLOCK_BYTES = 256 << 10
+MOST_COLUMNS_OF_THREADS = 500
 # DuckDB reads through buffers of sixteen times the longest line that it expects.
 LINE_BYTES = 2 << 20
 ROW_GROUP_CELLS = 4_000_000
@@ -162,6 +165,8 @@ def write_parquet(
     rows, wider than ``types`` where needed.
     """
     held = dict(types)
+    if len(table.columns) > MOST_COLUMNS_OF_THREADS:
+        connection.execute(f"SET threads = 1; SET memory_limit = '{MEMORY_BYTES + BLOCK_BYTES * len(table.columns)}B'")
     while True:
         scan, expressions = table.typed(held)
         columns = ", ".join(
