@@ -19,6 +19,7 @@ from autokaggle.plugins.manager import Plugins
 from autokaggle.records.candidate import Search
 from autokaggle.skills.dialogue.language_model import ModelFailure, ModelRequest, silently
 from autokaggle.skills.pipeline import families
+from autokaggle.skills.pipeline.portfolio import BASE_REQUIREMENTS
 from autokaggle.skills.pipeline.proposals import wants_gpu
 from autokaggle.skills.sandbox import backends
 from autokaggle.skills.scoring.metric_catalogue import METRICS
@@ -252,9 +253,12 @@ def test_the_example_plugin_is_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     source = Path(__file__).resolve().parents[1] / "examples" / "plugin" / "src"
     monkeypatch.syspath_prepend(source)
     entry = EntryPoint("orchard", "autokaggle_orchard", "autokaggle")
-    assert isinstance(entry.load(), ModuleType)
+    example = entry.load()
+    assert isinstance(example, ModuleType)
     warnings: list[str] = []
     plugins = Plugins(warnings.append, [entry]).put_in_force()
     assert warnings == []
     given = plugins.known["orchard"].gives
     assert given == {"metrics": ["within_ten_percent"], "model_families": ["neighbours"]}
+    # A line that differs from ours would make its candidates wait for an environment of their own.
+    assert all({*family.requirements} <= {*BASE_REQUIREMENTS} for family in example.autokaggle_model_families())

@@ -44,7 +44,7 @@ def autokaggle_model_families() -> list[ModelFamily]:
         ModelFamily(
             name="neighbours",
             file=Path(__file__).with_name("model_neighbours.py"),
-            requirements=("scikit-learn>=1.7",),
+            requirements=("scikit-learn>=1.8",),
             entries=(
                 Entry("Fifteen neighbours", "neighbours", 0.5, "Rows that look alike have like targets."),
                 Entry("Fifty neighbours", "neighbours", 0.5, "More neighbours, less noise.", {"neighbours": 50}),

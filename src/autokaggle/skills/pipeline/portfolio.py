@@ -24,7 +24,7 @@ BASE_REQUIREMENTS = (
     "pandas>=2.3",
     "pyarrow>=20",
     "pyyaml>=6.0",
-    "scikit-learn>=1.8",
+    "scikit-learn>=1.8",  # earlier ones do not know by l1_ratio alone that a model is to be sparse
 )
 
 # No candidate may take more than its share of the budget, the first one less: something must come after it.
