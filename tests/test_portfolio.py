@@ -15,7 +15,7 @@ import pytest
 from autokaggle.records.candidate import Candidate, Gain, Proposal, Score, Search
 from autokaggle.records.data_profile import ColumnProfile, DataProfile
 from autokaggle.records.plan import Plan
-from autokaggle.skills.pipeline import feature_gate, portfolio_image, portfolio_timeseries, portfolios
+from autokaggle.skills.pipeline import expected_time, feature_gate, portfolio_image, portfolio_timeseries, portfolios
 from autokaggle.skills.pipeline.candidate_config import candidate_config
 from autokaggle.skills.pipeline.code_checks import check_code
 from autokaggle.skills.pipeline.configurations import XGBOOST_FOR_GPU
@@ -34,6 +34,7 @@ from autokaggle.skills.pipeline.template_entries import FITS_AT_ONCE, fits
 from autokaggle.skills.pipeline.variations import PATIENCE, SETTINGS, variations
 from autokaggle.storage.artifacts import RunFolder
 from tests.small_competition import SmallCompetition, mixed_tables, run_all
+from tests.template_files import template_file
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +195,15 @@ def test_a_kernel_takes_its_time_by_its_rows(
     seconds = [each.expected_seconds for each in propose(plan, profile) if each.config["model"]["parameters"]]
     assert seconds[0]
     assert 0.5 * measured < (seconds[0] - START_SECONDS) * FITS_AT_ONCE / fits(plan) < 2 * measured
+
+
+def test_a_kernel_is_expected_to_look_at_as_many_rows_as_its_file_does() -> None:
+    with template_file("model_kernel") as kernel:
+        rows, most = kernel.JUDGED_ROWS, kernel.DEFAULTS["rows"]
+        voters, reaches = kernel.kernel_ridge, (len(kernel.REACHES), len(kernel.NEAR))
+    assert (rows, most) == (expected_time.JUDGED_ROWS, expected_time.MOST_ROWS)
+    assert (expected_time.MOST_VOTERS, expected_time.VOTERS_OF_MANY) == (voters.MOST_VOTERS, voters.VOTERS_OF_MANY)
+    assert reaches == (expected_time.FIRST_REACHES, expected_time.LATER_REACHES)
 
 
 def test_what_suits_many_rows_or_values_alone_is_proposed_for_them_alone(competition: SmallCompetition) -> None:

@@ -226,7 +226,7 @@ ENTRIES = (
         "Kernel",
         "kernel",
         1.0,
-        "The same with all columns alike: good where rows are too few to tell which matter.",
+        "A smooth function of how alike rows are, all columns alike: good where rows are too few to tell which matter.",
         most_rows=50_000,
     ),
     Entry(

@@ -32,7 +32,7 @@ PIECES, MOST_PIECES, MOST_LEVELS, PARTS_OF_DATE = 16, 600, 40, 5
 # Kernel machines (templates/tabular/model_kernel.py): to judge a setting by rows left out, to solve for as many rows as
 # may vote, to take in a row where a part of them votes, and a vote on a row. Measured with 5 to 250 columns.
 KERNEL = "kernel"
-SECONDS_TO_JUDGE, JUDGED_ROWS, FIRST_REACHES, REACHES = 0.13, 1_000, 4, 3
+SECONDS_TO_JUDGE, JUDGED_ROWS, FIRST_REACHES, LATER_REACHES = 0.13, 1_000, 4, 3
 SECONDS_TO_SOLVE, MOST_VOTERS = 1.2, 4_000
 SECONDS_PER_ROW_OF_MANY, VOTERS_OF_MANY, MOST_ROWS = 1.4e-4, 2_000, 20_000
 SECONDS_PER_VOTE = 1e-8
@@ -66,7 +66,7 @@ def is_for_gpu(entry: Entry, plan: Plan) -> bool:
 
 def _seconds_of_kernel(rows: int, predicted: int, machines: int) -> float:
     """Estimate the seconds of so many kernel machines with one thread, their predictions included."""
-    judged = SECONDS_TO_JUDGE * (min(rows, JUDGED_ROWS) / JUDGED_ROWS) ** 3 * (FIRST_REACHES + REACHES * machines)
+    judged = SECONDS_TO_JUDGE * (min(rows, JUDGED_ROWS) / JUDGED_ROWS) ** 3 * (FIRST_REACHES + LATER_REACHES * machines)
     if rows <= MOST_VOTERS:
         voters, solved = rows, SECONDS_TO_SOLVE * (rows / MOST_VOTERS) ** 3
     else:
