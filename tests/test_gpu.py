@@ -211,7 +211,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_a_fit_stays_where_it_works(device: ModuleType) -> None:
-    assert device.fit_somewhere(lambda where: where, (OSError,)) == ("cuda", "on the GPU")
+    assert device.run_somewhere(lambda where: where, (OSError,)) == ("cuda", "on the GPU")
 
 
 @pytest.mark.parametrize("error", ["OSError", "GpuMissing"])
@@ -227,8 +227,8 @@ def test_a_fit_whose_gpu_fails_is_done_on_the_processor_and_so_are_those_after_i
         return len(tried)
 
     failures = (OSError, device.GpuMissing)
-    assert device.fit_somewhere(fit, failures) == (2, "on the processor, since the GPU failed: out of memory")
-    assert device.fit_somewhere(fit, failures)[0] == 3
+    assert device.run_somewhere(fit, failures) == (2, "on the processor, since the GPU failed: out of memory")
+    assert device.run_somewhere(fit, failures)[0] == 3
     assert tried == ["cuda", "cpu", "cpu"]
 
 
@@ -237,7 +237,7 @@ def test_a_fault_that_is_not_the_gpus_comes_through(device: ModuleType) -> None:
         raise OSError(f"no such objective ({where})")
 
     with pytest.raises(OSError, match="cpu"):
-        device.fit_somewhere(fit, (OSError,))
+        device.run_somewhere(fit, (OSError,))
 
 
 # ---------------------------------------------------------------- what is said
@@ -250,7 +250,7 @@ def test_why_a_fit_was_not_on_the_gpu_is_read_from_its_log(device: ModuleType, t
         return where
 
     assert _gpu_failure(tmp_path / "log") == ""
-    _, note = device.fit_somewhere(fit, (device.GpuMissing,))
+    _, note = device.run_somewhere(fit, (device.GpuMissing,))
     (tmp_path / "log").write_text(f"fold 0: 12 trees, {note}\nfold 1: 9 trees, {note}\n")
     assert _gpu_failure(tmp_path / "log") == "the GPU failed: XGBoost found none"
     (tmp_path / "log").write_text("fold 0: 12 trees, on the GPU\n")

@@ -61,7 +61,7 @@ def views(role: str) -> Floats:
 def _seen(roles: tuple[str, ...]) -> Views:
     if not _is_for_gpu() or efficient_net.read_weights() is None:
         return _look(roles, device.PROCESSOR)
-    found, where = device.fit_somewhere(partial(_look, roles), FAILURES)
+    found, where = device.run_somewhere(partial(_look, roles), FAILURES)
     print(f"A network's view of images, {where}", flush=True)
     return found
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-Fitted = TypeVar("Fitted")
+Made = TypeVar("Made")
 
 GPU, PROCESSOR = "cuda", "cpu"
 LONGEST_REASON = 160
@@ -22,16 +22,16 @@ class GpuMissing(Exception):
 _failures: list[str] = []
 
 
-def fit_somewhere(fit: Callable[[str], Fitted], failures: tuple[type[Exception], ...]) -> tuple[Fitted, str]:
-    """Return what ``fit(device)`` gives on the GPU, else on the processor, and a few words on where that was.
+def run_somewhere(work: Callable[[str], Made], failures: tuple[type[Exception], ...]) -> tuple[Made, str]:
+    """Return what ``work(device)`` gives on the GPU, else on the processor, and a few words on where that was.
 
     ``failures`` are the errors by which the library tells that the device failed; a fault of another kind raises them
     on the processor as well.
     """
     if not _failures:
         try:
-            return fit(GPU), "on the GPU"
+            return work(GPU), "on the GPU"
         except failures as error:
             said = str(error).strip().partition("\n")[0]
             _failures.append(said[:LONGEST_REASON] or type(error).__name__)
-    return fit(PROCESSOR), f"on the processor, since the GPU failed: {_failures[0]}"
+    return work(PROCESSOR), f"on the processor, since the GPU failed: {_failures[0]}"

@@ -57,7 +57,7 @@ def fit(task: Task) -> XGBoost:
     """Boost until the watched rows stop gaining, the rounds are done, or the time is over."""
     if not task.gpu:
         return _boost(task, device.PROCESSOR)
-    model, where = device.fit_somewhere(partial(_boost, task), (device.GpuMissing, xgboost.core.XGBoostError))
+    model, where = device.run_somewhere(partial(_boost, task), (device.GpuMissing, xgboost.core.XGBoostError))
     model.note += f", {where}"
     return model
 
