@@ -4,8 +4,8 @@ Rows vote for the rows that are like them. How far a vote reaches and how smooth
 said of each row when it is left out, which needs no further fit. Columns count by the mean square of the slope along
 them: what does not matter no longer makes rows unlike.
 Sources: Radhakrishnan, Beaglehole, Pandit, Belkin (2024), "Mechanism for feature learning in neural networks and
-backpropagation-free machine learning models"; for rows left out Rasmussen and Williams (2006), "Gaussian Processes for
-Machine Learning", 5.4.2.
+backpropagation-free machine learning models", of whose matrix the diagonal alone is kept; Rasmussen and Williams
+(2006), "Gaussian Processes for Machine Learning", 5.4.2 for rows left out, 8.3.1 where a part of the rows votes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 
 from models import Floats
 
+# For a row of weight 1: the variance of what no column explains, over that of the function that is looked for.
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 # Of more rows these many, by lot, may vote, while all say how.
 MOST_VOTERS, VOTERS_OF_MANY = 4_000, 2_000
+# A block of so many rows and as many voters takes 32 MB.
 ROWS_AT_ONCE = 2_000
 # Added to the diagonal where voters are fewer than rows, as a share of its mean: else rounding can spoil the solution.
 RIDGE_FOR_ROUNDING = 1e-9
@@ -37,7 +39,12 @@ class Examples:
 
 @dataclass(frozen=True)
 class Setting:
-    """How far votes reach, what smoothness costs, what is said of each row left out and its loss, and the votes."""
+    """How far votes reach and what smoothness costs, with what that gave.
+
+    ``left_out`` (n_rows, outputs) is what is said of each row when it is left out, ``loss`` what that costs, ``votes``
+    (n_rows, outputs) are those of the same rows. A vote counts exp(-distance / ``reach``), the distance squared and of
+    weighed columns.
+    """
 
     reach: float
     penalty: float
@@ -48,7 +55,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Machine:
-    """Voters, their columns scaled so that votes reach 1, and their votes (voters, outputs)."""
+    """Voters (voters, columns), whose ``scales`` make the reach 1, and their votes (voters, outputs)."""
 
     scales: Floats
     voters: Floats
@@ -56,15 +63,16 @@ class Machine:
 
     def predict(self, x: Floats) -> Floats:
         """Return (n_rows, outputs)."""
-        parts = [x[start : start + ROWS_AT_ONCE] * self.scales for start in range(0, len(x), ROWS_AT_ONCE)]
+        parts = (x[start : start + ROWS_AT_ONCE] * self.scales for start in range(0, len(x), ROWS_AT_ONCE))
         found = [_likeness(part, self.voters) @ self.votes for part in parts]
         return np.concatenate(found) if found else np.zeros((0, self.votes.shape[1]))
 
 
 def choose(rows: Examples, columns: Floats, reaches: Iterable[float], judge: Callable[[Floats], float]) -> Setting:
-    """Return the setting of least loss, as ``judge`` finds it in what is said of each row left out.
+    """Return the setting of least loss among ``reaches`` and ``PENALTIES``.
 
-    ``columns`` are weights that add up to 1. Time grows with the cube of the rows.
+    ``columns`` are weights that add up to 1. ``judge`` gets what is said of each row left out (n_rows, outputs), and
+    returns its loss. Time grows with the cube of the rows.
     """
     root = np.sqrt(rows.weights)[:, None]
     x = rows.x * np.sqrt(columns)
@@ -85,7 +93,10 @@ def choose(rows: Examples, columns: Floats, reaches: Iterable[float], judge: Cal
 
 
 def weigh(rows: Examples, columns: Floats, setting: Setting) -> Floats:
-    """Return new weights of columns: the mean square of the slope along each at the rows, summed over outputs."""
+    """Return new weights of columns, which add up to 1: the mean square of the slope along each, over rows and outputs.
+
+    ``rows``, ``columns`` and ``setting`` belong together, as ``choose`` took and gave them.
+    """
     x = rows.x * np.sqrt(columns)
     likeness = np.exp(_distances(x, x) / -setting.reach)
     found = np.zeros(rows.x.shape[1])
@@ -98,7 +109,7 @@ def weigh(rows: Examples, columns: Floats, setting: Setting) -> Floats:
 
 
 def solve(rows: Examples, columns: Floats, setting: Setting, random: np.random.Generator) -> Machine:
-    """Fit all rows with a setting.
+    """Fit all rows with a setting that the same or fewer rows chose; of very many a part votes, drawn by ``random``.
 
     Raises:
         numpy.linalg.LinAlgError: rounding leaves no solution.

@@ -23,7 +23,7 @@ from encoding import Matrix
 from kernel_ridge import Examples, Machine
 from models import Floats, Task
 
-# ``weighings`` of columns, after a first machine to which all count the same.
+# ``weighings`` of columns, after a first machine to which all count the same; of more ``rows`` so many, by lot.
 DEFAULTS: dict[str, Any] = {"weighings": 0, "rows": 20_000}
 # So many rows tell which setting is best: that takes time with the cube of their number.
 JUDGED_ROWS = 1_000
@@ -32,6 +32,7 @@ LARGEST_MISS = 10.0
 # Reaches are multiples of the mean distance between rows, about 2; later ones are near the first that was best.
 REACHES = (0.125, 0.5, 2.0, 8.0)
 NEAR = (0.5, 1.0, 2.0)
+# Scores differ by 1 at most, which would leave the surest of two classes at .73: so they are multiplied.
 SHARPNESSES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0)
 # How strongly what is added for each class is held near 0.
 EVENNESS = 1e-3
@@ -51,7 +52,7 @@ class Calibrated:
 
 @dataclass
 class Kernel:
-    """Fitted machines, how they see the matrix, and the scale of what they say."""
+    """Fitted machines, how they see the matrix, and the scale of values."""
 
     encoder: dense.Dense
     machines: list[Calibrated]
