@@ -116,6 +116,15 @@ def test_probabilities_of_scores_are_as_likely_as_they_say(kernel: ModuleType) -
     np.testing.assert_allclose(leanings - leanings.mean(), [1, 0, -1], atol=0.2)
 
 
+def test_what_makes_probabilities_does_not_depend_on_the_scale_of_row_weights(kernel: ModuleType) -> None:
+    random = np.random.default_rng(2)
+    scores = random.normal(size=(400, 3)) / 2
+    classes = (scores + random.gumbel(size=(400, 3)) / 4 + [0.3, 0.0, 0.0]).argmax(axis=1)
+    weights = random.uniform(0.2, 1.8, 400)
+    usual, smaller = (np.append(*kernel.calibrate(scores, np.eye(3)[classes], weights * n)) for n in (1.0, 0.01))
+    np.testing.assert_allclose(smaller, usual, rtol=0.01, atol=0.01)
+
+
 def test_a_part_of_many_rows_votes_nearly_like_all(kernel: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     made = task(rows=500, columns=2)
     seen = made.rows.x[:50]

@@ -130,7 +130,7 @@ def _part(rows: Examples, random: np.random.Generator) -> Examples:
 def _loss(rows: Examples, task: Task, centre: Floats, left_out: Floats) -> float:
     """Return the loss of what is said of rows left out; for classes with the sharpness that makes it least."""
     if task.classes:
-        right = rows.wanted.argmax(axis=1)
+        right = (rows.wanted + centre).argmax(axis=1)
         every = (_log_loss(left_out + centre, right, rows.weights, sharpness) for sharpness in SHARPNESSES)
         return min(every)
     misses = np.abs(left_out - rows.wanted)[:, 0]
@@ -147,8 +147,12 @@ def _log_loss(scores: Floats, right: npt.NDArray[np.int64], weights: Floats, sha
 def calibrate(scores: Floats, answers: Floats, weights: Floats) -> tuple[float, Floats]:
     """Return the factor, and what is to be added for each class, that make the log loss of these scores least.
 
-    Source: Guo, Pleiss, Sun, Weinberger (2017), "On Calibration of Modern Neural Networks", for the factor.
+    ``scores`` and ``answers`` (0 or 1) are (n_rows, classes).
+    Sources: Guo, Pleiss, Sun, Weinberger (2017), "On Calibration of Modern Neural Networks", for the factor;
+    Alexandari, Kundaje, Shrikumar (2020), "Maximum Likelihood with Bias-Corrected Calibration is Hard-To-Beat at Label
+    Shift Adaptation", for the addends.
     """
+    shares = weights / weights.sum()
 
     def loss(given: Floats) -> tuple[float, Floats]:
         sharpness, leanings = np.exp(given[0]), given[1:]
@@ -156,10 +160,10 @@ def calibrate(scores: Floats, answers: Floats, weights: Floats) -> tuple[float, 
         powers -= powers.max(axis=1, keepdims=True)
         sums = np.exp(powers).sum(axis=1)
         losses = np.log(sums) - (powers * answers).sum(axis=1)
-        slopes = (np.exp(powers) / sums[:, None] - answers) * weights[:, None]
+        slopes = (np.exp(powers) / sums[:, None] - answers) * shares[:, None]
         of_sharpness = (slopes * scores).sum() * sharpness
-        gradient = np.append(of_sharpness, slopes.sum(axis=0)) / len(scores) + 2 * EVENNESS * np.append(0, leanings)
-        return float(np.average(losses, weights=weights) + EVENNESS * (leanings @ leanings)), gradient
+        gradient = np.append(of_sharpness, slopes.sum(axis=0)) + 2 * EVENNESS * np.append(0, leanings)
+        return float(shares @ losses + EVENNESS * (leanings @ leanings)), gradient
 
     least, most = np.log(SHARPNESSES[0]), np.log(SHARPNESSES[-1])
     bounds = [(least, most), *[(None, None)] * scores.shape[1]]
