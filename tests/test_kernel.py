@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.template_files import template_file
+from tests.template_files import make_task, template_file
 
 
 @pytest.fixture(scope="module")
@@ -24,21 +22,11 @@ def kernel() -> Iterator[ModuleType]:
 
 def task(classes: int = 0, rows: int = 300, columns: int = 12, **parameters: Any) -> Any:
     """A wave along the first of many columns, of which the others say nothing."""
-    models = sys.modules["models"]
     random = np.random.default_rng(0)
     x = random.normal(size=(rows, columns)).astype(np.float32)
     wave = np.sin(2 * x[:, 0]) + 0.05 * random.normal(size=rows)
     y = 100 + 10 * wave if not classes else np.digitize(wave, [-0.5, 0.5][: classes - 1]).astype(np.float64)
-    return models.Task(
-        rows=models.Rows(x, y),
-        watched=None,
-        objective="log_loss" if classes else "squared_error",
-        classes=classes,
-        category_columns=[],
-        seed=1,
-        end=math.inf,
-        parameters=parameters,
-    )
+    return make_task(x, y, classes, parameters)
 
 
 def examples(kernel: ModuleType, rows: int = 40) -> Any:

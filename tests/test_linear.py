@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.template_files import template_file
+from tests.template_files import make_task, template_file
 
 TRAINING = 150
 # As the template's file itself has it: steps are taken in portions.
@@ -28,18 +26,8 @@ def linear() -> Iterator[ModuleType]:
 
 def task(classes: int, rows: int = TRAINING, **parameters: Any) -> Any:
     """Six columns of 300 add up to the target."""
-    models = sys.modules["models"]
     x, y = table(classes)
-    return models.Task(
-        rows=models.Rows(x[:rows], y[:rows]),
-        watched=None,
-        objective="log_loss" if classes else "squared_error",
-        classes=classes,
-        category_columns=[],
-        seed=1,
-        end=math.inf,
-        parameters=parameters,
-    )
+    return make_task(x[:rows], y[:rows], classes, parameters)
 
 
 def table(classes: int) -> tuple[Any, Any]:
