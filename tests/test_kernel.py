@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from types import ModuleType
@@ -180,3 +181,16 @@ def test_rows_that_are_all_alike_are_told_their_mean(kernel: ModuleType) -> None
     x = np.ones_like(made.rows.x)
     told = kernel.fit(replace(made, rows=replace(made.rows, x=x), parameters={"weighings": 1})).predict(x)
     np.testing.assert_allclose(told[:, 0], made.rows.y.mean(), atol=0.5)
+
+
+def test_very_many_rows_are_told_without_copies_of_them(kernel: ModuleType) -> None:
+    made = task(rows=100, columns=100)
+    model = kernel.fit(made)
+    x = np.random.default_rng(5).normal(size=(40_000, 100)).astype(np.float32)
+    tracemalloc.start()
+    told = model.predict(x)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < x.nbytes
+    np.testing.assert_allclose(told[-50:], model.predict(x[-50:]), rtol=1e-9)
+    assert model.predict(x[:0]).shape == (0, 1)

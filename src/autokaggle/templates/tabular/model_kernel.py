@@ -20,7 +20,7 @@ import clock
 import dense
 import kernel_ridge
 from encoding import Matrix
-from kernel_ridge import Examples, Machine
+from kernel_ridge import ROWS_AT_ONCE, Examples, Machine
 from models import Floats, Task
 
 # ``weighings`` of columns, after a first machine to which all count the same; of more ``rows`` so many, by lot.
@@ -64,6 +64,10 @@ class Kernel:
     rounds: int = 0
 
     def predict(self, x: Matrix) -> Floats:
+        parts = range(0, max(1, len(x)), ROWS_AT_ONCE)  # of very many rows no copies are made
+        return np.concatenate([self._said(x[start : start + ROWS_AT_ONCE]) for start in parts])
+
+    def _said(self, x: Matrix) -> Floats:
         seen = self.encoder.encode(x).astype(np.float64)
         said = []
         for each in self.machines:
