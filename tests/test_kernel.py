@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -159,6 +160,21 @@ def test_what_the_clock_cut_is_rebuilt_without_a_clock(kernel: ModuleType) -> No
     again = kernel.fit(replace(made, parameters={**made.parameters, **cut.replay}))
     np.testing.assert_array_equal(cut.predict(made.rows.x), again.predict(made.rows.x))
     assert kernel.fit(made).replay == {}
+
+
+def test_what_the_clock_cut_between_weighings_is_rebuilt_with_the_same_voters(
+    kernel: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = task(weighings=5)
+    for name, rows in (("MOST_VOTERS", 200), ("VOTERS_OF_MANY", 100)):
+        monkeypatch.setattr(kernel.kernel_ridge, name, rows)
+    monkeypatch.setattr(kernel, "JUDGED_ROWS", 150)
+    answers = iter([False, False, True])
+    monkeypatch.setattr(kernel.clock, "is_over", lambda end: math.isfinite(end) and next(answers))
+    cut = kernel.fit(replace(made, end=time.time() + 3_600))
+    assert cut.replay == {"weighings": 2}
+    again = kernel.fit(replace(made, parameters={**made.parameters, **cut.replay}))
+    np.testing.assert_array_equal(cut.predict(made.rows.x), again.predict(made.rows.x))
 
 
 @pytest.mark.parametrize(("classes", "rows"), [(0, 2), (0, 1), (3, 3), (2, 5)])
