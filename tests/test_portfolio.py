@@ -206,6 +206,18 @@ def test_a_kernel_is_expected_to_look_at_as_many_rows_as_its_file_does() -> None
     assert reaches == (expected_time.FIRST_REACHES, expected_time.LATER_REACHES)
 
 
+def test_a_network_is_expected_to_take_as_many_steps_as_its_file_does() -> None:
+    with template_file("model_mlp") as mlp:
+        usual, most_levels = mlp.DEFAULTS, mlp.dense.MOST_LEVELS
+        bounds = (mlp.BATCHES, mlp.STEPS_PER_ROUND, mlp.MOST_WATCHED, mlp.MOST_PIECES)
+    assert usual["batch_size"] == expected_time.BATCH_ROWS
+    assert usual["pieces"] == expected_time.PIECES
+    assert usual["rounds"] == expected_time.MOST_ROUNDS
+    assert most_levels == expected_time.MOST_LEVELS
+    expected = expected_time.MOST_BATCHES, expected_time.STEPS_PER_ROUND, expected_time.MOST_WATCHED
+    assert bounds == (*expected, expected_time.MOST_PIECES)
+
+
 def test_what_suits_many_rows_or_values_alone_is_proposed_for_them_alone(competition: SmallCompetition) -> None:
     def families(rows: int) -> set[str]:
         profile = msgspec.structs.replace(competition.profile(), train_rows=rows)
