@@ -39,6 +39,7 @@ class Entry:
 
 QUICK = "LightGBM, quick"
 SLOW = "LightGBM, slow and narrow"
+KERNEL = "Kernel, columns weighed"
 EXTRA_TREES = {
     "extra_trees": True,
     "learning_rate": 0.04,
@@ -139,7 +140,7 @@ ENTRIES = (
         requirements=(CATBOOST,),
     ),
     Entry(
-        "Kernel, columns weighed",
+        KERNEL,
         "kernel",
         1.0,
         "A smooth function of how alike rows are errs otherwise than trees; columns count by what they do.",

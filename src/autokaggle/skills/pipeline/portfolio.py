@@ -9,7 +9,16 @@ from autokaggle.records.candidate import Proposal, Search
 from autokaggle.records.data_profile import DataProfile
 from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import feature_gate, samples
-from autokaggle.skills.pipeline.configurations import ENTRIES, FAMILIES, QUICK, SLOW, XGBOOST, XGBOOST_FOR_GPU, Entry
+from autokaggle.skills.pipeline.configurations import (
+    ENTRIES,
+    FAMILIES,
+    KERNEL,
+    QUICK,
+    SLOW,
+    XGBOOST,
+    XGBOOST_FOR_GPU,
+    Entry,
+)
 from autokaggle.skills.pipeline.expected_time import START_SECONDS, expected_seconds, is_for_gpu
 from autokaggle.skills.pipeline.objective import CLASSIFICATION, QUANTILE_METRIC
 from autokaggle.skills.pipeline.proposals import can_start, untried
@@ -35,7 +44,7 @@ SEVERAL_CLASSES_SHARE = 0.125
 # These come first; then further features are tried on the slow LightGBM, on the quick one where time is short.
 TOLD = ", categories told by the target"
 GATE_TITLES = (SLOW, f"{SLOW}{TOLD}")
-FIRST = (QUICK, "LightGBM, many leaves", SLOW, "Linear", "XGBoost, slow", "CatBoost")
+FIRST = (QUICK, "LightGBM, many leaves", SLOW, "Linear", "XGBoost, slow", "CatBoost", KERNEL)
 # The others learn the mean, whatever they are asked for.
 QUANTILE_FAMILIES = ("lightgbm", "xgboost", "catboost")
 
