@@ -177,6 +177,26 @@ def test_what_the_clock_cut_between_weighings_is_rebuilt_with_the_same_voters(
     np.testing.assert_array_equal(cut.predict(made.rows.x), again.predict(made.rows.x))
 
 
+@pytest.mark.parametrize("answers", [[True], [False] * 2 + [True], [False] * 3 + [True], [False] * 4 + [True]])
+def test_rows_that_the_clock_left_out_of_a_machine_are_left_out_of_its_replay(
+    kernel: ModuleType, monkeypatch: pytest.MonkeyPatch, answers: list[bool]
+) -> None:
+    """Each of two machines takes in three parts of rows, and the clock is looked at between them and after a machine."""
+    made = task(weighings=1)
+    for name, rows in (("MOST_VOTERS", 200), ("VOTERS_OF_MANY", 100), ("ROWS_AT_ONCE", 100)):
+        monkeypatch.setattr(kernel.kernel_ridge, name, rows)
+    looks = iter(answers)
+    monkeypatch.setattr(kernel.clock, "is_over", lambda end: math.isfinite(end) and next(looks))
+    cut = kernel.fit(replace(made, end=time.time() + 3_600))
+    assert "time over" in cut.note
+    monkeypatch.setattr(kernel.clock, "is_over", lambda end: False)
+    again = kernel.fit(replace(made, parameters={**made.parameters, **cut.replay}))
+    np.testing.assert_array_equal(cut.predict(made.rows.x), again.predict(made.rows.x))
+    whole = kernel.fit(made)
+    assert whole.replay == {}
+    assert not np.array_equal(cut.predict(made.rows.x), whole.predict(made.rows.x))
+
+
 @pytest.mark.parametrize(("classes", "rows"), [(0, 2), (0, 1), (3, 3), (2, 5)])
 def test_very_few_rows_do_not_blow_up(kernel: ModuleType, classes: int, rows: int) -> None:
     made = task(classes, rows=rows, weighings=2)

@@ -55,11 +55,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Machine:
-    """Voters (voters, columns), whose ``scales`` make the reach 1, and their votes (voters, outputs)."""
+    """Voters (voters, columns), whose ``scales`` make the reach 1, their votes (voters, outputs), and rows taken in."""
 
     scales: Floats
     voters: Floats
     votes: Floats
+    rows: int
 
     def predict(self, x: Floats) -> Floats:
         """Return (n_rows, outputs)."""
@@ -108,8 +109,17 @@ def weigh(rows: Examples, columns: Floats, setting: Setting) -> Floats:
     return found / total if total > 0 else columns
 
 
-def solve(rows: Examples, columns: Floats, setting: Setting, random: np.random.Generator) -> Machine:
+def solve(
+    rows: Examples,
+    columns: Floats,
+    setting: Setting,
+    random: np.random.Generator,
+    is_over: Callable[[], bool] = lambda: False,
+    most_rows: int | None = None,
+) -> Machine:
     """Fit all rows with a setting that the same or fewer rows chose; of very many a part votes, drawn by ``random``.
+
+    Those are taken in part by part in an order that is drawn too, until ``is_over`` or ``most_rows`` were.
 
     Raises:
         numpy.linalg.LinAlgError: rounding leaves no solution.
@@ -119,18 +129,20 @@ def solve(rows: Examples, columns: Floats, setting: Setting, random: np.random.G
         voters = rows.x * scales
         matrix = _likeness(voters, voters)
         matrix.flat[:: len(voters) + 1] += setting.penalty / rows.weights
-        return Machine(scales, voters, cho_solve(cho_factor(matrix, overwrite_a=True), rows.wanted))
+        return Machine(scales, voters, cho_solve(cho_factor(matrix, overwrite_a=True), rows.wanted), len(voters))
     voters = rows.x[np.sort(random.choice(len(rows.x), VOTERS_OF_MANY, replace=False))] * scales
     matrix = _likeness(voters, voters) * setting.penalty
     wanted = np.zeros((len(voters), rows.wanted.shape[1]))
-    for start in range(0, len(rows.x), ROWS_AT_ONCE):
-        part = slice(start, start + ROWS_AT_ONCE)
+    order, taken = random.permutation(len(rows.x))[:most_rows], 0
+    while taken < len(order) and not (taken and is_over()):
+        part = order[taken : taken + ROWS_AT_ONCE]
+        taken += len(part)
         likeness = _likeness(rows.x[part] * scales, voters)
         weighted = (likeness * rows.weights[part, None]).T
         matrix += weighted @ likeness
         wanted += weighted @ rows.wanted[part]
     matrix.flat[:: len(voters) + 1] += RIDGE_FOR_ROUNDING * np.trace(matrix) / len(voters)
-    return Machine(scales, voters, cho_solve(cho_factor(matrix, overwrite_a=True), wanted))
+    return Machine(scales, voters, cho_solve(cho_factor(matrix, overwrite_a=True), wanted), taken)
 
 
 def _likeness(a: Floats, b: Floats) -> Floats:

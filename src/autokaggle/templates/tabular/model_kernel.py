@@ -7,6 +7,7 @@ columns makes another machine: their mean errs less than any of them.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,8 +24,9 @@ from encoding import Matrix
 from kernel_ridge import ROWS_AT_ONCE, Examples, Machine
 from models import Floats, Task
 
-# ``weighings`` of columns, after a first machine to which all count the same; of more ``rows`` so many, by lot.
-DEFAULTS: dict[str, Any] = {"weighings": 0, "rows": 20_000}
+# ``weighings`` of columns, after a first machine to which all count the same; of more ``rows`` so many, by lot; and how
+# many of them the last machine took in, where the clock ended that.
+DEFAULTS: dict[str, Any] = {"weighings": 0, "rows": 20_000, "rows_of_last": None}
 # So many rows tell which setting is best: that takes time with the cube of their number.
 JUDGED_ROWS = 1_000
 # Of medians: a few rows that nothing explains would otherwise choose the setting for all.
@@ -90,14 +92,18 @@ def fit(task: Task) -> Kernel:
     centre = np.average(answers, axis=0, weights=weights)
     spread = 1.0 if task.classes else float(y.std()) or 1.0
     rows = Examples(x, (answers - centre) / spread, weights)
-    machines, note, is_cut = _machines(rows, task, centre, int(parameters["weighings"]), random)
-    replay = {**encoder.replay, **({"weighings": len(machines) - 1} if is_cut else {})}
+    machines, note, is_cut = _machines(rows, task, centre, parameters, random)
+    replay = dict(encoder.replay)
+    if is_cut:
+        replay |= {"weighings": len(machines) - 1}
+        if machines[-1].machine.rows < len(x):
+            replay |= {"rows_of_last": machines[-1].machine.rows}
     note = f"{len(x)} rows, {x.shape[1]} columns, {note}{', time over' if is_cut else ''}"
     return Kernel(encoder, machines, centre, spread, task.classes, note, replay)
 
 
 def _machines(
-    rows: Examples, task: Task, centre: Floats, weighings: int, random: np.random.Generator
+    rows: Examples, task: Task, centre: Floats, parameters: Mapping[str, Any], random: np.random.Generator
 ) -> tuple[list[Calibrated], str, bool]:
     """Return the machines, a few words on the last, and whether the clock ended them early.
 
@@ -105,23 +111,26 @@ def _machines(
     """
     columns = np.full(rows.x.shape[1], 1 / rows.x.shape[1])
     machines: list[Calibrated] = []
-    reach, began = 0.0, time.time()
+    weighings, reach, began = int(parameters["weighings"]), 0.0, time.time()
+    is_over = partial(clock.is_over, task.end)
     while True:
         few = _part(rows, random)
         judge = partial(_loss, few, task, centre)
         reach = reach or kernel_ridge.choose(few, columns, REACHES, judge).reach
         setting = kernel_ridge.choose(few, columns, [reach * step for step in NEAR], judge)
         reach = setting.reach
-        machine = kernel_ridge.solve(rows, columns, setting, random)
+        most_rows = parameters["rows_of_last"] if len(machines) == weighings else None
+        machine = kernel_ridge.solve(rows, columns, setting, random, is_over, most_rows)
         if task.classes:
             answers = few.wanted + centre
             machines.append(Calibrated(machine, *calibrate(setting.left_out + centre, answers, few.weights)))
         else:
             machines.append(Calibrated(machine, 1.0, np.zeros(1)))
         note = f"{len(machines)} machines, reach {reach:.3g}, penalty {setting.penalty:g}"
-        if len(machines) > weighings:
+        is_whole = most_rows is not None or machine.rows == len(rows.x)
+        if len(machines) > weighings and is_whole:
             return machines, note, False
-        if clock.is_over(task.end - (time.time() - began) / len(machines)):
+        if not is_whole or clock.is_over(task.end - (time.time() - began) / len(machines)):
             return machines, note, True
         columns = kernel_ridge.weigh(few, columns, setting)
 
