@@ -181,7 +181,7 @@ def test_what_the_clock_cut_between_weighings_is_rebuilt_with_the_same_voters(
 def test_rows_that_the_clock_left_out_of_a_machine_are_left_out_of_its_replay(
     kernel: ModuleType, monkeypatch: pytest.MonkeyPatch, answers: list[bool]
 ) -> None:
-    """Each of two machines takes in three parts of rows, and the clock is looked at between them and after a machine."""
+    """Each of two machines takes in three parts; the clock is looked at between them and after a machine."""
     made = task(weighings=1)
     for name, rows in (("MOST_VOTERS", 200), ("VOTERS_OF_MANY", 100), ("ROWS_AT_ONCE", 100)):
         monkeypatch.setattr(kernel.kernel_ridge, name, rows)

@@ -183,6 +183,22 @@ def test_whether_anything_can_use_a_gpu_is_read_from_the_proposals(
     assert not can(pictures.plan, pictures.profile, "extra_trees")
 
 
+@pytest.mark.parametrize(("rows", "is_first"), [(500, True), (15_000, False)])
+def test_a_kernel_comes_before_further_features_only_where_it_takes_little_of_the_budget(
+    competition: SmallCompetition, rows: int, is_first: bool
+) -> None:
+    profile = msgspec.structs.replace(competition.profile(), train_rows=rows)
+    plan = msgspec.structs.replace(competition.plan(), time_budget_seconds=60.0)
+    families = []
+    search = Search(plan=plan, profile=profile, seconds_left=60)
+    while (proposal := next_proposal(search)) is not None and ", with " not in proposal.title:
+        families.append(proposal.family)
+        tried = Candidate(id=f"c{len(families):03d}", proposal=proposal, status="scored", seconds=1.0)
+        search = msgspec.structs.replace(search, candidates=(*search.candidates, tried))
+    assert {"lightgbm", "linear", "xgboost", "catboost"} <= {*families}
+    assert ("kernel" in families) == is_first
+
+
 # Seconds of a fit and its predictions with one thread, as they were measured on tables of these sizes.
 @pytest.mark.parametrize(
     ("rows", "predicted", "measured"), [(1_000, 460, 2.5), (3_512, 1_892, 5.8), (12_363, 6_657, 9.4)]

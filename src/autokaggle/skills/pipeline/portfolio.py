@@ -45,6 +45,7 @@ SEVERAL_CLASSES_SHARE = 0.125
 TOLD = ", categories told by the target"
 GATE_TITLES = (SLOW, f"{SLOW}{TOLD}")
 FIRST = (QUICK, "LightGBM, many leaves", SLOW, "Linear", "XGBoost, slow", "CatBoost", KERNEL)
+SHARE_OF_FIRST_KERNEL = 0.15
 # The others learn the mean, whatever they are asked for.
 QUANTILE_FAMILIES = ("lightgbm", "xgboost", "catboost")
 
@@ -61,7 +62,7 @@ def _in_order(search: Search) -> Iterator[Proposal]:
     """Yield the strongest configurations, trials of further features, and everything else with those that helped."""
     drafts = list(propose(search.plan, search.profile))
     last_first = max(
-        (place for place, draft in enumerate(drafts[: len(FIRST)]) if _plain_title(draft) in FIRST),
+        (place for place, draft in enumerate(drafts[: len(FIRST)]) if _is_first(draft, search.plan)),
         default=-1,
     )
     first = drafts[: last_first + 1]
@@ -79,6 +80,13 @@ def _in_order(search: Search) -> Iterator[Proposal]:
             yield from (feature_gate.with_blocks(draft, helpful) for draft in first[1:])
         yield from (feature_gate.with_blocks(draft, helpful) for draft in drafts[len(first) :])
     yield from variations(search)
+
+
+def _is_first(draft: Proposal, plan: Plan) -> bool:
+    """Say whether a draft comes before features are tried: a kernel does where it takes little of the budget."""
+    title = _plain_title(draft)
+    is_short = (draft.expected_seconds or 0.0) <= SHARE_OF_FIRST_KERNEL * plan.time_budget_seconds
+    return title in FIRST and (title != KERNEL or is_short)
 
 
 def _plain_title(draft: Proposal) -> str:
