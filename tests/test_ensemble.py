@@ -181,6 +181,14 @@ def test_a_stack_may_subtract_what_models_have_in_common(tmp_path: Path) -> None
     assert found.score.mean < library.evaluations["c001"].score.mean - 0.1
 
 
+def test_few_rows_are_not_stacked(tmp_path: Path) -> None:
+    library = numbers(tmp_path, rows=600)
+    shared = RANDOM.normal(size=library.latent.shape)
+    library.add(library.latent + shared)
+    library.add(library.latent + 2 * shared)
+    assert all(member.weight > 0 for member in library.combine().members)
+
+
 def test_a_stack_of_probabilities_is_a_logistic_regression_on_logits(tmp_path: Path) -> None:
     rows = 3000
     latent, shared = RANDOM.normal(size=(rows, 1)), RANDOM.normal(size=(rows, 1))

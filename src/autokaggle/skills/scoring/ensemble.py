@@ -42,6 +42,8 @@ Fitted = dict[int | None, Floats]
 # A smaller weight changes next to nothing and costs a whole model when the pipeline is run again.
 LEAST_WEIGHT = 0.01
 MOST_ROWS = 50_000
+# Of fewer rows weights of either sign fit how the folds were drawn: what trains lacks what is held out.
+FEWEST_ROWS_TO_STACK = 1_000
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ def _compete(
     yield _enter("mean", mean, surrogate, evidence, fold_of_row)
     yield _enter("greedy", greedy, surrogate, evidence, fold_of_row)
     smooth = surrogate.in_logits()
-    if smooth.is_smooth:
+    if smooth.is_smooth and rows >= FEWEST_ROWS_TO_STACK:
         logits = np.stack([smooth.evidence(each) for each in predictions])
         yield _enter("stacker", _fit(linear_stack, smooth, logits, fold_of_row), smooth, logits, fold_of_row)
     yield _enter("single", single, surrogate, evidence, fold_of_row)
