@@ -1,8 +1,9 @@
 """Many candidates as one; this file finds the combination that should do best on rows that nobody has seen.
 
 Four methods compete: a mean (of the best five, of the best of each family, and of bagged greedy selection), greedy
-selection alone, a linear stack, and the best single candidate. Each is fitted on all folds but one and judged on that
-one, by the smooth loss behind the metric; of those that are as good as the best but for noise the steadiest is taken.
+selection alone, a linear stack of many rows, and the best single candidate. Each is fitted on all folds but one and
+judged on that one, by the smooth loss behind the metric; of those that are as good as the best but for noise the
+steadiest is taken.
 """
 
 from __future__ import annotations
