@@ -21,6 +21,7 @@ from autokaggle.errors import (
     RunInterrupted,
     UsageError,
 )
+from autokaggle.orchestrator.signals import QUERY_INTERRUPTED
 from autokaggle.records.run import RunOptions
 from autokaggle.storage.artifacts import RunFolder
 from tests.scripted_lifecycle import ScriptedLifecycle, call, one_object
@@ -209,8 +210,9 @@ def test_control_characters_in_an_error_do_not_reach_the_terminal(capsys: pytest
     assert err.endswith("autokaggle: train\\x1b]0;owned\\x07.csv is empty.\nLook\\x9b2J.\nAgain.\n")
 
 
-def test_ctrl_c_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("run", "titanic", lifecycle=ScriptedLifecycle(KeyboardInterrupt())) == 130
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), RuntimeError(QUERY_INTERRUPTED)])
+def test_ctrl_c_says_how_to_go_on(interrupt: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("run", "titanic", lifecycle=ScriptedLifecycle(interrupt)) == 130
     err = capsys.readouterr().err
     (folder,) = Path("runs").iterdir()
     assert f"autokaggle resume {folder.name}" in err

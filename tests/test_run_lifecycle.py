@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import os
 import random
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import msgspec
 import pytest
 
@@ -220,6 +222,20 @@ def test_options_that_make_no_sense_begin_nothing(options: RunOptions, words: st
     with pytest.raises(UsageError, match=words):
         start_run(options, settings)
     assert not settings.runs_dir.exists()
+
+
+def test_an_interrupt_in_the_middle_of_a_query_is_no_failure(run: RunFolder, settings: Settings) -> None:
+    """DuckDB answers a signal with an error of its own."""
+
+    def listener(event: Event) -> None:
+        if event.kind == "stage_started" and event.fields["stage"] == "profile":
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            # With one thread it is this one that counts, and looks at signals.
+            duckdb.connect(config={"threads": 1}).execute("SELECT count(*) FROM range(5000000000)").fetchall()
+
+    with pytest.raises(RunInterrupted):
+        carry_out(run, settings, listener)
+    assert read_record(run.record, Run).status == "interrupted"
 
 
 def test_sigterm_ends_a_run_like_an_interrupt(run: RunFolder, settings: Settings) -> None:

@@ -17,6 +17,7 @@ import click
 
 from autokaggle.cli.program import Program, write_json
 from autokaggle.errors import AutoKaggleError, RunInterrupted, UsageError
+from autokaggle.orchestrator.signals import is_interrupt
 from autokaggle.storage.disk import disk_trouble
 
 SECRET_NAME = re.compile(r"(_KEY|TOKEN|SECRET|PASSWORD)$", re.IGNORECASE)
@@ -44,7 +45,7 @@ def _as_failure(error: BaseException, program: Program) -> AutoKaggleError:
         return error
     if isinstance(error, click.ClickException):
         return _usage(error)
-    if isinstance(error, KeyboardInterrupt | click.Abort | EOFError):
+    if is_interrupt(error) or isinstance(error, click.Abort | EOFError):
         resume = f"Go on with: autokaggle resume {program.folder.id}" if program.folder else ""
         return RunInterrupted("Interrupted; what was finished is kept." if program.folder else "Interrupted.", resume)
     then = f"go on with: autokaggle resume {program.folder.id}" if program.folder else "try again"

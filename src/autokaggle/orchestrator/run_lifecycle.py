@@ -23,7 +23,7 @@ from autokaggle.orchestrator.journal import Journal, Listener, silent, utc_now
 from autokaggle.orchestrator.kaggle_account import open_kaggle
 from autokaggle.orchestrator.orphans import end_orphans
 from autokaggle.orchestrator.run_metric import check_metric, keep_metric, register_metrics
-from autokaggle.orchestrator.signals import terminate_like_interrupt
+from autokaggle.orchestrator.signals import is_interrupt, terminate_like_interrupt
 from autokaggle.orchestrator.stages import STAGES, Stage
 from autokaggle.plugins.manager import Plugins
 from autokaggle.records.run import Run, RunOptions, RunStatus, StageRecord
@@ -121,29 +121,29 @@ def _warn_without_gpu(run: Run, journal: Journal) -> None:
 def _carry_out_stages(context: RunContext) -> Run:
     run, journal = context.run, context.journal
     isolation = run.isolation or Isolation(level="none", backend="none")
-    context.save(status="running", error="")
-    journal.tell(
-        "run_started",
-        run_id=run.id,
-        slug=run.slug,
-        isolation=isolation.level,
-        backend=isolation.backend,
-        budget_seconds=run.options.time_budget_seconds,
-    )
     try:
+        context.save(status="running", error="")
+        journal.tell(
+            "run_started",
+            run_id=run.id,
+            slug=run.slug,
+            isolation=isolation.level,
+            backend=isolation.backend,
+            budget_seconds=run.options.time_budget_seconds,
+        )
         with heartbeat(context):
             for stage in STAGES:
                 _carry_out_stage(context, stage)
-    except KeyboardInterrupt as interrupt:
-        interrupted: RunStatus = "queued" if run.options.detach else "interrupted"
-        _end(context, interrupted, "Interrupted; what was finished is kept.")
-        raise RunInterrupted(
-            f"Run {run.id} was interrupted; what was finished is kept.", f"Go on with: autokaggle resume {run.id}"
-        ) from interrupt
     except AutoKaggleError as error:
         _fail(context, error.message)
         raise
     except BaseException as error:
+        if is_interrupt(error):
+            interrupted: RunStatus = "queued" if run.options.detach else "interrupted"
+            _end(context, interrupted, "Interrupted; what was finished is kept.")
+            raise RunInterrupted(
+                f"Run {run.id} was interrupted; what was finished is kept.", f"Go on with: autokaggle resume {run.id}"
+            ) from error
         trouble = disk_trouble(error, then=f"go on with: autokaggle resume {run.id}")
         _fail(context, trouble.message if trouble else repr(error))
         if trouble:

@@ -1,4 +1,7 @@
-"""Who may end this process, and how; this file turns SIGTERM and the death of a parent into an orderly interrupt."""
+"""Who may end this process, and how; this file turns SIGTERM and the death of a parent into an orderly interrupt.
+
+It also knows an interrupt by what libraries make of it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+
+# What DuckDB raises, as a RuntimeError, when a signal's handler wants an interrupt while it answers a query.
+QUERY_INTERRUPTED = "Query interrupted"
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Say whether an error is Ctrl-C, or SIGTERM treated like it, as Python or a library tells of it."""
+    is_of_query = type(error) is RuntimeError and str(error) == QUERY_INTERRUPTED
+    return isinstance(error, KeyboardInterrupt) or is_of_query
 
 
 @contextmanager

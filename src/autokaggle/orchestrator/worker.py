@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -34,6 +35,8 @@ Until = Literal["stopped", "drained", "once"]
 SECONDS_BETWEEN_LOOKS = 0.2
 SIGN_SECONDS = LEASE_SECONDS / 6
 PAUSE_SECONDS = 30.0
+# Python ends by the signal itself where the interrupt came while a library ran Python code of its own.
+INTERRUPTED = (RunInterrupted.exit_code, -signal.SIGINT)
 MOST_ATTEMPTS = 3
 STOP_SECONDS = 30.0
 # With less of the machine's memory free, whoever else uses it comes first.
@@ -170,7 +173,7 @@ class Worker:
             if status in OVER:
                 self.queue.remove(claim.run_id)
                 return status
-            if process.returncode == RunInterrupted.exit_code or is_at_work(folder):
+            if process.returncode in INTERRUPTED or is_at_work(folder):
                 self.queue.release(claim.run_id, self.id, was_tried=False, pause_seconds=PAUSE_SECONDS)
                 return "queued"
             if process.returncode < 0 and claim.attempts < MOST_ATTEMPTS:
