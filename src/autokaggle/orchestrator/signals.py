@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-
 # What DuckDB raises, as a RuntimeError, when a signal's handler wants an interrupt while it answers a query.
 QUERY_INTERRUPTED = "Query interrupted"
 
