@@ -248,3 +248,13 @@ def test_sigterm_ends_a_run_like_an_interrupt(run: RunFolder, settings: Settings
     with pytest.raises(RunInterrupted):
         carry_out(run, settings, terminate)
     assert read_record(run.record, Run).status == "interrupted"
+
+
+def test_a_second_sigterm_does_not_cut_short_the_end_that_the_first_brings(run: RunFolder, settings: Settings) -> None:
+    def terminate(event: Event) -> None:
+        if event.kind == "run_finished" or event.fields.get("stage") == "plan":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(RunInterrupted):
+        carry_out(run, settings, terminate)
+    assert read_record(run.record, Run).status == "interrupted"

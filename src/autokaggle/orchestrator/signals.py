@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 # What DuckDB raises, as a RuntimeError, when a signal's handler wants an interrupt while it answers a query.
 QUERY_INTERRUPTED = "Query interrupted"
+# A worker that stops sends SIGTERM and closes the pipe of `end_with_parent`.
+SECONDS_OF_ONE_WISH = 5.0
 
 
 def is_interrupt(error: BaseException) -> bool:
@@ -24,13 +27,22 @@ def is_interrupt(error: BaseException) -> bool:
 
 @contextmanager
 def terminate_like_interrupt() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C; only the main thread may set handlers, elsewhere nothing changes."""
+    """Treat SIGTERM as Ctrl-C; only the main thread may set handlers, elsewhere nothing changes.
+
+    One that follows at once says the same again, and must not cut short what the first one brought about.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    heard = -SECONDS_OF_ONE_WISH
+
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(number)
+        nonlocal heard
+        is_repeated = time.monotonic() - heard < SECONDS_OF_ONE_WISH
+        heard = time.monotonic()
+        if not is_repeated:
+            raise KeyboardInterrupt(number)
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
