@@ -164,6 +164,38 @@ def made_up(folder: Path, rows: int = 300) -> Path:
     return folder
 
 
+def two_targets(folder: Path, second: list[Any]) -> Path:
+    """A competition that asks for a weight and for ``second``."""
+    rows = len(second)
+    features = {"id": range(rows), "size": [n * 37 % 101 / 7 for n in range(rows)]}
+    write_csv(folder / "train.csv", {**features, "weight": [n * 17 % 97 / 3 for n in range(rows)], "second": second})
+    write_csv(folder / "test.csv", features)
+    write_csv(
+        folder / "sample_submission.csv", {"id": range(rows), "weight": [0.5] * rows, "second": second[:1] * rows}
+    )
+    return folder
+
+
+@pytest.mark.parametrize("values", ["red green blue", "True False", "2024-01-05 2024-02-06 2024-03-07"])
+def test_a_target_of_texts_beside_one_of_numbers_is_refused_with_what_to_do(tmp_path: Path, values: str) -> None:
+    known = values.split()
+    data = two_targets(tmp_path / "data", [known[row % len(known)] for row in range(60)])
+    with pytest.raises(CompetitionUnusable) as caught:
+        profile_dataset(data, tmp_path / "tables", {})
+    assert all(name in caught.value.message for name in ("'weight'", "'second'"))
+    assert any(value in caught.value.message for value in known)
+    assert "sample submission" in caught.value.next_step
+
+    write_csv(data / "sample_submission.csv", {"id": range(60), "second": known[:1] * 60})
+    assert profile_dataset(data, tmp_path / "tables", {}).target_columns == ("second",)
+
+
+def test_a_few_odd_texts_in_one_of_two_targets_of_numbers_are_missing_values(tmp_path: Path) -> None:
+    values = ["?" if row == 30 else row * 29 % 89 / 3 for row in range(100)]
+    profile = profile_dataset(two_targets(tmp_path / "data", values), tmp_path / "tables", {})
+    assert (profile.target_columns, profile.task_type) == (("weight", "second"), "regression")
+
+
 def query(sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect() as connection:
         return connection.execute(sql).fetchall()

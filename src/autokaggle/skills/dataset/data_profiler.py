@@ -113,7 +113,8 @@ def profile_dataset(
     Where ``seconds`` turn out to be too few, what large tables hold is looked at in fewer rows, and a warning says so.
 
     Raises:
-        CompetitionUnusable: a needed file is missing or empty, or no column can be the target.
+        CompetitionUnusable: a needed file is missing or empty, no column can be the target, or one target holds texts
+            and another one numbers.
     """
     end = time.monotonic() + seconds
     chosen = (target,) if isinstance(target, str) else tuple(target or ())
@@ -166,6 +167,8 @@ def _write_tables(writer: TableWriter, files: DataFiles, joined: Joined, submiss
             break
         labels = tasks.is_classification(task.value)
         odd = {name: odd[name] | new[name] for name in odd}
+    if not labels:
+        tasks.refuse_texts_beside_numbers(found)
     others: list[Written] = []
     main = (roles.train, roles.test, roles.sample, joined.features)
     for table in files.tables:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, get_args
 
+from autokaggle.errors import CompetitionUnusable
 from autokaggle.records.data_profile import (
     ColumnProfile,
     FileProfile,
@@ -34,7 +35,7 @@ ORDINAL_WORDING = re.compile(r"quadratic.weighted.kappa|\bqwk\b|weighted kappa|o
 MOST_CLASSES_AS_NUMBERS = 20
 # Of the different values of a target of numbers, so many may be something else.
 ODD_SHARE = 0.05
-MOST_SHOWN = 4
+LONGEST_SHOWN = 40
 DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+(,[0-9]+)?")
 FEW_COLUMNS = 3
 USELESS_KINDS = ("id", "path", "constant", "duplicate")
@@ -62,6 +63,27 @@ def find_task(values: Mapping[str, Sequence[str]], rows: int, wording: str, *, a
     if "regression" in kinds:
         return Guess(value="regression", confidence=confidence, evidence=evidence)
     return Guess(value="multiclass_classification", confidence=confidence, evidence=evidence)
+
+
+def refuse_texts_beside_numbers(values: Mapping[str, Sequence[str]]) -> None:
+    """Refuse targets of which some hold numbers and others texts: one run learns either amounts or labels.
+
+    ``values`` maps each target to its distinct values in train, without those that stand for missing ones.
+
+    Raises:
+        CompetitionUnusable: a target holds texts, and another one none.
+    """
+    texts = {name: next((value for value in found if not is_number(value)), None) for name, found in values.items()}
+    of_texts = next(((name, text) for name, text in texts.items() if text is not None), None)
+    of_numbers = next((name for name, text in texts.items() if text is None), None)
+    if of_texts and of_numbers is not None:
+        name, text = of_texts
+        raise CompetitionUnusable(
+            f"Target {name!r} holds texts, such as {text[:LONGEST_SHOWN]!r}, and {of_numbers!r} numbers: "
+            "one run predicts either texts or numbers.",
+            "Start a run for each, on copies of the data folder whose sample submission asks for that target alone, "
+            "and put the predicted columns together.",
+        )
 
 
 def refine(
