@@ -72,46 +72,70 @@ def rounds_of(watch: Any, seconds_per_round: float, count: int, monkeypatch: pyt
 def test_steps_grow_where_small_ones_would_not_come_to_their_end(
     stopping: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hurried = stopping.Stopping(100, time.time() + 40, 0.05)
+    hurried = stopping.Stopping(3000, 100, time.time() + 40, 0.05)
     # After ten rounds some 36 s are left, enough for 90 more; so small a rate usually takes 500.
     assert rounds_of(hurried, 0.4, 30, monkeypatch) == [pytest.approx(0.05 * 500 / 90, rel=0.1)]
     assert hurried.replay == {"faster": hurried.faster}
-    again = stopping.Stopping(100, math.inf, 0.05, hurried.faster)
+    again = stopping.Stopping(3000, 100, math.inf, 0.05, hurried.faster)
     assert rounds_of(again, 0.4, 30, monkeypatch) == [pytest.approx(0.05 * hurried.faster)]
 
 
 def test_steps_stay_small_where_time_is_plenty(stopping: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    calm = stopping.Stopping(100, time.time() + 4000, 0.05)
+    calm = stopping.Stopping(3000, 100, time.time() + 4000, 0.05)
     assert rounds_of(calm, 0.4, 30, monkeypatch) == []
     assert calm.replay == {}
 
 
+def curve_of(stopping: ModuleType, losses: list[float], step: float = 1.0) -> Any:
+    return stopping.Curve(tuple(losses), tuple(step * number for number in range(1, len(losses) + 1)))
+
+
 def test_a_folds_rounds_are_chosen_by_the_other_folds(stopping: ModuleType) -> None:
-    early, late = [1.0, 0.5, 0.9, 1.1], [4.0, 3.6, 3.2, 2.8, 2.9]
+    early, late = curve_of(stopping, [1.0, 0.5, 0.9, 1.1]), curve_of(stopping, [4.0, 3.6, 3.2, 2.8, 2.9])
     assert stopping.best_of_others([early, late]) == [4, 2]
     assert stopping.best_of_others([early, late, late]) == [4, 2, 2]
 
 
 def test_folds_together_count_each_by_its_own_scale(stopping: ModuleType) -> None:
-    large = [100.0, 99.0, 98.5, 99.5]
-    small = [1.0, 0.6, 0.9, 1.2]
+    large, small = curve_of(stopping, [100.0, 99.0, 98.5, 99.5]), curve_of(stopping, [1.0, 0.6, 0.9, 1.2])
     assert stopping.best_together([large]) == 3
     assert stopping.best_together([large, small]) == 2
 
 
 def test_a_fit_that_ended_early_counts_with_its_last_loss(stopping: ModuleType) -> None:
-    assert stopping.best_together([[1.0, 0.9], [1.0, 0.9, 0.8, 0.7, 0.75]]) == 4
+    curves = [[1.0, 0.9], [1.0, 0.9, 0.8, 0.7, 0.75]]
+    assert stopping.best_together([curve_of(stopping, losses) for losses in curves]) == 4
 
 
 def test_a_fit_without_loss_to_begin_with_says_nothing_of_rounds(stopping: ModuleType) -> None:
-    telling, nothing = [1.0, 0.8, 0.6, 0.7], [0.0, 0.1, 0.1, 0.1]
+    telling, nothing = curve_of(stopping, [1.0, 0.8, 0.6, 0.7]), curve_of(stopping, [0.0, 0.1, 0.1, 0.1])
     assert stopping.best_together([telling, nothing, telling]) == 3
-    assert stopping.best_together([nothing, nothing[:2]]) == 4
+    assert stopping.best_together([nothing, curve_of(stopping, [0.0, 0.1])]) == 4
 
 
-def test_a_fit_that_the_clock_cut_is_comparable_as_its_replay_is(stopping: ModuleType) -> None:
-    whole: dict[str, float] = {}
-    cut, replayed, hurried = {"rounds": 40, "faster": 1.0}, {"rounds": 40}, {"faster": 2.0}
-    assert stopping.are_comparable([whole, whole, cut])
-    assert stopping.are_comparable([whole, whole, replayed])
-    assert not stopping.are_comparable([whole, whole, hurried])
+def test_folds_whose_steps_the_clock_made_larger_are_compared_by_how_far_they_came(stopping: ModuleType) -> None:
+    """Each would else keep the round that is best by its own watched rows, on which it is scored."""
+    small = curve_of(stopping, [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.6, 0.7])
+    large = curve_of(stopping, [1.0, 0.7, 0.8, 0.9], step=2.0)
+    of_small, of_large = stopping.best_of_others([small, large])
+    assert (of_small, of_large) == (4, 6)
+    assert (small.rounds_to(of_small), large.rounds_to(of_large)) == (4, 3)
+
+
+@pytest.mark.parametrize(("from_the_start", "rounds"), [(False, 10 + 30), (True, 35)])
+def test_larger_steps_come_to_the_same_end_in_fewer_rounds(
+    stopping: ModuleType, from_the_start: bool, rounds: int
+) -> None:
+    watch = stopping.Stopping(70, 100, math.inf, 0.05, 2.0, from_the_start=from_the_start)
+    assert next(number for number in range(1, 100) if watch.is_over(1 / number)) == rounds
+    assert watch.curve.reached[-1] == 70
+    assert watch.replay == {"faster": 2.0}
+
+
+def test_a_fit_that_the_clock_ended_ends_there_again(stopping: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    hurried = stopping.Stopping(3000, 100, time.time() + 40, 0.05)
+    rounds_of(hurried, 0.4, 105, monkeypatch)
+    assert hurried.out_of_time
+    replay = dict(hurried.replay)
+    again = stopping.Stopping(replay.pop("rounds"), 100, math.inf, 0.05, **replay)
+    assert next(number for number in range(1, 200) if again.is_over(1 / number)) == 105

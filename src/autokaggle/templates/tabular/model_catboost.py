@@ -12,7 +12,7 @@ from catboost import CatBoost, Pool
 
 from encoding import Matrix
 from models import Floats, Rows, Task
-from stopping import PROBED_ROUNDS, Stopping
+from stopping import PROBED_ROUNDS, Curve, Stopping
 
 DEFAULTS: dict[str, Any] = {
     "learning_rate": 0.06,
@@ -41,7 +41,7 @@ class CatBoostModel:
     note: str
     rounds: int
     replay: dict[str, Any]
-    losses: list[float]
+    curve: Curve | None
 
     def predict(self, x: Matrix) -> Floats:
         pool = Pool(_frame(x, self.category_columns), cat_features=self.category_columns)
@@ -54,13 +54,13 @@ class CatBoostModel:
 def fit(task: Task) -> CatBoostModel:
     """Boost until the watched rows stop gaining, the rounds are done, or the time is over."""
     parameters = {**DEFAULTS, **task.parameters}
-    rounds, patience = int(parameters.pop("rounds")), int(parameters.pop("patience"))
+    rounds, patience = float(parameters.pop("rounds")), int(parameters.pop("patience"))
     faster = parameters.pop("faster", None)
     loss = _loss(task)
     parameters |= {
         "loss_function": loss,
         **({"classes_count": task.classes} if task.classes > 2 else {}),
-        "iterations": rounds,
+        "iterations": math.ceil(rounds),
         "random_seed": task.seed,
         "thread_count": 1,
         "allow_writing_files": False,
@@ -70,17 +70,17 @@ def fit(task: Task) -> CatBoostModel:
     train, watched = _pool(task.rows, columns), _pool(task.watched, columns) if task.watched else None
     if faster is None and math.isfinite(task.end):
         faster = _needed_growth(parameters, train, task.end)
-    stopping = Stopping(patience if watched else rounds, task.end, parameters["learning_rate"], faster)
+    stopping = Stopping(rounds, patience, task.end, parameters["learning_rate"], faster, from_the_start=True)
     model = CatBoost({**parameters, "learning_rate": parameters["learning_rate"] * stopping.faster})
     model.fit(train, eval_set=watched, use_best_model=False, callbacks=[_AfterRound(stopping, loss)])
     return CatBoostModel(
-        model, columns, task.classes, stopping.note, stopping.best_round, stopping.replay, stopping.losses
+        model, columns, task.classes, stopping.note, stopping.best_round, stopping.replay, stopping.curve
     )
 
 
 def _needed_growth(parameters: dict[str, Any], train: Pool, end: float) -> float:
     """Return by how much steps must grow: CatBoost cannot change them on the way, so a few rounds are tried first."""
-    probe = Stopping(PROBED_ROUNDS, end, parameters["learning_rate"])
+    probe = Stopping(PROBED_ROUNDS, PROBED_ROUNDS, end, parameters["learning_rate"])
     CatBoost({**parameters, "iterations": PROBED_ROUNDS}).fit(train, callbacks=[_AfterRound(probe, "")])
     return probe.faster
 

@@ -6,6 +6,7 @@ OpenMP's threads spin while they wait for each other.
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from encoding import Matrix
 from models import Floats, Task, column_share
-from stopping import Stopping
+from stopping import Curve, Stopping
 
 # LightGBM imports scikit-learn for wrappers that are not used here; that would be four fifths of its import time.
 _absent = "sklearn" not in sys.modules
@@ -50,7 +51,7 @@ class LightGBM:
     note: str
     rounds: int
     replay: dict[str, Any]
-    losses: list[float]
+    curve: Curve | None
 
     def predict(self, x: Matrix) -> Floats:
         scores = self.booster.predict(x, num_iteration=self.rounds, num_threads=1)
@@ -60,7 +61,7 @@ class LightGBM:
 def fit(task: Task) -> LightGBM:
     """Boost until the scored rows stop gaining, the rounds are done, or the time is over."""
     parameters = {**DEFAULTS, **task.parameters}
-    rounds, patience = int(parameters.pop("rounds")), int(parameters.pop("patience"))
+    rounds, patience = float(parameters.pop("rounds")), int(parameters.pop("patience"))
     faster = parameters.pop("faster", None)
     share, leaves = float(parameters["feature_fraction"]), int(parameters["num_leaves"])
     parameters |= {
@@ -82,17 +83,17 @@ def fit(task: Task) -> LightGBM:
     watched = []
     if task.watched:
         watched = [train.create_valid(task.watched.x, task.watched.y, weight=task.watched.weights)]
-    stopping = Stopping(patience if watched else rounds, task.end, parameters["learning_rate"], faster)
+    stopping = Stopping(rounds, patience, task.end, parameters["learning_rate"], faster)
     booster = lightgbm.train(
         parameters,
         train,
-        rounds,
+        math.ceil(rounds),
         valid_sets=watched,
         callbacks=[lambda state: _after_round(state, stopping)],
         keep_training_booster=True,  # else the model is written to text and read back at once
     )
     booster.free_dataset()
-    return LightGBM(booster, stopping.note, stopping.best_round, stopping.replay, stopping.losses)
+    return LightGBM(booster, stopping.note, stopping.best_round, stopping.replay, stopping.curve)
 
 
 def _objective(task: Task) -> str:

@@ -6,6 +6,7 @@ It needs the package xgboost, for a GPU that which is built for CUDA.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ import device
 import files
 from encoding import Matrix
 from models import Floats, Rows, Task, column_share
-from stopping import Stopping
+from stopping import Curve, Stopping
 
 DEFAULTS: dict[str, Any] = {
     "eta": 0.03,
@@ -45,7 +46,7 @@ class XGBoost:
     note: str
     rounds: int
     replay: dict[str, Any]
-    losses: list[float]
+    curve: Curve | None
 
     def predict(self, x: Matrix) -> Floats:
         matrix = xgboost.DMatrix(x, feature_types=self.kinds, enable_categorical=True, nthread=1)
@@ -64,7 +65,7 @@ def fit(task: Task) -> XGBoost:
 
 def _boost(task: Task, where: str) -> XGBoost:
     parameters = {**DEFAULTS, **task.parameters}
-    rounds, patience = int(parameters.pop("rounds")), int(parameters.pop("patience"))
+    rounds, patience = float(parameters.pop("rounds")), int(parameters.pop("patience"))
     faster = parameters.pop("faster", None)
     objective, metric = _objective(task)
     share, leaves = float(parameters["colsample_bytree"]), 2 ** int(parameters["max_depth"])
@@ -78,12 +79,14 @@ def _boost(task: Task, where: str) -> XGBoost:
     kinds = ["c" if position in task.category_columns else "q" for position in range(task.rows.x.shape[1])]
     train = _matrix(task.rows, kinds)
     watched = [(_matrix(task.watched, kinds), "watched")] if task.watched else []
-    stopping = Stopping(patience if watched else rounds, task.end, parameters["eta"], faster)
+    stopping = Stopping(rounds, patience, task.end, parameters["eta"], faster)
     after_round = _AfterRound(stopping, metric, where)
-    booster = xgboost.train(parameters, train, rounds, evals=watched, callbacks=[after_round], verbose_eval=False)
+    booster = xgboost.train(
+        parameters, train, math.ceil(rounds), evals=watched, callbacks=[after_round], verbose_eval=False
+    )
     # Predictions are the processor's: they run side by side, and must not need what only training had.
     booster.set_param({"device": device.PROCESSOR})
-    return XGBoost(booster, kinds, stopping.note, stopping.best_round, stopping.replay, stopping.losses)
+    return XGBoost(booster, kinds, stopping.note, stopping.best_round, stopping.replay, stopping.curve)
 
 
 class _AfterRound(xgboost.callback.TrainingCallback):  # type: ignore[misc]

@@ -58,7 +58,7 @@ class Model(Protocol):
     """A fitted model.
 
     ``note`` says in a few words how the fit went, ``rounds`` how many rounds of boosting it predicts with (0: it does
-    not boost). One that boosts may keep ``losses``, those of the watched rows after each round. ``replay`` are the
+    not boost). One that boosts may keep a ``curve``, how the loss of its watched rows fell. ``replay`` are the
     parameters with which the same fit gives the same model without a clock, empty when the clock decided nothing.
     """
 

@@ -17,6 +17,7 @@ from fitted import FoldModel
 from folds import Rows, Split
 from matrices import joined
 from preparation import Preparation, encoded_table, matrix, prepare_all_rows, prepare_fold
+from stopping import Curve
 from targets import Floats, Target, outcomes, read_targets, row_weights, to_numbers
 
 # Where the labels of the scored rows are sealed, boosting watches this share of its own rows instead.
@@ -89,19 +90,16 @@ class Training:
         return made
 
     def settle_rounds(self, fold_models: list[FoldModel]) -> None:
-        """Let each fold's model keep as many rounds as were best in the other folds of its target and repeat.
-
-        Steps whose size the clock changed cannot be compared round by round: there each keeps its own best.
-        """
-        groups: dict[tuple[int, int], list[models.Model]] = {}
+        """Let each fold's model keep as many rounds as were best in the other folds of its target and repeat."""
+        groups: dict[tuple[int, int], list[tuple[models.Model, Curve]]] = {}
         for made in fold_models:
-            if made.split and _losses(made.model):
-                groups.setdefault((made.target, made.split.repeat), []).append(made.model)
+            if made.split and (curve := _curve(made.model)):
+                groups.setdefault((made.target, made.split.repeat), []).append((made.model, curve))
         for group in groups.values():
-            if len(group) > 1 and stopping.are_comparable([model.replay for model in group]):
-                curves = [_losses(model) for model in group]
-                for model, rounds in zip(group, stopping.best_of_others(curves), strict=True):
-                    model.rounds = min(rounds, len(_losses(model)))
+            if len(group) > 1:
+                best = stopping.best_of_others([curve for _, curve in group])
+                for (model, curve), place in zip(group, best, strict=True):
+                    model.rounds = curve.rounds_to(place)
         print("rounds kept:", *(made.model.rounds for made in fold_models), flush=True)
 
     def fit_all_rows(self, position: int, fold_models: list[FoldModel]) -> FoldModel:
@@ -113,9 +111,8 @@ class Training:
         own = [made for made in fold_models if made.target == position]
         parameters, last = dict(self.parameters), own[-1]
         if last.model.rounds and last.split:
-            curves = [_losses(made.model) for made in own]
-            is_known = all(curves) and stopping.are_comparable([made.model.replay for made in own])
-            rounds = stopping.best_together(curves) if is_known else last.model.rounds
+            curves = [curve for made in own if (curve := _curve(made.model))]
+            rounds = stopping.best_together(curves) if curves else last.model.rounds
             parameters["rounds"] = round(rounds * min(1.5, len(rows) / len(last.split.fit_rows)))
         made = self._fit(position, None, rows, rows[:0], parameters)
         self.predict_ahead(made)
@@ -191,9 +188,10 @@ class Training:
         return f"{self.targets[position].name}, {place}"
 
 
-def _losses(model: models.Model) -> list[float]:
-    """Return the losses of the watched rows by round, none of a family that does not keep them."""
-    return list(getattr(model, "losses", ()))
+def _curve(model: models.Model) -> Curve | None:
+    """Return how the loss of the watched rows fell; none for a family that does not keep it."""
+    curve: Curve | None = getattr(model, "curve", None)
+    return curve
 
 
 def _labelled(rows: Rows, y: Floats) -> Rows:
