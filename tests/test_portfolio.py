@@ -18,7 +18,7 @@ from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import expected_time, feature_gate, portfolio_image, portfolio_timeseries, portfolios
 from autokaggle.skills.pipeline.candidate_config import candidate_config
 from autokaggle.skills.pipeline.code_checks import check_code
-from autokaggle.skills.pipeline.configurations import XGBOOST_FOR_GPU
+from autokaggle.skills.pipeline.configurations import SPARSE, XGBOOST_FOR_GPU
 from autokaggle.skills.pipeline.expected_time import START_SECONDS
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
 from autokaggle.skills.pipeline.portfolio import (
@@ -197,6 +197,17 @@ def test_a_kernel_comes_before_further_features_only_where_it_takes_little_of_th
         search = msgspec.structs.replace(search, candidates=(*search.candidates, tried))
     assert {"lightgbm", "linear", "xgboost", "catboost"} <= {*families}
     assert ("kernel" in families) == is_first
+
+
+@pytest.mark.parametrize(("columns", "is_early"), [(300, True), (100, False)])
+def test_where_columns_outnumber_rows_a_line_through_few_of_them_comes_early(
+    competition: SmallCompetition, columns: int, is_early: bool
+) -> None:
+    numbers = tuple(ColumnProfile(name=f"x{place}", kind="number", type="DOUBLE") for place in range(columns))
+    profile = msgspec.structs.replace(competition.profile(), columns=numbers, train_rows=150)
+    titles = [proposal.title for proposal in propose(competition.plan(), profile)]
+    assert titles.count(SPARSE) == 1
+    assert (titles.index(SPARSE) < titles.index("XGBoost, slow")) == is_early
 
 
 # Seconds of a fit and its predictions with one thread, as they were measured on tables of these sizes.

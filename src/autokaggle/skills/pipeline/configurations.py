@@ -39,6 +39,7 @@ class Entry:
 
 QUICK = "LightGBM, quick"
 SLOW = "LightGBM, slow and narrow"
+SPARSE = "Linear, few columns"
 KERNEL = "Kernel, columns weighed"
 EXTRA_TREES = {
     "extra_trees": True,
@@ -149,7 +150,7 @@ ENTRIES = (
         most_rows=50_000,
     ),
     Entry(
-        "Linear, few columns",
+        SPARSE,
         "linear",
         0.4,
         "A straight line through the few columns that matter: good where columns are many and rows few.",

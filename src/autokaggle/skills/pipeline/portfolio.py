@@ -15,6 +15,7 @@ from autokaggle.skills.pipeline.configurations import (
     KERNEL,
     QUICK,
     SLOW,
+    SPARSE,
     XGBOOST,
     XGBOOST_FOR_GPU,
     Entry,
@@ -104,7 +105,7 @@ def requirements(plan: Plan, profile: DataProfile) -> tuple[str, ...]:
 def propose(plan: Plan, profile: DataProfile) -> Iterator[Proposal]:
     """Yield proposals in the order in which they should run, of the families that the plan asks for if it does."""
     tried: list[tuple[object, ...]] = []
-    for entry in ENTRIES:
+    for entry in _ordered(profile):
         wanted = entry.family in plan.families or (not plan.families and _suits(entry, plan, profile))
         encode_all = entry.encode_all and _has_categories(profile)
         if wanted and (configuration := (entry.family, entry.parameters, encode_all, entry.seed_offset)) not in tried:
@@ -112,6 +113,17 @@ def propose(plan: Plan, profile: DataProfile) -> Iterator[Proposal]:
             largest = _largest_share(plan, profile)
             share = largest if len(tried) > 1 else min(FIRST_SHARE, largest)
             yield _proposal(entry, encode_all, plan, profile, share * plan.time_budget_seconds)
+
+
+def _ordered(profile: DataProfile) -> Iterator[Entry]:
+    """Yield the entries; where columns outnumber rows, a line through few columns follows the line through all."""
+    columns = sum(column.in_train and column.in_test for column in profile.columns)
+    sparse = [entry for entry in ENTRIES if entry.title == SPARSE and columns > profile.train_rows]
+    for entry in ENTRIES:
+        if entry not in sparse:
+            yield entry
+        if entry.title == "Linear":
+            yield from sparse
 
 
 def proposal(entry: Entry, plan: Plan, profile: DataProfile) -> Proposal:
