@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LassoCV
+from sklearn.model_selection import KFold
 
 from tests.template_files import make_task, template_file
 
@@ -66,6 +69,46 @@ def test_what_the_clock_cut_is_rebuilt_without_a_clock(linear: ModuleType) -> No
     assert cut.replay
     again = linear.fit(replace(made, parameters={**made.parameters, **cut.replay}))
     np.testing.assert_array_equal(cut.predict(made.rows.x), again.predict(made.rows.x))
+
+
+# So many looks end the first parts of the rows that choose a penalty, or the last fit, on all rows.
+@pytest.mark.parametrize("looks", [0, 20, 110, 205])
+def test_a_sparse_fit_of_values_ends_by_its_clock_and_is_rebuilt_without_one(
+    linear: ModuleType, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    left = iter(range(looks))
+    monkeypatch.setattr(linear.clock, "is_over", lambda end: math.isfinite(end) and next(left, None) is None)
+    made = task(0, sparse=True, dense_columns=300)
+    cut = linear.fit(replace(made, end=time.time() + 1_000))
+    assert next(left, None) is None
+    told = cut.predict(made.rows.x)
+    assert np.mean((told[:, 0] - made.rows.y) ** 2) <= 1.001 * np.var(made.rows.y)
+    again = linear.fit(replace(made, parameters={**made.parameters, **cut.replay}))
+    np.testing.assert_array_equal(told, again.predict(made.rows.x))
+
+
+def test_without_the_time_to_choose_a_penalty_a_moderate_one_is_taken(
+    linear: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = replace(task(0, 900, sparse=True, dense_columns=300), end=time.time() + 1_000)
+    monkeypatch.setattr(linear.clock, "is_over", lambda end: end < made.end)  # the end of all but the last fit
+    model = linear.fit(made)
+    assert model.replay
+    assert np.mean((model.predict(made.rows.x)[:, 0] - made.rows.y) ** 2) < 0.1 * np.var(made.rows.y)
+    assert np.count_nonzero(model.fitted.coef_) < 60
+
+
+@pytest.mark.parametrize("rows", [TRAINING, 900])
+def test_with_time_a_sparse_fit_of_values_is_that_of_scikit_learn(linear: ModuleType, rows: int) -> None:
+    made = task(0, rows, sparse=True)
+    shown, y = linear.dense.fit(made.rows.x, []).encode(made.rows.x), made.rows.y
+    known = LassoCV(alphas=40, cv=KFold(5, shuffle=True, random_state=made.seed), max_iter=10_000)
+    known.fit(shown, (y - y.mean()) / y.std())
+    model = linear.fit(made)
+    np.testing.assert_allclose(model.fitted.coef_, known.coef_, atol=0.01)
+    np.testing.assert_allclose(
+        model.predict(made.rows.x)[:, 0], known.predict(shown) * y.std() + y.mean(), atol=0.03 * y.std()
+    )
 
 
 @pytest.mark.parametrize("classes", [2, 3])

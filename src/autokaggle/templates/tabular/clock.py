@@ -16,6 +16,9 @@ import time
 RESERVE_SHARE = 0.12
 RESERVE_SECONDS = 0.5
 STARTED = time.time()
+# Steps between two looks at the clock, fewer where one takes long: by size alone, so that a repeated fit is the same.
+STEPS_PER_LOOK, FEWEST_STEPS_PER_LOOK = 50, 5
+CELLS_PER_LOOK = 1_000_000_000
 
 
 class FitClock:
@@ -59,3 +62,8 @@ class FitClock:
 def is_over(end: float) -> bool:
     """Say whether the moment ``end`` has passed."""
     return time.time() >= end
+
+
+def steps_per_look(cells: int) -> int:
+    """Return how many steps, each through so many cells, are taken between two looks at the clock."""
+    return min(STEPS_PER_LOOK, max(FEWEST_STEPS_PER_LOOK, CELLS_PER_LOOK // max(1, cells)))

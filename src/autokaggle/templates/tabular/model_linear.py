@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LassoCV, LogisticRegression, RidgeCV
-from sklearn.model_selection import KFold
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from threadpoolctl import threadpool_limits
 
 import clock
 import dense
+import lasso
 from encoding import Matrix
 from models import Floats, OneClass, Task, scores_of_classes
 
@@ -30,14 +30,13 @@ INNER_PARTS = 5
 SMALLEST_PROBABILITY = 1e-6
 # Of the mean: parts of the rows, of which none counts, cannot be judged.
 SMALLEST_WEIGHT = 1e-6
-# Steps between two looks at the clock, fewer where one takes long: by size alone, so that a repeated fit is the same.
-STEPS_PER_LOOK, FEWEST_STEPS_PER_LOOK = 50, 5
-CELLS_PER_LOOK = 1_000_000_000
-DEFAULTS = {"C": 0.3, "rounds": 500, "sparse": False}
-# Of sparse models: how those of classes are asked for; of values how many penalties are tried, from the one that leaves
-# no column, with how many steps, and from how many rows on.
+# Steps with each inverse penalty that is tried.
+STEPS_TO_TRY = 50
+# ``penalties`` of sparse models of values: how many were gone through, where the clock ended that.
+DEFAULTS: dict[str, Any] = {"C": 0.3, "rounds": 500, "sparse": False, "penalties": None}
+# How sparse models of classes are asked for, and from how many rows on there are those of values.
 SPARSE: dict[str, Any] = {"l1_ratio": 1.0, "solver": "saga"}
-SPARSE_PENALTIES, SPARSE_STEPS, FEWEST_ROWS_OF_SPARSE = 40, 2_000, 10
+FEWEST_ROWS_OF_SPARSE = 10
 
 # Several fits run side by side: threads inside each would only wait for each other.
 threadpool_limits(1)
@@ -50,7 +49,7 @@ class Linear:
     """A fitted linear model, how it sees the matrix, and for values the scale of what it says."""
 
     encoder: dense.Dense
-    fitted: LogisticRegression | OneClass | RidgeCV | LassoCV
+    fitted: LogisticRegression | OneClass | RidgeCV | lasso.Line
     classes: int
     note: str
     replay: dict[str, Any] = field(default_factory=dict)
@@ -60,7 +59,7 @@ class Linear:
 
     def predict(self, x: Matrix) -> Floats:
         seen = self.encoder.encode(x)
-        if isinstance(self.fitted, RidgeCV | LassoCV):
+        if isinstance(self.fitted, RidgeCV | lasso.Line):
             said = np.asarray(self.fitted.predict(seen), dtype=np.float64)
             return said.reshape(len(x), 1) * self.spread + self.centre
         return scores_of_classes(self.fitted.predict_proba(seen), self.fitted.classes_, self.classes)
@@ -72,23 +71,23 @@ def fit(task: Task) -> Linear:
     x = encoder.encode(task.rows.x)
     if task.classes:
         return _logistic(task, encoder, x)
-    is_sparse = task.parameters.get("sparse", DEFAULTS["sparse"]) and len(x) >= FEWEST_ROWS_OF_SPARSE
-    model = _lasso(task.seed) if is_sparse else RidgeCV(alphas=PENALTIES)
+    parameters = {**DEFAULTS, **task.parameters}
     y, weights = task.rows.y, task.rows.weights
     if weights is not None:
         weights = np.maximum(weights / weights.mean(), SMALLEST_WEIGHT)
     # The models take the 32 bits of x for y too: too few for small steps far from zero.
     centre, spread = float(np.average(y, weights=weights)), float(y.std()) or 1.0
-    model.fit(x, (y - centre) / spread, sample_weight=weights)
+    scaled, replay = (y - centre) / spread, dict(encoder.replay)
+    model: RidgeCV | lasso.Line
+    if parameters["sparse"] and len(x) >= FEWEST_ROWS_OF_SPARSE:
+        counts = np.ones(len(y)) if weights is None else weights
+        model, is_cut = lasso.fit(x, scaled, counts, task.seed, task.end, parameters["penalties"])
+        replay |= {"penalties": model.penalties} if is_cut else {}
+    else:
+        model = RidgeCV(alphas=PENALTIES).fit(x, scaled, sample_weight=weights)
     used = int(np.count_nonzero(model.coef_))
     note = f"{used} columns, penalty {model.alpha_:.3g}"
-    return Linear(encoder, model, 0, note, dict(encoder.replay), centre=centre, spread=spread)
-
-
-def _lasso(seed: int) -> LassoCV:
-    """Return a model that takes the penalty of least error on parts of the rows that did not train."""
-    parts = KFold(INNER_PARTS, shuffle=True, random_state=seed)
-    return LassoCV(alphas=SPARSE_PENALTIES, cv=parts, max_iter=SPARSE_STEPS)
+    return Linear(encoder, model, 0, note, replay, centre=centre, spread=spread)
 
 
 def _logistic(task: Task, encoder: dense.Dense, x: Matrix) -> Linear:
@@ -99,7 +98,7 @@ def _logistic(task: Task, encoder: dense.Dense, x: Matrix) -> Linear:
     strength = parameters["C"] if "C" in task.parameters else _best_strength(task, x, kind)
     model = LogisticRegression(C=strength, warm_start=True, random_state=task.seed, **kind)
     steps, is_cut = 0, False
-    portion = min(STEPS_PER_LOOK, max(FEWEST_STEPS_PER_LOOK, CELLS_PER_LOOK // max(1, x.size)))
+    portion = clock.steps_per_look(x.size)
     while not is_cut and steps < parameters["rounds"]:
         model.max_iter = min(portion, parameters["rounds"] - steps)
         model.fit(x, task.rows.y, sample_weight=task.rows.weights)
@@ -122,7 +121,7 @@ def _best_strength(task: Task, x: Matrix, kind: dict[str, Any]) -> float:
         return float(DEFAULTS["C"])
     losses = []
     for strength in STRENGTHS:
-        model = LogisticRegression(C=strength, max_iter=STEPS_PER_LOOK, random_state=task.seed, **kind)
+        model = LogisticRegression(C=strength, max_iter=STEPS_TO_TRY, random_state=task.seed, **kind)
         chances = np.empty(len(y))
         for part in range(INNER_PARTS):
             inside = parts == part
