@@ -188,6 +188,13 @@ def binary() -> SmallCompetition:
     return SmallCompetition(train, test, kinds, ("ripe",), "binary_classification", "accuracy", "label", classes)
 
 
+def regression(metric: str = "rmse") -> SmallCompetition:
+    """A competition of such tables: what a fruit weighs."""
+    train, test, kinds, signal = mixed_tables()
+    train["weight"] = np.exp(signal)
+    return SmallCompetition(train, test, kinds, ("weight",), "regression", metric, "value")
+
+
 def prepare(
     competition: SmallCompetition,
     folder: Path,

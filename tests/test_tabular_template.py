@@ -24,17 +24,12 @@ from tests.small_competition import (
     binary,
     mixed_tables,
     prepare,
+    regression,
     run_all,
     run_script,
 )
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "src" / "autokaggle" / "templates"
-
-
-def regression(metric: str = "rmse") -> SmallCompetition:
-    train, test, kinds, signal = mixed_tables()
-    train["weight"] = np.exp(signal)
-    return SmallCompetition(train, test, kinds, ("weight",), "regression", metric, "value")
 
 
 def multiclass() -> SmallCompetition:
