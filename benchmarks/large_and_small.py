@@ -57,7 +57,7 @@ def main() -> None:
     for size in given.tables:
         train_rows, columns = map(int, size.split("x"))
         test_rows = max(train_rows // 4, FEWEST_TEST_ROWS)
-        made = make(work / f"table-{train_rows}", train_rows, columns, test_rows)
+        made = make(work / f"table-{size}", train_rows, columns, test_rows)
         rows.append([f"{train_rows:,} x {columns}", given.budget, *measure(made, work, given.budget)])
         print(" | ".join(rows[-1]), flush=True)
     if given.name:

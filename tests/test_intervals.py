@@ -6,6 +6,7 @@ from collections.abc import Callable
 from statistics import NormalDist
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from autokaggle.skills.scoring.answers import Answers
@@ -18,6 +19,9 @@ from autokaggle.skills.scoring.intervals import (
     student_95,
 )
 from autokaggle.skills.scoring.metrics import METRICS
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 RANDOM = np.random.default_rng(2)
 
@@ -74,6 +78,31 @@ def test_the_range_covers_the_test_score_in_nineteen_of_twenty_cases(
         hits += low <= draw(test_rows).score() <= high
     # With a true coverage of .95, fewer than 51 of 60 happen once in 800 times.
     assert hits >= 51
+
+
+def correlated(x: Floats, y: Integers) -> Floats:
+    """Fit a line whose weights are the columns' covariances with the labels."""
+    weights: Floats = x.T @ (y - y.mean())
+    return weights
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(100, 300), (400, 300), (100, 10)])
+def test_the_range_covers_the_luck_of_what_few_rows_teach(rows: int, columns: int) -> None:
+    """The same rows train nearly every fold: where they mislead, they do so everywhere, and the other way round."""
+    hits = 0
+    for _ in range(60):
+        x = RANDOM.normal(size=(rows + 2000, columns))
+        y = (x[:, :8].sum(axis=1) * 0.3 + RANDOM.logistic(size=len(x)) > 0).astype(np.int64)
+        (train, test), (labels_of_train, labels_of_test) = np.split(x, [rows]), np.split(y, [rows])
+        fold_of_row, told = np.arange(rows) % 5, np.empty(rows)
+        for fold in range(5):
+            inside = fold_of_row == fold
+            told[inside] = train[inside] @ correlated(train[~inside], labels_of_train[~inside])
+        answers = Answers(METRICS["roc_auc"], (labels_of_train,), (told,))
+        low, high = expected_range(answers, fold_of_row, 2000, is_shifted=False)
+        of_test = Answers(METRICS["roc_auc"], (labels_of_test,), (test @ correlated(train, labels_of_train),))
+        hits += low <= of_test.score() <= high
+    assert hits >= 54
 
 
 def test_a_small_test_set_makes_the_range_wider() -> None:
