@@ -58,6 +58,56 @@ def test_what_is_said_of_a_row_left_out_is_what_a_fit_without_it_says(kernel: Mo
     np.testing.assert_allclose(whole.votes, setting.votes, rtol=1e-4, atol=1e-6)
 
 
+def test_what_is_said_of_rows_left_out_together_is_what_a_fit_without_all_of_them_says(kernel: ModuleType) -> None:
+    rows, ridge = examples(kernel), kernel.kernel_ridge
+    rows = replace(rows, together=np.arange(40) % 7 * 5)
+    columns, said = np.array([0.5, 0.3, 0.2]), []
+
+    def judge(left_out: Any) -> float:
+        said.append(left_out)
+        return float(len(said))
+
+    setting = ridge.choose(rows, columns, [0.7], judge)
+    for number in (0, 15, 30):
+        others = rows.together != number
+        without = kernel.Examples(rows.x[others], rows.wanted[others], rows.weights[others])
+        machine = ridge.solve(without, columns, setting, np.random.default_rng(0))
+        np.testing.assert_allclose(machine.predict(rows.x[~others]), said[0][~others], rtol=1e-6, atol=1e-8)
+
+
+def test_rows_that_all_belong_together_are_left_out_one_by_one(kernel: ModuleType) -> None:
+    rows, columns = examples(kernel), np.full(3, 1 / 3)
+    one_by_one, all_at_once = (
+        kernel.kernel_ridge.choose(each, columns, [0.7], lambda _: 0.0).left_out
+        for each in (rows, replace(rows, together=np.zeros(40, dtype=np.int64)))
+    )
+    np.testing.assert_array_equal(all_at_once, one_by_one)
+
+
+@pytest.mark.parametrize("classes", [0, 2])
+def test_rows_of_one_entity_do_not_tell_of_each_other_when_the_setting_is_chosen(
+    kernel: ModuleType, classes: int
+) -> None:
+    def entities(seed: int, count: int, rows_of_each: int) -> Any:
+        random = np.random.default_rng(seed)
+        centres = np.repeat(random.normal(size=(count, 6)), rows_of_each, axis=0)
+        own = np.repeat(random.normal(size=count), rows_of_each)
+        y = np.sin(1.5 * centres[:, 0]) + 0.5 * centres[:, 1] + own + 0.3 * random.normal(size=len(own))
+        x = (centres + 0.1 * random.normal(size=centres.shape)).astype(np.float32)
+        return make_task(x, (y > 0).astype(np.float64) if classes else y, classes, {})
+
+    made, others = entities(0, 80, 5), entities(1, 600, 1).rows
+    folds = np.random.default_rng(2).integers(0, 4, 80).repeat(5)
+
+    def loss(task: Any) -> float:
+        told = kernel.fit(task).predict(others.x)[:, 0]
+        if not classes:
+            return float(np.mean((told - others.y) ** 2))
+        return float(-np.log(np.where(others.y == 1, told, 1 - told)).mean())
+
+    assert loss(replace(made, rows=replace(made.rows, together=folds))) < 0.93 * loss(made)
+
+
 def test_weights_of_columns_are_the_mean_squares_of_slopes(kernel: ModuleType) -> None:
     rows, ridge = examples(kernel), kernel.kernel_ridge
     columns = np.array([0.5, 0.3, 0.2])

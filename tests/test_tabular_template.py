@@ -28,6 +28,7 @@ from tests.small_competition import (
     run_all,
     run_script,
 )
+from tests.template_files import template_file
 
 TEMPLATES = Path(__file__).resolve().parents[1] / "src" / "autokaggle" / "templates"
 
@@ -253,6 +254,44 @@ def test_repeats_are_averaged(tmp_path: Path) -> None:
     assert (said[0].count("fold"), said[1].count("fold")) == (3, 6)
     assert len(output(twice, "oof.parquet")) == TRAIN_ROWS
     assert not output(once, "oof.parquet")["weight"].equals(output(twice, "oof.parquet")["weight"])
+
+
+def test_a_kernel_is_judged_without_the_rows_that_folds_keep_together(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    farm = np.repeat(np.arange(60), 4)
+    middle, own = random.normal(size=(60, 5)), random.normal(size=60)
+    table = pd.DataFrame(middle[farm] + 0.1 * random.normal(size=(240, 5)), columns=list("abcde"))
+    weight = 10 + np.sin(1.5 * middle[farm, 0]) + 0.5 * middle[farm, 1] + own[farm] + 0.3 * random.normal(size=240)
+    train = table.assign(farm=farm, weight=weight)
+    test = table[:20].assign(id=[str(row) for row in range(20)])
+
+    def loss(scheme: str, column: str | None) -> float:
+        competition = SmallCompetition(train, test, {}, ("weight",), "regression", "rmse", "value")
+        competition = replace(competition, scheme=scheme, time_column=column)
+        candidate = prepare(competition, tmp_path / scheme, family="kernel")
+        folds = [
+            pd.DataFrame({"repeat": n, "row": range(240), "fold": random.permutation(60)[farm] % 4}) for n in (0, 1)
+        ]
+        pd.concat(folds).to_parquet(candidate.path.parents[1] / "input" / "folds.parquet", index=False)
+        run_all(candidate)
+        return float(((output(candidate, "oof.parquet")["weight"] - weight) ** 2).mean())
+
+    assert loss("group", "farm") < 0.93 * loss("kfold", None)
+
+
+def test_rows_are_kept_together_that_no_repeat_tells_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = [0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 1, 0]
+    table = pd.DataFrame({"repeat": [0] * 6 + [1] * 6, "row": [*range(6)] * 2, "fold": first + second})
+    validation = {"kind": "kfold", "column": "farm"}
+    with template_file("folds") as folds:
+        monkeypatch.setattr(folds.files, "config", lambda: {"validation": validation})
+        monkeypatch.setattr(folds.files, "load_folds", lambda: table.sample(frac=1, random_state=0))
+        assert folds.kept_together().tolist() == [0, 0, 1, 2, 2, 3]
+        monkeypatch.setenv("AUTOKAGGLE_FOLD", "1")  # as where the other repeats are not told
+        assert folds.kept_together().tolist() == first
+        for other in ({"kind": "forward"}, {"column": None}):
+            monkeypatch.setattr(folds.files, "config", lambda other=other: {"validation": validation | other})
+            assert folds.kept_together() is None
 
 
 def test_a_sealed_fold_is_predicted_without_its_labels(tmp_path: Path) -> None:

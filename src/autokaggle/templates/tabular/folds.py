@@ -48,6 +48,20 @@ def read_splits() -> list[Split]:
     return splits
 
 
+def kept_together() -> Rows | None:
+    """Return a number for each train row, the same where no repeat tells rows apart; None where folds keep no groups.
+
+    So all rows of a group have the same number, though more than one group may have it.
+    """
+    if is_forward() or not files.config()["validation"].get("column"):
+        return None
+    table = files.load_folds()
+    if sealed_fold() is not None:
+        table = table[table["repeat"] == 0]
+    by_repeat = table.pivot(index="row", columns="repeat", values="fold").sort_index().to_numpy()
+    return np.unique(by_repeat, axis=0, return_inverse=True)[1].ravel().astype(np.int64)
+
+
 def is_forward() -> bool:
     """Say whether each fold trains on earlier folds only."""
     return bool(files.config()["validation"]["kind"] == "forward")

@@ -1,11 +1,12 @@
 """Kernel ridge regression; this file solves it, judges it by rows left out, and weighs columns by what they do.
 
 Rows vote for the rows that are like them. How far a vote reaches and how smooth the whole must be is judged by what is
-said of each row when it is left out, which needs no further fit. Columns count by the mean square of the slope along
-them: what does not matter no longer makes rows unlike.
+said of each row when it is left out, alone or with those that folds keep together with it, which needs no further fit.
+Columns count by the mean square of the slope along them: what does not matter no longer makes rows unlike.
 Sources: Radhakrishnan, Beaglehole, Pandit, Belkin (2024), "Mechanism for feature learning in neural networks and
 backpropagation-free machine learning models", of whose matrix the diagonal alone is kept; Rasmussen and Williams
-(2006), "Gaussian Processes for Machine Learning", 5.4.2 for rows left out, 8.3.1 where a part of the rows votes.
+(2006), "Gaussian Processes for Machine Learning", 5.4.2 for rows left out (which holds for several at once too), 8.3.1
+where a part of the rows votes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 
-from models import Floats
+from models import Floats, Integers
 
 # For a row of weight 1: the variance of what no column explains, over that of the function that is looked for.
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -30,20 +31,24 @@ RIDGE_FOR_ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Examples:
-    """Dense rows (n_rows, columns), what is wanted of them (n_rows, outputs; mean 0), and weights of mean 1."""
+    """Dense rows (n_rows, columns), what is wanted of them (n_rows, outputs; mean 0), and weights of mean 1.
+
+    Rows of the same number in ``together`` tell of each other more than of rows to come.
+    """
 
     x: Floats
     wanted: Floats
     weights: Floats
+    together: Integers | None = None
 
 
 @dataclass(frozen=True)
 class Setting:
     """How far votes reach and what smoothness costs, with what that gave.
 
-    ``left_out`` (n_rows, outputs) is what is said of each row when it is left out, ``loss`` what that costs, ``votes``
-    (n_rows, outputs) are those of the same rows. A vote counts exp(-distance / ``reach``), the distance squared and of
-    weighed columns.
+    ``left_out`` (n_rows, outputs) is what is said of each row when it is left out, and with it the rows that belong
+    together with it; ``loss`` is what that costs, ``votes`` (n_rows, outputs) are those of the same rows. A vote counts
+    exp(-distance / ``reach``), the distance squared and of weighed columns.
     """
 
     reach: float
@@ -77,15 +82,20 @@ def choose(rows: Examples, columns: Floats, reaches: Iterable[float], judge: Cal
     """
     root = np.sqrt(rows.weights)[:, None]
     x = rows.x * np.sqrt(columns)
-    distances = _distances(x, x)
+    distances, parts = _distances(x, x), _parts(rows.together)
     best = None
     for reach in reaches:
         values, vectors = eigh(np.exp(distances / -reach) * root * root.T, overwrite_a=True, check_finite=False)
-        turned, squares = vectors.T @ (rows.wanted * root), vectors * vectors
+        turned = vectors.T @ (rows.wanted * root)
+        squares, of_parts = vectors * vectors, [vectors[part] for part in parts]
         for penalty in PENALTIES:
             shrunk = 1 / (np.maximum(values, 0) + penalty)
             votes = vectors @ (turned * shrunk[:, None])
-            left_out = rows.wanted - votes / ((squares @ shrunk)[:, None] * root)
+            missed = np.empty_like(votes) if parts else votes / (squares @ shrunk)[:, None]
+            for part, own in zip(parts, of_parts, strict=True):
+                half = own * np.sqrt(shrunk)
+                missed[part] = np.linalg.solve(half @ half.T, votes[part])
+            left_out = rows.wanted - missed / root
             loss = judge(left_out)
             if best is None or loss < best.loss:
                 best = Setting(reach, penalty, loss, left_out, votes * root)
@@ -143,6 +153,14 @@ def solve(
         wanted += weighted @ rows.wanted[part]
     matrix.flat[:: len(voters) + 1] += RIDGE_FOR_ROUNDING * np.trace(matrix) / len(voters)
     return Machine(scales, voters, cho_solve(cho_factor(matrix, overwrite_a=True), wanted), taken)
+
+
+def _parts(together: Integers | None) -> list[Integers]:
+    """Return the positions of rows that are left out together, none where each row is left out alone."""
+    if together is None or not np.ptp(together):  # without all of them nothing could be said
+        return []
+    order = np.argsort(together, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(together[order])) + 1)
 
 
 def _likeness(a: Floats, b: Floats) -> Floats:

@@ -91,7 +91,8 @@ def fit(task: Task) -> Kernel:
     answers = np.eye(task.classes)[y.astype(np.int64)] if task.classes else y[:, None]
     centre = np.average(answers, axis=0, weights=weights)
     spread = 1.0 if task.classes else float(y.std()) or 1.0
-    rows = Examples(x, (answers - centre) / spread, weights)
+    together = None if task.rows.together is None else task.rows.together[chosen]
+    rows = Examples(x, (answers - centre) / spread, weights, together)
     machines, note, is_cut = _machines(rows, task, centre, parameters, random)
     replay = dict(encoder.replay)
     if is_cut:
@@ -137,7 +138,8 @@ def _machines(
 
 def _part(rows: Examples, random: np.random.Generator) -> Examples:
     chosen = _some(len(rows.x), JUDGED_ROWS, random)
-    return Examples(rows.x[chosen], rows.wanted[chosen], rows.weights[chosen])
+    together = None if rows.together is None else rows.together[chosen]
+    return Examples(rows.x[chosen], rows.wanted[chosen], rows.weights[chosen], together)
 
 
 def _loss(rows: Examples, task: Task, centre: Floats, left_out: Floats) -> float:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from encoding import Matrix
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 # These learn on until rows that do not train stop gaining; those that boost can be cut back to fewer rounds later.
 BOOSTING = {"lightgbm", "xgboost", "catboost"}
@@ -26,11 +27,16 @@ COLUMNS_PER_LEAF = 0.5
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of the matrix with what is to be learned: values, or class positions."""
+    """Rows of the matrix with what is to be learned: values, or class positions.
+
+    Where folds keep groups of rows together, those of the same number in ``together`` may belong to one group: what
+    they tell of each other says nothing of rows to come.
+    """
 
     x: Matrix
     y: Floats
     weights: Floats | None = None
+    together: Integers | None = None
 
 
 @dataclass(frozen=True)

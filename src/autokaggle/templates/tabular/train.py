@@ -62,6 +62,7 @@ class Training:
         self.at_once = 1 if self.gpu else files.threads()
         train = files.load_table("train")
         self.labels = [to_numbers(target, train[target.name]) for target in self.targets]
+        self.together = folds.kept_together()
         self.settles = refits or len(train) <= MOST_ROWS_TO_SETTLE
         self.limits = files.read_limits()
         # The model for test comes last and is the one that counts: its time is kept for it.
@@ -142,6 +143,7 @@ class Training:
                     joined("train", encoded.values[fit_rows], fit_rows, crosswise),
                     y[fit_rows],
                     row_weights(target, labels[fit_rows]),
+                    None if self.together is None else self.together[fit_rows],
                 ),
                 target,
                 preparation,
@@ -170,8 +172,10 @@ class Training:
         labels = to_numbers(target, files.load_table("original")[target.name])
         known = np.flatnonzero(~np.isnan(labels))
         more = matrix("original", encoded_table(preparation, "original"), encoder, known)
-        weights = row_weights(target, np.concatenate([rows.y, labels[known]]))
-        return models.Rows(np.concatenate([rows.x, more]), np.concatenate([rows.y, labels[known]]), weights)
+        y, together = np.concatenate([rows.y, labels[known]]), rows.together
+        if together is not None:  # of groups of its rows nothing is known
+            together = np.append(together, together.max(initial=0) + 1 + np.arange(len(known)))
+        return models.Rows(np.concatenate([rows.x, more]), y, row_weights(target, y), together)
 
     def predict_ahead(self, made: FoldModel) -> None:
         """Predict what the other scripts will ask for while the time of fits is counted."""
