@@ -104,14 +104,17 @@ class PackageIndex(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def package_index(folder: Path) -> Iterator[str]:
-    """Give the address of an index with one package, as long as the block lasts."""
+def package_index(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let packages come from an index that has one of them, as long as the block lasts, and then from nowhere."""
+    monkeypatch.setenv("UV_CACHE_DIR", str(folder / "uv-cache"))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     make_wheel(folder, "alpha", "1.0", {"alpha.py": "VALUE = 1\n"})
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(PackageIndex, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{server.server_port}/simple")
         try:
-            yield f"http://127.0.0.1:{server.server_port}/simple"
+            yield
         finally:
             server.shutdown()
             thread.join()
@@ -120,10 +123,7 @@ def package_index(folder: Path) -> Iterator[str]:
 def test_without_an_index_an_environment_that_was_built_before_is_used(
     context: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    with package_index(tmp_path) as address:
-        monkeypatch.setenv("UV_DEFAULT_INDEX", address)
+    with package_index(tmp_path, monkeypatch):
         first = prepare_environment(context, ["alpha"])
     context.run = msgspec.structs.replace(context.run, created="2026-06-02T00:00:00Z")
     shutil.rmtree(tmp_path / "uv-cache")
@@ -135,10 +135,7 @@ def test_without_an_index_an_environment_that_was_built_before_is_used(
 def test_where_packages_for_a_gpu_cannot_be_had_those_for_the_processor_are_installed(
     context: RunContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    with package_index(tmp_path) as address:
-        monkeypatch.setenv("UV_DEFAULT_INDEX", address)
+    with package_index(tmp_path, monkeypatch):
         later, without_gpu = {"beta": "beta"}, {"alpha": "alpha"}
         environments = RunEnvironments(context, (), later, without_gpu)
         assert environments.missing == ("beta",)
