@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import json
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,25 @@ FEATURES, STEM_SIZE = 24, 3
 NEEDS_TORCH = "PyTorch is installed into a run's environment only where a GPU is to be used"
 
 Floats = npt.NDArray[np.float32]
+
+
+class Block(NamedTuple):
+    """One block of the narrow network: how wide it is at both ends and, with ``expands``, wider inside."""
+
+    size: int
+    stride: int
+    expands: bool
+    width: int
+    inside: int
+    wider: int
+
+
+def blocks_of(stages: Any) -> Iterator[Block]:
+    width = WIDTHS[0]
+    for (size, first_stride, expansion, repeats), wider in zip(stages, WIDTHS[1:], strict=True):
+        for repeat in range(repeats):
+            yield Block(size, first_stride if repeat == 0 else 1, expansion != 1, width, width * expansion, wider)
+            width = wider
 
 
 @pytest.fixture
@@ -42,19 +63,16 @@ def weights(vision: ModuleType, monkeypatch: pytest.MonkeyPatch) -> dict[str, An
         kernel = random.normal(0, np.sqrt(2 / inputs), shape).astype(np.float32)
         return kernel, random.normal(0, 0.1, shape[-1]).astype(np.float32)
 
-    blocks, width = [], WIDTHS[0]
-    for (size, first_stride, expansion, repeats), wider in zip(vision.efficient_net.STAGES, WIDTHS[1:], strict=True):
-        for repeat in range(repeats):
-            block: dict[str, Any] = {"stride": first_stride if repeat == 0 else 1}
-            inside = width * expansion
-            if expansion != 1:
-                block["expand"] = layer(width, inside, inputs=width)
-            block["depth"] = layer(size, size, inside, inputs=size * size)
-            block["project"] = layer(inside, wider, inputs=inside)
-            blocks.append(block)
-            width = wider
+    blocks = []
+    for size, stride, expands, width, inside, wider in blocks_of(vision.efficient_net.STAGES):
+        block: dict[str, Any] = {"stride": stride}
+        if expands:
+            block["expand"] = layer(width, inside, inputs=width)
+        block["depth"] = layer(size, size, inside, inputs=size * size)
+        block["project"] = layer(inside, wider, inputs=inside)
+        blocks.append(block)
     stem = layer(STEM_SIZE, STEM_SIZE, 3, WIDTHS[0], inputs=27)
-    made = {"stem": stem, "blocks": blocks, "head": layer(width, FEATURES, inputs=width)}
+    made = {"stem": stem, "blocks": blocks, "head": layer(WIDTHS[-1], FEATURES, inputs=WIDTHS[-1])}
     monkeypatch.setattr(vision.efficient_net, "read_weights", lambda: made)
     return made
 
@@ -112,16 +130,14 @@ def state_of_network(stages: Any) -> dict[str, Any]:
             f"{normalisation}.num_batches_tracked": torch.tensor(7),
         }
 
-    state, width, number = layer("_conv_stem", "_bn0", WIDTHS[0], 3, STEM_SIZE), WIDTHS[0], 0
-    for (size, _, expansion, repeats), wider in zip(stages, WIDTHS[1:], strict=True):
-        for _ in range(repeats):
-            name, inside = f"_blocks.{number}.", width * expansion
-            if expansion != 1:
-                state |= layer(f"{name}_expand_conv", f"{name}_bn0", inside, width, 1)
-            state |= layer(f"{name}_depthwise_conv", f"{name}_bn1", inside, 1, size)
-            state |= layer(f"{name}_project_conv", f"{name}_bn2", wider, inside, 1)
-            width, number = wider, number + 1
-    return state | layer("_conv_head", "_bn1", FEATURES, width, 1)
+    state = layer("_conv_stem", "_bn0", WIDTHS[0], 3, STEM_SIZE)
+    for number, (size, _, expands, width, inside, wider) in enumerate(blocks_of(stages)):
+        name = f"_blocks.{number}."
+        if expands:
+            state |= layer(f"{name}_expand_conv", f"{name}_bn0", inside, width, 1)
+        state |= layer(f"{name}_depthwise_conv", f"{name}_bn1", inside, 1, size)
+        state |= layer(f"{name}_project_conv", f"{name}_bn2", wider, inside, 1)
+    return state | layer("_conv_head", "_bn1", FEATURES, WIDTHS[-1], 1)
 
 
 def write_package(folder: Path, stages: Any) -> dict[str, Any]:
@@ -163,33 +179,44 @@ def reference(state: dict[str, Any], stages: Any, shown: Floats) -> Floats:
         return functional.batch_norm(x, mean, variance, scale, bias, eps=1e-3)
 
     x = functional.relu6(layer(torch.from_numpy(shown.transpose(0, 3, 1, 2).copy()), "_conv_stem", "_bn0", 2))
-    number = 0
-    for _, first_stride, expansion, repeats in stages:
-        for repeat in range(repeats):
-            name, stride, inside = f"_blocks.{number}.", first_stride if repeat == 0 else 1, x
-            if expansion != 1:
-                inside = functional.relu6(layer(inside, f"{name}_expand_conv", f"{name}_bn0"))
-            inside = functional.relu6(layer(inside, f"{name}_depthwise_conv", f"{name}_bn1", stride))
-            inside = layer(inside, f"{name}_project_conv", f"{name}_bn2")
-            x = x + inside if stride == 1 and x.shape == inside.shape else inside
-            number += 1
+    for number, block in enumerate(blocks_of(stages)):
+        name, inside = f"_blocks.{number}.", x
+        if block.expands:
+            inside = functional.relu6(layer(inside, f"{name}_expand_conv", f"{name}_bn0"))
+        inside = functional.relu6(layer(inside, f"{name}_depthwise_conv", f"{name}_bn1", block.stride))
+        inside = layer(inside, f"{name}_project_conv", f"{name}_bn2")
+        x = x + inside if block.stride == 1 and x.shape == inside.shape else inside
     seen: Floats = functional.relu6(layer(x, "_conv_head", "_bn1")).mean(dim=(2, 3)).numpy()
     return seen
+
+
+def expected(vision: ModuleType, weights: dict[str, Any], paths: Sequence[Path], side: int) -> Floats:
+    """What the processor sees of whole images, all at once."""
+    pixels = np.stack([vision.read_image(path, side)[0] for path in paths])
+    seen: Floats = vision.efficient_net.Network(weights).look(((pixels - 127.0) / 128).astype(np.float32))
+    return seen
+
+
+def configure(vision: ModuleType, monkeypatch: pytest.MonkeyPatch, side: int | None = None, **features: bool) -> None:
+    """Set the candidate's features, and the side that its first run settled on."""
+    monkeypatch.setattr(vision.files, "config", lambda: {"features": features})
+    monkeypatch.setattr(vision.files, "known_limit", {"side of images": side}.get)
 
 
 def test_a_mirrored_view_is_the_mean_of_those_of_both(
     vision: ModuleType, weights: dict[str, Any], images: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network, path = vision.efficient_net.Network(weights), images["train"][0]
+    path = images["train"][0]
     other = path.with_name("other.png")
     with Image.open(path) as image:
         image.resize((64, 64)).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(other)
         image.resize((64, 64)).save(path)
-    plain = vision._view((path, other, None), network, 64)
-    monkeypatch.setattr(vision.files, "config", lambda: {"features": {"mirrored": True}})
-    both = vision._view((path, other, None), network, 64)
+    images["train"] = (path, other, None)
+    plain = expected(vision, weights, (path, other), 64)
     assert np.abs(plain[0] - plain[1]).max() > 0.01
-    np.testing.assert_allclose(both[:2], np.tile(plain[:2].mean(axis=0), (2, 1)), rtol=1e-5, atol=1e-5)
+    configure(vision, monkeypatch, 64, mirrored=True)
+    both = vision.views("train")
+    np.testing.assert_allclose(both[:2], np.tile(plain.mean(axis=0), (2, 1)), rtol=1e-5, atol=1e-5)
     assert np.isnan(both[2]).all()
 
 
@@ -197,10 +224,14 @@ def test_a_mirrored_view_is_the_mean_of_those_of_both(
 
 
 class Card:
-    """Stands for the network on a GPU; it fails at the look that ``broken_at`` counts, and notes which sides it saw."""
+    """Stands for the network on a GPU, and notes which sides it saw; it fails at the look that ``broken_at`` counts.
 
-    def __init__(self, network: Any, broken_at: int = 1_000) -> None:
-        self.network, self.left, self.sides = network, broken_at, list[int]()
+    ``passed`` are the seconds that went by: as many as its looks should take are added.
+    """
+
+    def __init__(self, network: Any, broken_at: int = 1_000, passed: list[float] | None = None) -> None:
+        self.network, self.left, self.passed = network, broken_at, passed or [0.0]
+        self.sides = list[int]()
 
     def at_once(self, side: int) -> int:
         return 4
@@ -210,105 +241,122 @@ class Card:
         if self.left <= 0:
             raise RuntimeError("CUDA out of memory. Tried to allocate 20 MiB\nmore")
         self.sides.append(pixels.shape[1])
+        self.passed[0] += len(pixels) * pixels.shape[1] ** 2 / 1_000
         found: Floats = self.network.look(pixels)
         return found
 
 
-def put_in(vision: ModuleType, weights: dict[str, Any], card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
-    on_processor = vision.efficient_net.Network(weights)
-    monkeypatch.setattr(vision, "_network", lambda where: card if where == "cuda" else on_processor)
+def put_in(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficient_net_torch", SimpleNamespace(TorchNetwork=lambda *_: card))
 
 
-def test_with_time_images_are_seen_on_the_gpu_at_the_networks_own_size(
+def settled_side(vision: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The side that is written down for further runs."""
+    monkeypatch.setenv("AUTOKAGGLE_OUTPUT", str(folder))
+    vision.files.write_limits({})
+    side: int = json.loads((folder / "limits.json").read_text("utf-8"))["all fits"]["side of images"]
+    return side
+
+
+GPU_FAILED = "on the processor, since the GPU failed: CUDA out of memory. Tried to allocate 20 MiB"
+
+
+@pytest.mark.parametrize(
+    ("broken_at", "side", "where"), [(1_000, 224, "on the GPU"), (1, 128, GPU_FAILED), (5, 128, GPU_FAILED)]
+)
+def test_with_time_one_device_sees_train_and_test_at_the_size_that_is_good_for_it(
     vision: ModuleType,
     weights: dict[str, Any],
     images: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    network = vision.efficient_net.Network(weights)
-    card = Card(network)
-    put_in(vision, weights, card, monkeypatch)
-    monkeypatch.setenv("AUTOKAGGLE_DEADLINE", str(time.time() + 3_600))
-    seen = vision.views("train")
-    np.testing.assert_allclose(seen[:-1], vision._view(images["train"][:-1], network, 224), rtol=1e-4, atol=1e-4)
-    assert np.isnan(seen[-1]).all()
-    assert len(vision.views("test")) == 3
-    assert set(card.sides) == {224}
-    assert vision.files._noted == {"side of images": 224}
-    assert capsys.readouterr().out == "A network's view of images, on the GPU\n"
-
-
-def test_short_of_time_the_gpu_sees_smaller_images_and_none_when_even_those_take_too_long(
-    vision: ModuleType, weights: dict[str, Any], images: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    card = Card(vision.efficient_net.Network(weights))
-    monkeypatch.setattr(vision, "_expected_seconds", lambda network, side: side / 10)
-    assert vision._side_in_time(card, "cuda", time.time() + 20) == 96  # of which 55 % may be used
-    assert vision._side_in_time(card, "cuda", time.time() + 5) == 0
-    # The processor's own is worked out from the smallest, and never larger than is good for it.
-    assert vision._side_in_time(card, "cpu", time.time() + 30) == 96
-    assert vision._side_in_time(card, "cpu", time.time() + 3_000) == 128
-    assert vision._side_in_time(card, "cpu", time.time() + 5) == 0
-
-
-@pytest.mark.parametrize("broken_at", [1, 5])
-def test_when_the_gpu_fails_the_processor_sees_train_and_test_alike(
-    vision: ModuleType,
-    weights: dict[str, Any],
-    images: dict[str, Any],
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     broken_at: int,
+    side: int,
+    where: str,
 ) -> None:
-    network = vision.efficient_net.Network(weights)
-    card = Card(network, broken_at)
-    put_in(vision, weights, card, monkeypatch)
-    monkeypatch.setattr(vision, "LARGEST_SIDE", 64)
+    card = Card(vision.efficient_net.Network(weights), broken_at)
+    put_in(card, monkeypatch)
     monkeypatch.setenv("AUTOKAGGLE_DEADLINE", str(time.time() + 3_600))
-    for role in ("train", "test"):
-        known = [path for path in images[role] if path]
-        seen = vision.views(role)[: len(known)]
-        np.testing.assert_allclose(seen, vision._view(known, network, 64), rtol=1e-4, atol=1e-4)
-    assert len(card.sides) == broken_at - 1
-    assert vision.files._noted == {"side of images": 64}
-    said = capsys.readouterr().out
-    assert said == (
-        "A network's view of images, on the processor, since the GPU failed: "
-        "CUDA out of memory. Tried to allocate 20 MiB\n"
-    )
+    seen = {role: vision.views(role) for role in ("train", "test")}
+    for role, paths in (("train", images["train"][:-1]), ("test", images["test"])):
+        wanted = expected(vision, weights, paths, side)
+        np.testing.assert_allclose(seen[role][: len(paths)], wanted, rtol=1e-4, atol=1e-4)
+    assert [len(seen["train"]), len(seen["test"])] == [6, 3]
+    assert np.isnan(seen["train"][-1]).all()
+    assert {*card.sides} <= {224}
+    assert settled_side(vision, tmp_path, monkeypatch) == side
+    assert capsys.readouterr().out == f"A network's view of images, {where}\n"
 
 
-def test_a_later_run_without_a_gpu_sees_what_the_first_saw_on_one(
-    vision: ModuleType, weights: dict[str, Any], images: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+# An image takes side * side / 1,000 seconds, of 55 % of the time until the deadline.
+@pytest.mark.parametrize(
+    ("on_gpu", "deadline", "side"),
+    [
+        (True, 690, 96),
+        (True, 500, 0),
+        # The processor's own is worked out from the smallest, and never larger than is good for it.
+        (False, 220, 96),
+        (False, 3_000, 128),
+        (False, 50, 0),
+    ],
+)
+def test_short_of_time_images_are_seen_smaller_and_not_at_all_when_even_those_take_too_long(
+    vision: ModuleType,
+    weights: dict[str, Any],
+    images: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    on_gpu: bool,
+    deadline: int,
+    side: int,
 ) -> None:
-    card = in_torch(weights)
-    monkeypatch.setattr(vision.files, "config", lambda: {"features": {"gpu": True, "mirrored": True}})
-    monkeypatch.setattr(vision.files, "known_limit", {"side of images": 96}.get)
-    put_in(vision, weights, card, monkeypatch)
-    first = vision.views("test")
-    vision._seen.cache_clear()
-    put_in(vision, weights, Card(card, broken_at=1), monkeypatch)
-    again = vision.views("test")
-    assert vision.device._failures
-    np.testing.assert_allclose(again, first, rtol=1e-4, atol=1e-4)
+    passed = [0.0]
+    card = Card(vision.efficient_net.Network(weights), passed=passed)
+    configure(vision, monkeypatch, gpu=on_gpu)
+    put_in(card, monkeypatch)
+    monkeypatch.setattr(vision.efficient_net, "Network", lambda _: card)
+    monkeypatch.setattr(vision, "time", SimpleNamespace(time=lambda: passed[0]))
+    monkeypatch.setenv("AUTOKAGGLE_THREADS", "1")
+    monkeypatch.setenv("AUTOKAGGLE_DEADLINE", str(deadline))
+    assert vision.views("train").shape == (6, FEATURES if side else 0)
+    assert vision.views("test").shape == (3, FEATURES if side else 0)
+    assert card.sides[-1] == side or not side
+    assert settled_side(vision, tmp_path, monkeypatch) == side
 
 
+@pytest.mark.parametrize("broken_at", [1_000, 1])
+def test_a_later_run_sees_as_the_first_did_whether_it_finds_a_gpu_or_not(
+    vision: ModuleType, weights: dict[str, Any], images: dict[str, Any], monkeypatch: pytest.MonkeyPatch, broken_at: int
+) -> None:
+    configure(vision, monkeypatch, 96, gpu=True)
+    put_in(Card(in_torch(weights), broken_at), monkeypatch)
+    wanted = expected(vision, weights, images["test"], 96)
+    np.testing.assert_allclose(vision.views("test"), wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("on_gpu", "broken_at", "side"), [(True, 1_000, 224), (True, 1, 224), (False, 1_000, 128)])
 def test_scripts_that_run_by_hand_see_alike_whether_they_find_a_gpu_or_not(
-    vision: ModuleType, weights: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    vision: ModuleType,
+    weights: dict[str, Any],
+    images: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    on_gpu: bool,
+    broken_at: int,
+    side: int,
 ) -> None:
-    network = vision.efficient_net.Network(weights)
-    assert vision._side(network, "cuda") == vision._side(network, "cpu") == 224
-    vision._is_for_gpu.cache_clear()
-    monkeypatch.setattr(vision.files, "config", lambda: {"features": {}})
-    assert vision._side(network, "cpu") == 128
+    monkeypatch.delenv("AUTOKAGGLE_DEADLINE", raising=False)
+    configure(vision, monkeypatch, gpu=on_gpu)
+    put_in(Card(vision.efficient_net.Network(weights), broken_at), monkeypatch)
+    wanted = expected(vision, weights, images["test"], side)
+    np.testing.assert_allclose(vision.views("test"), wanted, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.skipif(Path("/dev/nvidiactl").exists(), reason="here PyTorch may find a card")
 def test_without_a_card_pytorch_is_no_gpu(vision: ModuleType, weights: dict[str, Any]) -> None:
     pytest.importorskip("torch", reason=NEEDS_TORCH)
     with pytest.raises((vision.device.GpuMissing, RuntimeError)):
-        vision._network("cuda")
+        in_torch(weights, vision.device.GPU)
 
 
 def test_a_candidate_for_a_gpu_goes_through_on_the_processor(vision: ModuleType, tmp_path: Path) -> None:
