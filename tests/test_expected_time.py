@@ -8,7 +8,7 @@ import pytest
 from autokaggle.records.data_profile import ColumnProfile
 from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import expected_time
-from autokaggle.skills.pipeline.expected_time import START_SECONDS
+from autokaggle.skills.pipeline.expected_time import SCIKIT_LEARN_SECONDS, START_SECONDS
 from autokaggle.skills.pipeline.portfolio import propose
 from autokaggle.skills.pipeline.template_entries import FITS_AT_ONCE, fits
 from tests.small_competition import SmallCompetition, regression
@@ -94,6 +94,21 @@ def test_a_kernel_takes_its_time_by_its_rows(
     seconds = [each.expected_seconds for each in propose(plan, profile) if each.config["model"]["parameters"]]
     assert seconds[0]
     assert 0.5 * measured < (seconds[0] - START_SECONDS) * FITS_AT_ONCE / fits(plan) < 2 * measured
+
+
+@pytest.mark.parametrize(("classes", "measured"), [(2, 2.5), (10, 2.8), (30, 3.3)])
+def test_a_kernel_takes_longer_for_more_classes(competition: SmallCompetition, classes: int, measured: float) -> None:
+    profile = msgspec.structs.replace(competition.profile(), train_rows=1_000, test_rows=800)
+    values = msgspec.structs.replace(competition.plan(), families=("kernel",), time_budget_seconds=3600.0)
+    labels = tuple(str(label) for label in range(classes))
+    several = msgspec.structs.replace(values, task_type="multiclass_classification", classes={"weight": labels})
+
+    def seconds(plan: Plan) -> float:
+        found = [each.expected_seconds or 0 for each in propose(plan, profile) if each.config["model"]["parameters"]]
+        return found[0] - START_SECONDS - SCIKIT_LEARN_SECONDS
+
+    seconds_for_values = 2.3  # measured, as the others: 15 columns, three machines, one thread
+    assert seconds(several) / seconds(values) == pytest.approx(measured / seconds_for_values, rel=0.1)
 
 
 def test_a_kernel_is_expected_to_look_at_as_many_rows_as_its_file_does() -> None:

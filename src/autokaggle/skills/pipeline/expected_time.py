@@ -33,6 +33,8 @@ PIECES, MOST_PIECES, MOST_LEVELS, PARTS_OF_DATE = 16, 600, 40, 5
 # may vote, to take in a row where a part of them votes, and a vote on a row. Measured with 5 to 250 columns.
 KERNEL = "kernel"
 SECONDS_TO_JUDGE, JUDGED_ROWS, FIRST_REACHES, LATER_REACHES = 0.13, 1_000, 4, 3
+# Measured with 2 to 30 classes: each is one more output that every setting is judged by.
+JUDGED_LONGER_PER_CLASS = 0.02
 SECONDS_TO_SOLVE, MOST_VOTERS = 1.2, 4_000
 SECONDS_PER_ROW_OF_MANY, VOTERS_OF_MANY, MOST_ROWS = 1.4e-4, 2_000, 20_000
 SECONDS_PER_VOTE = 1e-8
@@ -50,7 +52,8 @@ def expected_seconds(entry: Entry, plan: Plan, profile: DataProfile) -> float:
         seconds = _seconds_of_network(rows, columns, folds)
     elif entry.family == KERNEL:
         machines = 1 + int(entry.parameters.get("weighings", 0))
-        seconds = _seconds_of_kernel(rows, rows // folds + profile.test_rows, machines)
+        classes = max(map(len, plan.classes.values()), default=0)
+        seconds = _seconds_of_kernel(rows, rows // folds + profile.test_rows, machines, classes)
     else:
         count = fits(plan)
         seconds = SECONDS_PER_MODEL + SECONDS_PER_CELL * rows * len(columns)
@@ -64,9 +67,10 @@ def is_for_gpu(entry: Entry, plan: Plan) -> bool:
     return plan.gpu and XGBOOST in entry.requirements
 
 
-def _seconds_of_kernel(rows: int, predicted: int, machines: int) -> float:
+def _seconds_of_kernel(rows: int, predicted: int, machines: int, classes: int) -> float:
     """Estimate the seconds of so many kernel machines with one thread, their predictions included."""
     judged = SECONDS_TO_JUDGE * (min(rows, JUDGED_ROWS) / JUDGED_ROWS) ** 3 * (FIRST_REACHES + LATER_REACHES * machines)
+    judged *= 1 + JUDGED_LONGER_PER_CLASS * classes
     if rows <= MOST_VOTERS:
         voters, solved = rows, SECONDS_TO_SOLVE * (rows / MOST_VOTERS) ** 3
     else:
