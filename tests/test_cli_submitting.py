@@ -91,6 +91,15 @@ def test_submissions_without_any_run_stay_as_kaggle_lists_them(
     assert (found["greater_is_better"], found["final_picks"]) == (None, [])
 
 
+@pytest.mark.parametrize(("score", "is_expected"), [(0.78, False), (0.8, True), (0.89, False)])
+def test_a_public_score_outside_of_the_range_is_told_to_be_of_a_part(
+    score: float, is_expected: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scored = SentSubmission(ref=7, description="x", status="complete", public_score=score)
+    assert call("run", SLUG, "--submit", lifecycle=ScriptedLifecycle(sent=(scored,))) == 0
+    assert ("outside of the expected range" in capsys.readouterr().out) != is_expected
+
+
 def test_run_submit_shows_the_score(capsys: pytest.CaptureFixture[str]) -> None:
     scored = SentSubmission(ref=7, description="x", status="complete", public_score=0.75, rank=3, teams=90)
     lifecycle = ScriptedLifecycle(sent=(scored,))

@@ -13,10 +13,14 @@ from autokaggle.cli.program import Program
 from autokaggle.errors import NoValidSubmission, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from autokaggle.config import Settings
     from autokaggle.records.outcome import SentSubmission
     from autokaggle.records.run import Run
     from autokaggle.storage.artifacts import RunFolder
+
+OUTSIDE = "That is outside of the expected range, which is for the whole test set: a public score is of a part of it."
 
 
 @click.command()
@@ -32,9 +36,13 @@ def submit(program: Program, /, run: str, message: str, wait: bool, runs_dir: Pa
     To a competition that takes notebooks only, it pushes the run's notebook as a private one, waits until Kaggle has
     run it, and hands in what it wrote.
     """
+    from autokaggle.cli.results import run_facts
+    from autokaggle.storage.run_folders import read_run
+
     folder = program.find_run(run, runs_dir)
     sent = hand_in(program, folder, program.settings(runs_dir), message=message, wait=wait)
-    program.answer(sent_text(sent), {"run_id": folder.id, **sent_facts(sent)})
+    cv = run_facts(read_run(folder), folder)["cv"]
+    program.answer(sent_text(sent, cv), {"run_id": folder.id, **sent_facts(sent)})
 
 
 @click.command()
@@ -119,8 +127,8 @@ def sent_facts(sent: SentSubmission) -> dict[str, Any]:
     return facts
 
 
-def sent_text(sent: SentSubmission) -> str:
-    """Say in a line how a submission stands."""
+def sent_text(sent: SentSubmission, cv: Mapping[str, Any] | None) -> str:
+    """Say how a submission stands, and what to think of a public score outside of the range that ``cv`` expects."""
     from autokaggle.cli.text import number
 
     if sent.status == "error":
@@ -128,7 +136,13 @@ def sent_text(sent: SentSubmission) -> str:
     if sent.public_score is None:
         return f"Submission {sent.ref} is handed in; its score is not there yet."
     rank = f", rank {sent.rank} of {sent.teams}" if sent.rank and sent.teams else ""
-    return f"Submission {sent.ref}: public score {number(sent.public_score)}{rank}"
+    doubt = "" if cv is None or _is_expected(sent.public_score, cv) else f"\n{OUTSIDE}"
+    return f"Submission {sent.ref}: public score {number(sent.public_score)}{rank}{doubt}"
+
+
+def _is_expected(score: float, cv: Mapping[str, Any]) -> bool:
+    low, high = cv.get("low"), cv.get("high")
+    return low is None or high is None or min(low, high) <= score <= max(low, high)
 
 
 def _check_can_be_handed_in(run: Run, folder: RunFolder) -> None:

@@ -178,7 +178,9 @@ def give_result(program: Program, folder: RunFolder, run: Run) -> None:
     sent = run.sent[-1] if run.sent else None
     program.facts = run_facts(run, folder)
     if not program.json:
-        print("\n".join([run_text(program.facts), *([sent_text(sent)] if sent else [])]), flush=True)
+        print(
+            "\n".join([run_text(program.facts), *([sent_text(sent, program.facts["cv"])] if sent else [])]), flush=True
+        )
     if sent:
         check_was_scored(sent, folder)
     if program.json:
