@@ -17,6 +17,7 @@ from autokaggle.errors import UsageError
 from autokaggle.orchestrator.improving import take_up
 from autokaggle.orchestrator.run_lifecycle import carry_out, start_run
 from autokaggle.records.candidate import Candidate
+from autokaggle.records.outcome import SentSubmission
 from autokaggle.records.run import Run, RunOptions
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record, write_record
@@ -36,6 +37,8 @@ def is_submission_valid(folder: RunFolder) -> bool:
 @pytest.mark.slow
 def test_a_finished_run_goes_on_and_never_gets_worse(world: World, undisturbed: dict[str, Any]) -> None:
     folder = world.take(undisturbed)
+    sent = SentSubmission(ref=7, description="before", status="complete", public_score=0.7)
+    write_record(folder.record, msgspec.structs.replace(read_record(folder.record, Run), sent=(sent,)))
     before = [read_record(one.record, Candidate) for one in folder.all_candidates()]
     process = world.start("improve", folder.id, *MORE)
     while process.poll() is None:
@@ -48,7 +51,9 @@ def test_a_finished_run_goes_on_and_never_gets_worse(world: World, undisturbed: 
     after = [read_record(one.record, Candidate) for one in folder.all_candidates()]
     assert [one.id for one in after] == ["c001", "c002", "c003"]
     assert [one.score for one in after[:2]] == [one.score for one in before]
+    assert improved["sent"] is None  # that score was of another file
     (earlier,) = read_record(folder.record, Run).earlier
+    assert earlier.sent == (7,)
     assert earlier.submission is not None
     assert earlier.submission.sha256 == undisturbed["submission"]["sha256"]
     started = [event.fields["stage"] for event in events(folder) if event.kind == "stage_started"]

@@ -36,7 +36,7 @@ def run_facts(run: Run, folder: RunFolder) -> dict[str, Any]:
         "seconds": {"total": round(sum(stages.values()), 3), "by_stage": stages},
         "isolation": run.isolation.level if run.isolation else None,
         "cost": run.cost_usd,
-        "sent": msgspec.to_builtins(run.sent[-1]) if run.sent else None,
+        "sent": msgspec.to_builtins(run.own_sent[-1]) if run.own_sent else None,
     }
     if run.earlier:
         before = run.earlier[-1].score

@@ -175,7 +175,7 @@ def give_result(program: Program, folder: RunFolder, run: Run) -> None:
     from autokaggle.cli.handing_in import check_was_scored, sent_text
     from autokaggle.cli.results import run_facts, run_text
 
-    sent = run.sent[-1] if run.sent else None
+    sent = run.own_sent[-1] if run.own_sent else None
     program.facts = run_facts(run, folder)
     if not program.json:
         print(

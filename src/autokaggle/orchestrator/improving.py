@@ -108,6 +108,7 @@ def _earlier(folder: RunFolder, run: Run, candidates: int) -> Earlier:
         candidates=candidates,
         score=run.ensemble.score if run.ensemble else None,
         submission=metrics.submission if metrics else None,
+        sent=tuple(sent.ref for sent in run.sent),
     )
 
 

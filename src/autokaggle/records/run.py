@@ -60,7 +60,10 @@ class StageRecord(Record, frozen=True, kw_only=True):
 
 
 class Earlier(Record, frozen=True, kw_only=True):
-    """What a run had come to when `improve` went on with it; ``seconds_used`` are of the time budget that it had."""
+    """What a run had come to when `improve` went on with it.
+
+    ``seconds_used`` are of the time budget that it had, ``sent`` the references of what was handed in by then.
+    """
 
     ended: str
     time_budget_seconds: float
@@ -68,6 +71,7 @@ class Earlier(Record, frozen=True, kw_only=True):
     candidates: int
     score: Score | None = None
     submission: SubmissionFacts | None = None
+    sent: tuple[int, ...] = ()
 
 
 class Run(Record, frozen=True, kw_only=True):
@@ -95,3 +99,9 @@ class Run(Record, frozen=True, kw_only=True):
     sent: tuple[SentSubmission, ...] = ()
     cost_usd: float = 0.0
     error: str = ""
+
+    @property
+    def own_sent(self) -> tuple[SentSubmission, ...]:
+        """What was handed in of the run as it is now, the latest last; not what it was before it was improved."""
+        before = self.earlier[-1].sent if self.earlier else ()
+        return tuple(sent for sent in self.sent if sent.ref not in before)

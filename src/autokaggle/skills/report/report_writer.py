@@ -45,8 +45,8 @@ def write_report(material: ReportMaterial, path: Path) -> None:
         competition=material.competition,
         profile=material.profile,
         metrics=metrics,
-        scale=score_scale(metrics, run.sent) if metrics else None,
-        public=public_score(run.sent),
+        scale=score_scale(metrics, run.own_sent) if metrics else None,
+        public=public_score(run.own_sent),
         warnings=_warnings(material),
         branches=candidate_tree(material.candidates, metrics),
         figures=quality_figures(run.plan, material.predictions) if run.plan and material.predictions else [],
@@ -73,7 +73,7 @@ def _warnings(material: ReportMaterial) -> list[str]:
     if run.isolation and run.isolation.level != "strong":
         reason = f" ({run.isolation.reason})" if run.isolation.reason else ""
         found.append(f"Generated code ran at isolation level {run.isolation.level}{reason}.")
-    public = public_score(run.sent)
+    public = public_score(run.own_sent)
     if material.metrics and public is not None:
         low, high = material.metrics.cv["low"], material.metrics.cv["high"]
         if not min(low, high) <= public <= max(low, high):
