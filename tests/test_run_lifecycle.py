@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from autokaggle.config import Settings
 from autokaggle.errors import ActionNeeded, CompetitionUnusable, RunInterrupted, UsageError
 from autokaggle.orchestrator.journal import Journal
 from autokaggle.orchestrator.run_lifecycle import _warn_without_gpu, carry_out, start_run
+from autokaggle.orchestrator.signals import terminate_like_interrupt
 from autokaggle.orchestrator.stages import STAGES
 from autokaggle.records.data_profile import DataProfile
 from autokaggle.records.event import Event
@@ -248,6 +250,19 @@ def test_sigterm_ends_a_run_like_an_interrupt(run: RunFolder, settings: Settings
     with pytest.raises(RunInterrupted):
         carry_out(run, settings, terminate)
     assert read_record(run.record, Run).status == "interrupted"
+
+
+def test_who_asks_again_and_again_is_heard_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, heard = 1_000.0, []
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with terminate_like_interrupt():
+        for seconds in range(0, 13, 3):
+            now = 1_000.0 + seconds
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            except KeyboardInterrupt:
+                heard.append(seconds)
+    assert heard == [0, 6, 12]
 
 
 def test_a_second_sigterm_does_not_cut_short_the_end_that_the_first_brings(run: RunFolder, settings: Settings) -> None:

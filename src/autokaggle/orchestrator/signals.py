@@ -5,6 +5,7 @@ It also knows an interrupt by what libraries make of it.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -15,7 +16,7 @@ from types import FrameType
 
 # What DuckDB raises, as a RuntimeError, when a signal's handler wants an interrupt while it answers a query.
 QUERY_INTERRUPTED = "Query interrupted"
-# A worker that stops sends SIGTERM and closes the pipe of `end_with_parent`.
+# A worker that stops sends SIGTERM and closes the pipe of `end_with_parent`: two signals for one wish.
 SECONDS_OF_ONE_WISH = 5.0
 
 
@@ -29,19 +30,20 @@ def is_interrupt(error: BaseException) -> bool:
 def terminate_like_interrupt() -> Iterator[None]:
     """Treat SIGTERM as Ctrl-C; only the main thread may set handlers, elsewhere nothing changes.
 
-    One that follows at once says the same again, and must not cut short what the first one brought about.
+    One that follows within ``SECONDS_OF_ONE_WISH`` says the same again, and must not cut short what the first one
+    brought about; a later one is an interrupt of its own, so that an end that hangs can be ended.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    heard = -SECONDS_OF_ONE_WISH
+    heard = -math.inf
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal heard
-        is_repeated = time.monotonic() - heard < SECONDS_OF_ONE_WISH
-        heard = time.monotonic()
-        if not is_repeated:
+        now = time.monotonic()
+        if now - heard >= SECONDS_OF_ONE_WISH:
+            heard = now
             raise KeyboardInterrupt(number)
 
     before = signal.signal(signal.SIGTERM, interrupt)
