@@ -39,6 +39,7 @@ class Entry:
 
 QUICK = "LightGBM, quick"
 SLOW = "LightGBM, slow and narrow"
+LINEAR = "Linear"
 SPARSE = "Linear, few columns"
 KERNEL = "Kernel, columns weighed"
 EXTRA_TREES = {
@@ -121,7 +122,7 @@ ENTRIES = (
         encode_all=True,
     ),
     Entry(
-        "Linear",
+        LINEAR,
         "linear",
         0.1,
         "A straight line errs elsewhere than trees do, and costs next to nothing.",
@@ -249,7 +250,7 @@ ENTRIES = (
         requirements=(CATBOOST,),
     ),
     Entry(
-        "Linear",
+        LINEAR,
         "linear",
         0.1,
         "Many levels in few columns suit a linear model when data are few.",

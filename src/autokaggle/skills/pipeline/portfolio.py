@@ -13,6 +13,7 @@ from autokaggle.skills.pipeline.configurations import (
     ENTRIES,
     FAMILIES,
     KERNEL,
+    LINEAR,
     QUICK,
     SLOW,
     SPARSE,
@@ -45,7 +46,7 @@ SEVERAL_CLASSES_SHARE = 0.125
 # These come first; then further features are tried on the slow LightGBM, on the quick one where time is short.
 TOLD = ", categories told by the target"
 GATE_TITLES = (SLOW, f"{SLOW}{TOLD}")
-FIRST = (QUICK, "LightGBM, many leaves", SLOW, "Linear", "XGBoost, slow", "CatBoost", KERNEL)
+FIRST = (QUICK, "LightGBM, many leaves", SLOW, LINEAR, "XGBoost, slow", "CatBoost", KERNEL)
 SHARE_OF_FIRST_KERNEL = 0.15
 # The others learn the mean, whatever they are asked for.
 QUANTILE_FAMILIES = ("lightgbm", "xgboost", "catboost")
@@ -115,15 +116,14 @@ def propose(plan: Plan, profile: DataProfile) -> Iterator[Proposal]:
             yield _proposal(entry, encode_all, plan, profile, share * plan.time_budget_seconds)
 
 
-def _ordered(profile: DataProfile) -> Iterator[Entry]:
-    """Yield the entries; where columns outnumber rows, a line through few columns follows the line through all."""
-    columns = sum(column.in_train and column.in_test for column in profile.columns)
-    sparse = [entry for entry in ENTRIES if entry.title == SPARSE and columns > profile.train_rows]
-    for entry in ENTRIES:
-        if entry not in sparse:
-            yield entry
-        if entry.title == "Linear":
-            yield from sparse
+def _ordered(profile: DataProfile) -> list[Entry]:
+    """Return the entries; where columns outnumber rows, a line through few columns follows the line through all."""
+    ordered = list(ENTRIES)
+    if sum(column.in_train and column.in_test for column in profile.columns) > profile.train_rows:
+        sparse = next(entry for entry in ENTRIES if entry.title == SPARSE)
+        ordered.remove(sparse)
+        ordered.insert([entry.title for entry in ordered].index(LINEAR) + 1, sparse)
+    return ordered
 
 
 def proposal(entry: Entry, plan: Plan, profile: DataProfile) -> Proposal:
