@@ -89,10 +89,10 @@ def correlated(x: Floats, y: Integers) -> Floats:
 @pytest.mark.parametrize(("rows", "columns"), [(100, 300), (400, 300), (100, 10)])
 def test_the_range_covers_the_luck_of_what_few_rows_teach(rows: int, columns: int) -> None:
     """The same rows train nearly every fold: where they mislead, they do so everywhere, and the other way round."""
-    hits = 0
+    random, hits = np.random.default_rng(rows + columns), 0
     for _ in range(60):
-        x = RANDOM.normal(size=(rows + 2000, columns))
-        y = (x[:, :8].sum(axis=1) * 0.3 + RANDOM.logistic(size=len(x)) > 0).astype(np.int64)
+        x = random.normal(size=(rows + 2000, columns))
+        y = (x[:, :8].sum(axis=1) * 0.3 + random.logistic(size=len(x)) > 0).astype(np.int64)
         (train, test), (labels_of_train, labels_of_test) = np.split(x, [rows]), np.split(y, [rows])
         fold_of_row, told = np.arange(rows) % 5, np.empty(rows)
         for fold in range(5):

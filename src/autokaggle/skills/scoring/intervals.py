@@ -31,8 +31,9 @@ OPTIMISM = 0.75
 # Two-sided 95 % points of Student's t by degrees of freedom; between them it is nearly linear in 1 / freedom. Less than
 # two is not assumed: a range of thirteen deviations says nothing.
 STUDENT_95 = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 8: 2.306, 10: 2.228, 15: 2.131, 30: 2.042}
-# Of so many rows all folds are misled alike as far as is assumed, of more less so. Learners of two kinds on 14 made-up
-# tables: the bootstrap's variance is short by 1.2 of itself with 150 rows, by .7 with 500 and 1,000, not with 3,000.
+# Up to so many rows mislead all folds alike in full, more of them less so. Learners of two kinds on made-up tables of
+# seven shapes: the bootstrap's variance is short by 1.2 of itself with 150 rows, by .7 with 500 and 1,000, by none with
+# 3,000.
 ROWS_THAT_MISLEAD = 500
 FEWEST_ROWS = 10
 MOST_AUC = 0.99
@@ -66,7 +67,7 @@ def expected_range(
     if not np.isfinite(deviation):
         deviation = 0.0
     alike = 1.0 if is_shifted else share_like_test(adversarial_auc or 0.5, rows)
-    misled = misleading_share(rows, len(np.unique(fold_of_row)))
+    misled = misled_variance(rows, len(np.unique(fold_of_row)))
     variance = deviation**2 * ((1 + misled) / alike + rows / max(1, test_rows))
     reach = NORMAL_95
     if is_shifted:
@@ -81,8 +82,8 @@ def expected_range(
     return _bounded(answers, score - down), _bounded(answers, score + up)
 
 
-def misleading_share(rows: int, folds: int) -> float:
-    """Return the variance that the folds' models have in common, in units of that of drawing the rows.
+def misled_variance(rows: int, folds: int) -> float:
+    """Return the variance that the folds' models have in common, in units of that of drawing the rows: at most 2.
 
     Any two folds share most of the rows that train them, so that scores of out-of-fold rows are not independent.
     Source: Nadeau and Bengio 2003, "Inference for the generalization error": the rows of a fold over those that train,
