@@ -21,19 +21,19 @@ from models import Floats
 
 # How many penalties there are, and the last one as a share of the first.
 PENALTIES, LAST_PENALTY = 40, 1e-3
-# So many are gone through where there is no time to judge any: a moderate one of what then are many rows.
+# So many are gone through where there is no time to judge any. Rows are then many, and a moderate penalty suits them.
 UNJUDGED = 20
 MOST_STEPS = 2_000
 INNER_PARTS = 5
-# Between two looks at the clock, of multiplications while columns are multiplied with each other.
+# Multiplications between two looks at the clock, while columns are multiplied with each other.
 PRODUCTS_PER_LOOK, FEWEST_COLUMNS_PER_LOOK = 10_000_000_000, 16
 
 
 @dataclass(frozen=True)
 class Line:
-    """Weights of columns, most of them 0, and the penalty, by the names of scikit-learn's models.
+    """Weights of columns (columns,), most of them 0, and the penalty, by the names of scikit-learn's models.
 
-    ``height`` is what a row of zeros is predicted; so many ``penalties`` were gone through.
+    ``height`` is what a row of zeros is predicted; so many ``penalties`` were gone through, this one the last.
     """
 
     coef_: Matrix
@@ -42,13 +42,16 @@ class Line:
     penalties: int
 
     def predict(self, x: Matrix) -> Floats:
+        """Return (n_rows,)."""
         return np.asarray(x @ self.coef_, dtype=np.float64) + self.height
 
 
 def fit(x: Matrix, y: Floats, weights: Floats, seed: int, end: float, most: int | None = None) -> tuple[Line, bool]:
     """Fit with the penalty that errs least on rows that did not train; also say whether the clock ended that early.
 
-    With ``most`` as many penalties are gone through instead.
+    ``x`` is (n_rows, columns), ``y`` and ``weights`` (n_rows,) with weights above 0; rows are at least as many as
+    ``INNER_PARTS``. ``end`` is a moment (seconds since 1970). With ``most`` so many penalties are gone through instead,
+    of which a line says by ``penalties`` how many make the same one again.
     """
     rows = _Rows(x, y, weights)
     highest = max(float(np.abs(rows.x.T @ rows.y).max()) / len(x), float(np.finfo(np.float64).resolution))
@@ -81,7 +84,10 @@ def _best(x: Matrix, y: Floats, weights: Floats, penalties: Floats, seed: int, e
 
 
 class _Rows:
-    """Rows around their mean, which lines go through; each is as long as its weight says."""
+    """Rows around their mean, which lines go through; each is as long as its weight says.
+
+    ``centre`` (columns,) and ``height`` are the means of ``x`` and ``y``.
+    """
 
     def __init__(self, x: Matrix, y: Floats, weights: Floats) -> None:
         shares = weights / weights.sum()
@@ -104,7 +110,10 @@ class _Rows:
         return np.array(found)
 
     def _products(self, end: float) -> tuple[Matrix | bool, Matrix | None] | None:
-        """Return those of all columns with each other and with the target, where they save time; None without time."""
+        """Return those of all columns with each other and with the target; None where the clock ends that.
+
+        False and None stand for them where columns are no fewer than rows: there they would save no time.
+        """
         rows, columns = self.x.shape
         if rows <= columns:
             return False, None

@@ -54,9 +54,10 @@ class Curve:
 class Stopping:
     """Tell after each round whether to go on; ``best_round`` counts from 1.
 
-    ``rounds`` are the most there may be, at the configured rate. ``faster`` is by how much the learning rate must grow
-    after ``PROBED_ROUNDS`` (with ``from_the_start`` it has grown before the first) for the fit to end in time, 1.0 when
-    it need not; a fit that is repeated gives what it was the first time.
+    It is told how far boosting may come in ``rounds`` at the configured ``rate``, how many rounds it may go on without
+    a gain (``patience``), and the moment at which it must stop (``end``, seconds since 1970). ``faster`` is by how much
+    the learning rate must grow after ``PROBED_ROUNDS`` (with ``from_the_start`` it has grown before the first) for the
+    fit to end in time, 1.0 when it need not; a fit that is repeated gives what it was the first time.
     """
 
     def __init__(
@@ -140,7 +141,7 @@ def best_together(curves: Sequence[Curve]) -> int:
     """Return where, in rounds at the configured rate, several fits together have the least loss.
 
     Each counts relative to its first loss, and one that ended earlier with its last. One that had no loss to begin with
-    says nothing; where none says anything, the longest is kept whole.
+    says nothing; where none says anything, the one that came farthest is kept whole.
     """
     farthest = math.ceil(max(curve.reached[-1] for curve in curves))
     telling = [curve for curve in curves if curve.losses[0] > 0]
