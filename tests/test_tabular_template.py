@@ -264,15 +264,15 @@ def test_a_kernel_is_judged_without_the_rows_that_folds_keep_together(tmp_path: 
     weight = 10 + np.sin(1.5 * middle[farm, 0]) + 0.5 * middle[farm, 1] + own[farm] + 0.3 * random.normal(size=240)
     train = table.assign(farm=farm, weight=weight)
     test = table[:20].assign(id=[str(row) for row in range(20)])
+    folds = pd.concat(
+        pd.DataFrame({"repeat": n, "row": range(240), "fold": random.permutation(60)[farm] % 4}) for n in (0, 1)
+    )
 
     def loss(scheme: str, column: str | None) -> float:
         competition = SmallCompetition(train, test, {}, ("weight",), "regression", "rmse", "value")
         competition = replace(competition, scheme=scheme, time_column=column)
         candidate = prepare(competition, tmp_path / scheme, family="kernel")
-        folds = [
-            pd.DataFrame({"repeat": n, "row": range(240), "fold": random.permutation(60)[farm] % 4}) for n in (0, 1)
-        ]
-        pd.concat(folds).to_parquet(candidate.path.parents[1] / "input" / "folds.parquet", index=False)
+        folds.to_parquet(candidate.path.parents[1] / "input" / "folds.parquet", index=False)
         run_all(candidate)
         return float(((output(candidate, "oof.parquet")["weight"] - weight) ** 2).mean())
 
