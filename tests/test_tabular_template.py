@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -246,6 +247,16 @@ def test_forward_folds_never_predict_the_first_and_train_a_last_model_on_all_row
     assert output(candidate, "oof.parquet")["row"].tolist() == list(range(TRAIN_ROWS // 4, TRAIN_ROWS))
     assert "fold 0" not in said
     assert "weight, all rows" in said
+
+
+def test_a_last_model_on_a_sample_takes_as_many_rounds_as_folds_of_samples_did(tmp_path: Path) -> None:
+    candidate = prepare(replace(regression(), scheme="time", folds=4), tmp_path, {"sample_rows": 60})
+    said = run_all(candidate)
+    kept = re.search(r"rounds kept: (.+)", said)
+    last = re.search(r"weight, all rows: (\d+) trees", said)
+    assert kept
+    assert last
+    assert int(last[1]) >= min(map(int, kept[1].split()))
 
 
 def test_repeats_are_averaged(tmp_path: Path) -> None:

@@ -114,7 +114,8 @@ class Training:
         if last.model.rounds and last.split:
             curves = [curve for made in own if (curve := _curve(made.model))]
             rounds = stopping.best_together(curves) if curves else last.model.rounds
-            parameters["rounds"] = round(rounds * min(1.5, len(rows) / len(last.split.fit_rows)))
+            trained = min(len(_labelled(last.split.fit_rows, y)), self.sample_rows or len(y))
+            parameters["rounds"] = round(rounds * min(1.5, len(rows) / trained))
         made = self._fit(position, None, rows, rows[:0], parameters)
         self.predict_ahead(made)
         return made
