@@ -71,6 +71,7 @@ class HereAtOnce:
 
     current: Environment = HERE
     missing: tuple[str, ...] = ()
+    too_late: tuple[str, ...] = ()
     is_building: bool = field(default=False)
     leaves_gpu: bool = False
 

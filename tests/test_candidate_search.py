@@ -7,11 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from autokaggle.orchestrator import candidate_search
 from autokaggle.orchestrator.budget import Budget
 from autokaggle.orchestrator.candidate_search import GRACE_SECONDS, CandidateSearch, offers, requirements
 from autokaggle.skills.pipeline.configurations import XGBOOST, XGBOOST_FOR_GPU
 from autokaggle.skills.pipeline.proposals import wants_gpu
 from tests.judged_run import HereAtOnce, JudgedRun, judged_run, orchard
+from tests.killable_world import events
 
 
 @pytest.fixture
@@ -44,6 +46,19 @@ def test_work_that_turns_out_slow_ends_no_candidate_before_its_time(judged: Judg
     assert not search._is_overdue()
     clock.now += GRACE_SECONDS + 0.1
     assert search._is_overdue()
+
+
+@pytest.mark.parametrize(("too_late", "besides"), [((), "that were there."), (("alpha",), "; alpha would have taken")])
+def test_a_search_that_tried_nothing_says_why(
+    judged: JudgedRun, monkeypatch: pytest.MonkeyPatch, too_late: tuple[str, ...], besides: str
+) -> None:
+    judged.context.budget = clock = Clock()
+    clock.now = 59.9
+    monkeypatch.setattr(candidate_search, "RunEnvironments", lambda *asked: HereAtOnce(too_late=too_late))
+    assert candidate_search.search(judged.context).startswith("0 candidates tried")
+    warning = [event.message for event in events(judged.context.folder) if event.kind == "warning"][-1]
+    assert warning.startswith("No candidate was tried")
+    assert besides in warning
 
 
 def test_without_the_packages_of_a_gpu_its_models_are_proposed_for_the_processor(judged: JudgedRun) -> None:

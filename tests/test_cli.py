@@ -297,6 +297,33 @@ def test_a_closed_pipe_ends_quietly(finished: RunFolder) -> None:
     assert reader.returncode == 0
 
 
+def test_a_failure_that_nobody_reads_keeps_its_exit_code(workplace: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "autokaggle", "run", str(workplace / "nowhere"), "--json"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        "raise KeyboardInterrupt",  # while it is still importing
+        "os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)",  # where nothing else listens to it
+        "atexit.register(os.kill, os.getpid(), signal.SIGTERM); return 130",  # while the interpreter ends
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT); return 130",
+    ],
+)
+def test_a_signal_at_any_moment_ends_the_process_in_order(main: str) -> None:
+    code = f"import atexit, os, signal, sys, time\nfrom autokaggle import cli\ndef main():\n    {main}\n"
+    code += "signal.signal(signal.SIGINT, signal.default_int_handler)\ncli.main = main\nsys.exit(cli.start())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=50)
+    assert done.returncode == 130
+    assert done.stderr in ("", "autokaggle: Interrupted.\n")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_behind_stdout_is_an_error(finished: RunFolder) -> None:
     with Path("/dev/full").open("w") as full:

@@ -60,7 +60,7 @@ def test_the_wheel_says_its_name_version_licence_and_command(built: Path) -> Non
         (about,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
         metadata = BytesParser().parsebytes(archive.read(about))
         (points,) = [name for name in archive.namelist() if name.endswith("/entry_points.txt")]
-        assert "autokaggle = autokaggle.cli:main" in archive.read(points).decode()
+        assert "autokaggle = autokaggle.cli:start" in archive.read(points).decode()
     found = (metadata["Name"], metadata["Version"], metadata["License-Expression"])
     assert found == ("autokaggle-pilot", __version__, "MIT")
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from autokaggle.cli import main
+from autokaggle.cli import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start())

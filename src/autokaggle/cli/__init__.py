@@ -13,8 +13,30 @@ if TYPE_CHECKING:
 ANYWHERE = ("--quiet", "--debug")
 
 
+def start() -> int:
+    """Run the program as a process of its own, and return its exit code.
+
+    From the first moment SIGTERM is heard like Ctrl-C, and neither leaves a trace, not even while the process ends.
+    """
+    try:
+        from autokaggle.orchestrator.signals import hear_no_more, terminate_like_interrupt
+
+        with terminate_like_interrupt():
+            code = main()
+            hear_no_more()
+    except KeyboardInterrupt:
+        # Before anything could be asked to end in order, or once more while it did.
+        from autokaggle.errors import RunInterrupted
+        from autokaggle.orchestrator.signals import hear_no_more
+
+        hear_no_more()
+        print("autokaggle: Interrupted.", file=sys.stderr)
+        code = RunInterrupted.exit_code
+    return code
+
+
 def main(arguments: list[str] | None = None, program: Program | None = None) -> int:
-    """Run one command and return its exit code; ``arguments`` are those after the program's name."""
+    """Carry out one command and return its exit code; ``arguments`` are those after the program's name."""
     from autokaggle.cli.application import run_command_line
     from autokaggle.cli.failures import report_failure
     from autokaggle.cli.program import Program

@@ -33,11 +33,19 @@ def report_failure(error: BaseException, program: Program) -> int:
     failure = _as_failure(error, program)
     if program.debug:
         print(_trace(error, program), file=sys.stderr, end="")
+    try:
+        _tell(failure, program)
+    except BrokenPipeError:
+        _reader_is_gone()  # nobody hears of the failure, but the exit code still says it
+    return failure.exit_code
+
+
+def _tell(failure: AutoKaggleError, program: Program) -> None:
     lines = [f"autokaggle: {_printable(failure.message)}", *map(_printable, failure.next_step.splitlines())]
     print("\n".join(lines), file=sys.stderr)
     if program.json:
         write_json(_facts(failure, program))
-    return failure.exit_code
+        sys.stdout.flush()
 
 
 def _as_failure(error: BaseException, program: Program) -> AutoKaggleError:

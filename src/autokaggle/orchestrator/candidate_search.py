@@ -53,9 +53,11 @@ def search(context: RunContext) -> str:
     searching.carry_out()
     shutil.rmtree(context.folder.trial, ignore_errors=True)
     tried, scored = len(searching.finished), len(best.evaluations)
-    if not tried and environments.too_late:
+    if not tried:
         packages = ", ".join(environments.too_late)
-        context.journal.tell("warning", f"No candidate could start: there is no time left to install {packages}.")
+        besides = f"; {packages} would have taken longer" if packages else ""
+        said = "No candidate was tried: none could start in the time that was left, with the packages that were there"
+        context.journal.tell("warning", f"{said}{besides}.")
     return f"{tried} candidates tried, {scored} scored; {best.plan.metric} {best.score.mean:.5g}"
 
 

@@ -85,10 +85,8 @@ class RunEnvironments:
 
     @property
     def too_late(self) -> tuple[str, ...]:
-        """What is missing and was not fetched, since there was too little time for it."""
-        if self._problem or self.is_building:
-            return ()
-        return tuple(line for line in self.missing if line not in self._refused)
+        """What is missing, and would or did take more time than there was."""
+        return () if self._problem else tuple(line for line in self.missing if line not in self._refused)
 
     @property
     def is_building(self) -> bool:

@@ -26,31 +26,43 @@ def is_interrupt(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) or is_of_query
 
 
-@contextmanager
-def terminate_like_interrupt() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C; only the main thread may set handlers, elsewhere nothing changes.
+class _Interrupt:
+    """A handler that raises what Ctrl-C raises.
 
-    One that follows within ``SECONDS_OF_ONE_WISH`` says the same again, and must not cut short what the first one
+    A signal that follows within ``SECONDS_OF_ONE_WISH`` says the same again, and must not cut short what the first one
     brought about; a later one is an interrupt of its own, so that an end that hangs can be ended.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    heard = -math.inf
+    def __init__(self) -> None:
+        self._heard = -math.inf
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal heard
+    def __call__(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if now - heard >= SECONDS_OF_ONE_WISH:
-            heard = now
+        if now - self._heard >= SECONDS_OF_ONE_WISH:
+            self._heard = now
             raise KeyboardInterrupt(number)
 
+
+@contextmanager
+def terminate_like_interrupt() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C; where that is so already, and outside of the main thread, nothing changes."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or isinstance(signal.getsignal(signal.SIGTERM), _Interrupt):
+        yield
+        return
+    interrupt = _Interrupt()
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if signal.getsignal(signal.SIGTERM) is interrupt:
+            signal.signal(signal.SIGTERM, before)
+
+
+def hear_no_more() -> None:
+    """Ignore Ctrl-C and SIGTERM from now on: the process ends anyway, and a trace would tell nobody anything."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def end_with_parent(descriptor: int = 0) -> None:
