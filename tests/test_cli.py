@@ -324,6 +324,13 @@ def test_a_signal_at_any_moment_ends_the_process_in_order(main: str) -> None:
     assert done.stderr in ("", "autokaggle: Interrupted.\n")
 
 
+def test_what_libraries_warn_of_is_not_on_the_screen() -> None:
+    code = "import sys, warnings\nfrom autokaggle import cli\n"
+    code += "cli.main = lambda: warnings.warn('overflow encountered', RuntimeWarning) or 0\nsys.exit(cli.start())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_behind_stdout_is_an_error(finished: RunFolder) -> None:
     with Path("/dev/full").open("w") as full:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +18,10 @@ def start() -> int:
     """Run the program as a process of its own, and return its exit code.
 
     From the first moment SIGTERM is heard like Ctrl-C, and neither leaves a trace, not even while the process ends.
+    What libraries warn of is shown only where Python is told to.
     """
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     try:
         from autokaggle.orchestrator.signals import hear_no_more, terminate_like_interrupt
 

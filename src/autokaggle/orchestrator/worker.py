@@ -96,7 +96,7 @@ class Worker:
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         except KeyboardInterrupt as interrupt:
             raise RunInterrupted(
-                f"The worker was stopped; {len(self._at_work)} runs are back in the queue.",
+                f"The worker was stopped; runs that are back in the queue: {len(self._at_work)}.",
                 "Go on with: autokaggle worker",
             ) from interrupt
         finally:

@@ -51,7 +51,7 @@ def make_plan(
         raise CompetitionUnusable("No target column was found.", "Name it in the chat, or check the sample submission.")
     if profile.train_rows < 2 * FEWEST_ROWS_PER_FOLD:
         raise CompetitionUnusable(
-            f"Train has {profile.train_rows} rows: too few to learn from.", "Check the data files."
+            f"Train has too few rows to learn from: {profile.train_rows}.", "Check the data files."
         )
     metric = str(decided["metric"])
     classes = {target: profile.classes[target] for target in targets if target in profile.classes}
