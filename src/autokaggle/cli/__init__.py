@@ -8,6 +8,9 @@ import sys
 import warnings
 from typing import TYPE_CHECKING
 
+from autokaggle.errors import RunInterrupted
+from autokaggle.orchestrator.signals import hear_no_more, terminate_like_interrupt
+
 if TYPE_CHECKING:
     from autokaggle.cli.program import Program
 
@@ -23,16 +26,11 @@ def start() -> int:
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     try:
-        from autokaggle.orchestrator.signals import hear_no_more, terminate_like_interrupt
-
         with terminate_like_interrupt():
             code = main()
             hear_no_more()
     except KeyboardInterrupt:
         # Before anything could be asked to end in order, or once more while it did.
-        from autokaggle.errors import RunInterrupted
-        from autokaggle.orchestrator.signals import hear_no_more
-
         hear_no_more()
         print("autokaggle: Interrupted.", file=sys.stderr)
         code = RunInterrupted.exit_code

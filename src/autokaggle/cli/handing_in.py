@@ -136,13 +136,8 @@ def sent_text(sent: SentSubmission, cv: Mapping[str, Any] | None) -> str:
     if sent.public_score is None:
         return f"Submission {sent.ref} is handed in; its score is not there yet."
     rank = f", rank {sent.rank} of {sent.teams}" if sent.rank and sent.teams else ""
-    doubt = "" if cv is None or _is_expected(sent.public_score, cv) else f"\n{OUTSIDE}"
+    doubt = f"\n{OUTSIDE}" if cv and sent.is_within(cv["low"], cv["high"]) is False else ""
     return f"Submission {sent.ref}: public score {number(sent.public_score)}{rank}{doubt}"
-
-
-def _is_expected(score: float, cv: Mapping[str, Any]) -> bool:
-    low, high = cv.get("low"), cv.get("high")
-    return low is None or high is None or min(low, high) <= score <= max(low, high)
 
 
 def _check_can_be_handed_in(run: Run, folder: RunFolder) -> None:

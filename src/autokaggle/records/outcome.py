@@ -89,3 +89,9 @@ class SentSubmission(Record, frozen=True, kw_only=True):
     error: str = ""
     rank: int | None = None
     teams: int | None = None
+
+    def is_within(self, low: float | None, high: float | None) -> bool | None:
+        """Tell whether the public score lies between the bounds; None where one of the three is missing."""
+        if self.public_score is None or low is None or high is None:
+            return None
+        return low <= self.public_score <= high

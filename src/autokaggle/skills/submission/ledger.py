@@ -41,10 +41,7 @@ class Entry:
     @property
     def is_as_expected(self) -> bool | None:
         """Tell whether the public score lies between the bounds; None where either is missing."""
-        score = self.sent.public_score
-        if score is None or self.low is None or self.high is None:
-            return None
-        return self.low <= score <= self.high
+        return self.sent.is_within(self.low, self.high)
 
 
 @dataclass(frozen=True)
