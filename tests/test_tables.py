@@ -126,6 +126,20 @@ def test_ragged_rows_are_filled_or_cut_and_counted_with_their_line(
     assert (table.ragged_rows, table.first_ragged_line) == (2, 3)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("inside", ["\n", "\r\n"])
+def test_line_break_in_a_name_need_not_be_that_of_the_lines(
+    connection: duckdb.DuckDBPyConnection, scratch: Path, tmp_path: Path, inside: str, end: str
+) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text(end.join(['a,"net' + inside + 'weight",b', "1,2,3", '4,5,"x' + inside + 'y"', ""]), newline="")
+
+    table, rows = read(connection, open_table(connection, path, "train.csv", scratch), scratch)
+
+    assert table.columns == ("a", f"net{inside}weight", "b")
+    assert rows == [(1, 2, "3"), (4, 5, f"x{inside}y")]
+
+
 def test_ragged_row_far_behind_the_first_rows_is_found_while_writing(
     connection: duckdb.DuckDBPyConnection, scratch: Path, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ UNNAMED = "unnamed"
 # when the writer soon gives up collecting the values of a column in which most of them differ.
 WRITTEN_AS = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION lz4_raw, DICTIONARY_SIZE_LIMIT 4096"
 AS_TEXT = re.compile(r"(?<!')'(c[0-9]+)': 'VARCHAR'")
+LINE_BREAK = re.compile(r"[\r\n]")
 READ_AS_TEXT = "auto_detect = false"
 # DuckDB's planning of these takes time that grows with the square of the number of columns; type_pushdown makes
 # TRY_CAST over a CSV fail instead of giving NULL.
@@ -282,7 +283,9 @@ def _open_text(connection: duckdb.DuckDBPyConnection, path: Path, name: str, scr
         warnings=warnings,
         header=header if header != columns else (),
     )
-    if not dialect.encoding.startswith("utf-8") or path.suffix.lower() in (".bz2", ".xz"):
+    # DuckDB takes the first line break that it meets, one inside a name too, for that of all lines.
+    is_broken = any(LINE_BREAK.search(name) for name in columns)
+    if is_broken or not dialect.encoding.startswith("utf-8") or path.suffix.lower() in (".bz2", ".xz"):
         return _through_clean_copy(connection, table, (path, dialect), scratch)
     try:
         return replace(table, sample=read_sample(connection, table.scan, columns))

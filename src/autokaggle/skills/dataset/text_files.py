@@ -83,18 +83,18 @@ def sniff(path: Path) -> Dialect:
 def rewrite(path: Path, dialect: Dialect, target: Path) -> tuple[int, int | None]:
     """Write ``path`` as strict UTF-8 CSV with a header row; return ragged rows and the first one's line number.
 
-    Blank lines are left out. A long row whose surplus is empty is no ragged row.
+    The header names columns by their place. Blank lines are left out. A long row whose surplus is empty is no ragged row.
     """
     csv.field_size_limit(LONGEST_FIELD)
     ragged, first_line = 0, None
     with _open_text(path, dialect) as stream, target.open("w", encoding="utf-8", newline="") as clean:
         reader = csv.reader(stream, delimiter=dialect.delimiter)
         writer = csv.writer(clean, lineterminator="\n")
-        if not dialect.header:
-            writer.writerow(f"c{position}" for position in range(dialect.width))
-        for row in reader:
-            if not row:
-                continue
+        writer.writerow(f"c{position}" for position in range(dialect.width))
+        rows = (row for row in reader if row)
+        if dialect.header:
+            next(rows, None)
+        for row in rows:
             if len(row) < dialect.width or any(row[dialect.width :]):
                 ragged += 1
                 first_line = first_line or reader.line_num
