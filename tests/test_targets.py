@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from autokaggle.errors import CompetitionUnusable
+from autokaggle.errors import CompetitionUnusable, UsageError
 from autokaggle.records.data_profile import DataProfile
 from autokaggle.skills.dataset.data_profiler import profile_dataset
 from autokaggle.storage.parquet_tables import read_columns
@@ -134,7 +134,7 @@ def test_the_user_overrules_the_guess(tmp_path: Path) -> None:
 
 
 def test_an_unknown_target_is_refused_with_the_columns_to_choose_from(tmp_path: Path) -> None:
-    with pytest.raises(CompetitionUnusable) as caught:
+    with pytest.raises(UsageError) as caught:
         competition(tmp_path, {"left": [n % 2 for n in range(ROWS)]}, None, target="rihgt")
 
     assert "'rihgt'" in caught.value.message

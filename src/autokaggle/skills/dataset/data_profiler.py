@@ -113,6 +113,7 @@ def profile_dataset(
     Where ``seconds`` turn out to be too few, what large tables hold is looked at in fewer rows, and a warning says so.
 
     Raises:
+        UsageError: ``target`` names a column that train lacks.
         CompetitionUnusable: a needed file is missing or empty, no column can be the target, or one target holds texts
             and another one numbers.
     """

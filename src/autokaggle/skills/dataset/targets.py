@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autokaggle.errors import CompetitionUnusable
+from autokaggle.errors import CompetitionUnusable, UsageError
 from autokaggle.records.data_profile import Guess, SubmissionKind
 from autokaggle.skills.dataset.column_types import infer, is_number
 from autokaggle.skills.dataset.file_roles import Roles
@@ -48,7 +48,8 @@ def find_submission(roles: Roles, pages: Mapping[str, str], target: Sequence[str
     """Find ids and targets; ``target`` names the target columns and overrules every guess.
 
     Raises:
-        CompetitionUnusable: no column of train can be the target, or ``target`` names none of them.
+        UsageError: ``target`` names a column that train lacks.
+        CompetitionUnusable: no column of train can be the target.
     """
     ids, id_guess = _find_ids(roles)
     predicted = _predicted_columns(roles, ids) if roles.sample else _shown_columns(roles, ids, pages)
@@ -121,7 +122,7 @@ def _given(
 ) -> Submission:
     unknown = [column for column in target if column not in roles.train.columns]
     if unknown:
-        raise CompetitionUnusable(
+        raise UsageError(
             f"{roles.train.name} has no column {unknown[0]!r}.",
             f"Choose one of: {', '.join(roles.train.columns[:30])}.",
         )
