@@ -115,6 +115,13 @@ def test_hostile_text_is_shown_as_text(tmp_path: Path) -> None:
     assert "{{ 7*7 }}" in page
 
 
+def test_characters_that_steer_what_is_shown_are_written_out(tmp_path: Path) -> None:
+    write_report(material(title="or\x1b[31mch\u202eard\x9b, \N{WOMAN}\u200d\N{EAR OF RICE}"), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "<h1>or\\x1b[31mch\\u202eard\\x9b, \N{WOMAN}\u200d\N{EAR OF RICE}</h1>" in page
+    assert not any(char in page for char in "\x1b\u202e\x9b")
+
+
 def test_a_run_without_submission_says_so(tmp_path: Path) -> None:
     write_report(material(metrics=False), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text("utf-8")

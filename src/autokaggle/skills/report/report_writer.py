@@ -1,10 +1,12 @@
 """The page that a person reads after a run; this file fills ``page/report.html.j2`` with the run's records.
 
-The page is one file that needs no network and runs no script. All text from outside is escaped by the template engine.
+The page is one file that needs no network and runs no script. All text from outside is escaped by the template engine,
+and what would not be seen of it but steer what is seen is written out.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from autokaggle.records.data_profile import ColumnProfile
@@ -23,6 +25,8 @@ TEMPLATE = "report.html.j2"
 MOST_IMPORTANT = 20
 MOST_COLUMNS = 200
 STRONG_DRIFT = 0.6
+# Control characters other than blanks and line breaks, and marks that turn the direction of what follows.
+STEERING = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def write_report(material: ReportMaterial, path: Path) -> None:
@@ -55,7 +59,7 @@ def write_report(material: ReportMaterial, path: Path) -> None:
         columns=material.profile.columns[:MOST_COLUMNS],
         column_notes=_column_note,
     )
-    write_atomically(path, page)
+    write_atomically(path, STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), page))
 
 
 def _important(material: ReportMaterial) -> tuple[ColumnImportance, ...]:
