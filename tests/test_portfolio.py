@@ -52,6 +52,21 @@ def test_what_needs_a_package_that_is_not_there_yet_waits_for_it(competition: Sm
     assert late.family in ("catboost", "xgboost")
 
 
+def test_where_no_column_tells_rows_apart_one_proposal_is_enough(competition: SmallCompetition) -> None:
+    numbered = ColumnProfile(name="id", kind="id", type="BIGINT")
+    always = ColumnProfile(name="always", kind="constant", type="BIGINT")
+    size = ColumnProfile(name="size", kind="number", type="DOUBLE")
+    target = ColumnProfile(name="weight", kind="number", type="DOUBLE", in_test=False)
+    plan = msgspec.structs.replace(competition.plan(), drop_columns=("always",))
+    for columns, is_enough in (((numbered, always, target), True), ((numbered, always, size, target), False)):
+        profile = msgspec.structs.replace(competition.profile(), columns=columns)
+        search = Search(plan=plan, profile=profile, seconds_left=60)
+        first = next_proposal(search)
+        assert first
+        tried = Candidate(id="c001", proposal=first, status="failed", seconds=1.0)
+        assert (next_proposal(msgspec.structs.replace(search, candidates=(tried,))) is None) == is_enough
+
+
 @pytest.mark.parametrize(("rows", "is_first"), [(500, True), (15_000, False)])
 def test_a_kernel_comes_before_further_features_only_where_it_takes_little_of_the_budget(
     competition: SmallCompetition, rows: int, is_first: bool

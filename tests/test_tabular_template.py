@@ -204,6 +204,22 @@ def test_no_family_fails_on_infinite_values(tmp_path: Path, family: str, make: o
         assert np.isfinite(output(candidate, name).to_numpy()).all()
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("make", [regression, binary], ids=["values", "binary"])
+def test_no_family_fails_where_no_column_varies(tmp_path: Path, family: str, make: object) -> None:
+    if family in ("xgboost", "catboost"):
+        pytest.importorskip(family, reason="it is installed into a run's environment only when a plan asks for it")
+    competition = make()  # type: ignore[operator]
+    kept = [("id", "always"), ("id", "always", *competition.targets)]
+    test, train = (table[list(names)] for table, names in zip((competition.test, competition.train), kept, strict=True))
+    numbered = [table.assign(id=range(len(table))) for table in (train, test)]
+    small = replace(competition, train=numbered[0], test=numbered[1])
+    candidate = prepare(small, tmp_path, {"model": {"parameters": {"rounds": 10}}}, family)
+    run_all(candidate)
+    for name in ("oof.parquet", "test_predictions.parquet"):
+        assert np.isfinite(output(candidate, name).to_numpy()).all()
+
+
 def test_rows_whose_target_is_infinite_do_not_train(tmp_path: Path) -> None:
     competition = regression()
     train = competition.train.assign(weight=competition.train["weight"].mask(competition.train.index == 5, np.inf))

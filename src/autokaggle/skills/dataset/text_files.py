@@ -83,7 +83,8 @@ def sniff(path: Path) -> Dialect:
 def rewrite(path: Path, dialect: Dialect, target: Path) -> tuple[int, int | None]:
     """Write ``path`` as strict UTF-8 CSV with a header row; return ragged rows and the first one's line number.
 
-    The header names columns by their place. Blank lines are left out. A long row whose surplus is empty is no ragged row.
+    The header names columns by their place. Blank lines are left out. A long row whose surplus is empty is no ragged
+    row.
     """
     csv.field_size_limit(LONGEST_FIELD)
     ragged, first_line = 0, None

@@ -53,8 +53,13 @@ QUANTILE_FAMILIES = ("lightgbm", "xgboost", "catboost")
 
 
 def next_proposal(search: Search) -> Proposal | None:
-    """Return what should be tried next with the packages that are there, None when all was."""
+    """Return what should be tried next with the packages that are there, None when all was.
+
+    Where no column tells rows apart all would say the same of each, which one is enough to show.
+    """
     known = [candidate.proposal for candidate in search.candidates] + [*search.running, *search.declined]
+    if known and not _tells_rows_apart(search.plan, search.profile):
+        return None
     titles = {proposal.title for proposal in known if proposal.author == "portfolio"}
     ready = (each for each in _in_order(search) if each.title not in titles and can_start(each, search))
     return next(untried(ready, search), None)
@@ -82,6 +87,14 @@ def _in_order(search: Search) -> Iterator[Proposal]:
             yield from (feature_gate.with_blocks(draft, helpful) for draft in first[1:])
         yield from (feature_gate.with_blocks(draft, helpful) for draft in drafts[len(first) :])
     yield from variations(search)
+
+
+def _tells_rows_apart(plan: Plan, profile: DataProfile) -> bool:
+    """Say whether there is any column to learn from, or a table to join; of ids only texts may hold something."""
+    left_out = {*plan.target_columns, *plan.drop_columns}
+    used = [each for each in profile.columns if each.in_train and each.in_test and each.name not in left_out]
+    is_joined = any(file.join_columns for file in profile.files)
+    return is_joined or any(column.kind != "id" or column.type == "VARCHAR" for column in used)
 
 
 def _is_first(draft: Proposal, plan: Plan) -> bool:
