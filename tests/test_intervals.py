@@ -105,6 +105,15 @@ def test_the_range_covers_the_luck_of_what_few_rows_teach(rows: int, columns: in
     assert hits >= 54
 
 
+def test_few_errors_among_very_many_rows_are_not_overlooked() -> None:
+    for _ in range(5):
+        truth = np.zeros(40_000, dtype=np.int64)
+        told = truth.copy()
+        told[RANDOM.choice(len(told), 2, replace=False)] = 1
+        deviation = bootstrap_deviation(Answers(METRICS["accuracy"], (truth,), (told,)))
+        assert deviation == pytest.approx(np.sqrt(2) / len(truth), rel=0.8)
+
+
 def test_a_small_test_set_makes_the_range_wider() -> None:
     answers = labels(1000)
     widths = []

@@ -52,19 +52,32 @@ def test_what_needs_a_package_that_is_not_there_yet_waits_for_it(competition: Sm
     assert late.family in ("catboost", "xgboost")
 
 
-def test_where_no_column_tells_rows_apart_one_proposal_is_enough(competition: SmallCompetition) -> None:
-    numbered = ColumnProfile(name="id", kind="id", type="BIGINT")
-    always = ColumnProfile(name="always", kind="constant", type="BIGINT")
-    size = ColumnProfile(name="size", kind="number", type="DOUBLE")
-    target = ColumnProfile(name="weight", kind="number", type="DOUBLE", in_test=False)
+NUMBERED = ColumnProfile(name="id", kind="id", type="BIGINT")
+ALWAYS = ColumnProfile(name="always", kind="constant", type="BIGINT", distinct=1)
+SIZE = ColumnProfile(name="size", kind="number", type="DOUBLE", distinct=40)
+WEIGHT = ColumnProfile(name="weight", kind="number", type="DOUBLE", distinct=40, in_test=False)
+
+
+@pytest.mark.parametrize(
+    ("columns", "is_enough"),
+    [
+        ((NUMBERED, ALWAYS, WEIGHT), True),
+        ((SIZE, msgspec.structs.replace(WEIGHT, distinct=1)), True),
+        ((NUMBERED, ALWAYS, SIZE, WEIGHT), False),
+        ((msgspec.structs.replace(NUMBERED, type="VARCHAR"), WEIGHT), False),
+    ],
+    ids=["no column varies", "the target does not vary", "a column varies", "ids of text"],
+)
+def test_where_nothing_is_to_be_learned_one_proposal_is_enough(
+    competition: SmallCompetition, columns: tuple[ColumnProfile, ...], is_enough: bool
+) -> None:
     plan = msgspec.structs.replace(competition.plan(), drop_columns=("always",))
-    for columns, is_enough in (((numbered, always, target), True), ((numbered, always, size, target), False)):
-        profile = msgspec.structs.replace(competition.profile(), columns=columns)
-        search = Search(plan=plan, profile=profile, seconds_left=60)
-        first = next_proposal(search)
-        assert first
-        tried = Candidate(id="c001", proposal=first, status="failed", seconds=1.0)
-        assert (next_proposal(msgspec.structs.replace(search, candidates=(tried,))) is None) == is_enough
+    profile = msgspec.structs.replace(competition.profile(), columns=columns)
+    search = Search(plan=plan, profile=profile, seconds_left=60)
+    first = next_proposal(search)
+    assert first
+    tried = Candidate(id="c001", proposal=first, status="failed", seconds=1.0)
+    assert (next_proposal(msgspec.structs.replace(search, candidates=(tried,))) is None) == is_enough
 
 
 @pytest.mark.parametrize(("rows", "is_first"), [(500, True), (15_000, False)])

@@ -149,10 +149,14 @@ def find_personal_cells(
 
 def guess_kind(name: str, facts: Facts) -> Guessed:
     """Name the kind of an ordinary column from its values; its name only helps where values leave it open."""
-    if facts.distinct <= 1:
-        return Guessed("constant", 1.0, "one value in all rows" if facts.known else "no value in any row")
+    if not facts.known:
+        return Guessed("constant", 1.0, "no value in any row")
+    if facts.distinct == 1 and facts.known == facts.rows:
+        return Guessed("constant", 1.0, "one value in all rows")
     if facts.type == "TIMESTAMP":
         return Guessed("datetime", 0.99, f"dates from {facts.low} to {facts.high}")
+    if facts.distinct == 1:
+        return Guessed("category", 0.8, "one value, or none")
     return _of_text(facts) if facts.type == "VARCHAR" else _of_numbers(name, facts)
 
 

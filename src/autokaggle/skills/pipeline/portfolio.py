@@ -55,10 +55,10 @@ QUANTILE_FAMILIES = ("lightgbm", "xgboost", "catboost")
 def next_proposal(search: Search) -> Proposal | None:
     """Return what should be tried next with the packages that are there, None when all was.
 
-    Where no column tells rows apart all would say the same of each, which one is enough to show.
+    Where there is nothing to learn all would say the same of each row, which one is enough to show.
     """
     known = [candidate.proposal for candidate in search.candidates] + [*search.running, *search.declined]
-    if known and not _tells_rows_apart(search.plan, search.profile):
+    if known and not _is_something_to_learn(search.plan, search.profile):
         return None
     titles = {proposal.title for proposal in known if proposal.author == "portfolio"}
     ready = (each for each in _in_order(search) if each.title not in titles and can_start(each, search))
@@ -89,8 +89,13 @@ def _in_order(search: Search) -> Iterator[Proposal]:
     yield from variations(search)
 
 
-def _tells_rows_apart(plan: Plan, profile: DataProfile) -> bool:
-    """Say whether there is any column to learn from, or a table to join; of ids only texts may hold something."""
+def _is_something_to_learn(plan: Plan, profile: DataProfile) -> bool:
+    """Say whether a target varies, and there is a column to learn it from, or a table to join.
+
+    Of ids only texts may hold something.
+    """
+    if all(column.distinct == 1 for column in profile.columns if column.name in plan.target_columns):
+        return False
     left_out = {*plan.target_columns, *plan.drop_columns}
     used = [each for each in profile.columns if each.in_train and each.in_test and each.name not in left_out]
     is_joined = any(file.join_columns for file in profile.files)

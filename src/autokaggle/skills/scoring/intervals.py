@@ -49,9 +49,19 @@ def bootstrap_deviation(answers: Answers, baseline: Answers | None = None) -> fl
     random = np.random.default_rng(rows)
     pool = np.arange(rows) if rows <= most_rows else random.choice(rows, most_rows, replace=False)
     samples = [pool[random.integers(0, len(pool), len(pool))] for _ in range(replicates)]
+    deviation = _deviation(answers, baseline, samples)
+    if len(pool) < rows and not deviation > 0:
+        # The few rows on which the score turns may all lie outside of the pool.
+        samples = [random.integers(0, rows, len(pool)) for _ in range(replicates)]
+        deviation = _deviation(answers, baseline, samples)
+    return float(deviation * np.sqrt(len(pool) / rows))
+
+
+def _deviation(answers: Answers, baseline: Answers | None, samples: list[Integers]) -> float:
+    """Return the standard deviation of the score of samples, NaN where hardly any of them has one."""
     scores = np.array(answers.scores(samples)) - np.array(baseline.scores(samples) if baseline else 0.0)
     known = scores[np.isfinite(scores)]
-    return float(known.std() * np.sqrt(len(pool) / rows)) if len(known) > 1 else float("nan")
+    return float(known.std()) if len(known) > 1 else float("nan")
 
 
 def expected_range(
