@@ -15,7 +15,7 @@ from autokaggle.skills.report import wording
 from autokaggle.skills.report.candidate_tree import candidate_tree
 from autokaggle.skills.report.material import ReportMaterial
 from autokaggle.skills.report.quality import quality_figures
-from autokaggle.skills.report.score_scale import public_score, score_scale
+from autokaggle.skills.report.score_scale import latest_scored, score_scale
 from autokaggle.storage.records_file import write_atomically
 
 __all__ = ["ReportMaterial", "write_report"]
@@ -43,14 +43,16 @@ def write_report(material: ReportMaterial, path: Path) -> None:
     for name in ("number", "brief", "signed", "percent", "duration", "plain", "words"):
         engine.filters[name] = getattr(wording, name)
     run, metrics = material.run, material.metrics
+    scored = latest_scored(run.own_sent)
+    public = scored.public_score if scored else None
     page = engine.get_template(TEMPLATE).render(
         material=material,
         run=run,
         competition=material.competition,
         profile=material.profile,
         metrics=metrics,
-        scale=score_scale(metrics, run.own_sent) if metrics else None,
-        public=public_score(run.own_sent),
+        scale=score_scale(metrics, public) if metrics else None,
+        public=public,
         warnings=_warnings(material),
         branches=candidate_tree(material.candidates, metrics),
         figures=quality_figures(run.plan, material.predictions) if run.plan and material.predictions else [],
@@ -77,11 +79,9 @@ def _warnings(material: ReportMaterial) -> list[str]:
     if run.isolation and run.isolation.level != "strong":
         reason = f" ({run.isolation.reason})" if run.isolation.reason else ""
         found.append(f"Generated code ran at isolation level {run.isolation.level}{reason}.")
-    public = public_score(run.own_sent)
-    if material.metrics and public is not None:
-        low, high = material.metrics.cv["low"], material.metrics.cv["high"]
-        if not min(low, high) <= public <= max(low, high):
-            found.append("Kaggle's public score lies outside of the range that was expected for the whole test set.")
+    scored, cv = latest_scored(run.own_sent), material.metrics.cv if material.metrics else None
+    if scored and cv and scored.is_within(cv["low"], cv["high"]) is False:
+        found.append("Kaggle's public score lies outside of the range that was expected for the whole test set.")
     auc = profile.split.adversarial_auc
     if auc is not None and auc > STRONG_DRIFT:
         columns = ", ".join(profile.split.adversarial_columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autokaggle.records.outcome import Metrics, SentSubmission
@@ -22,10 +22,9 @@ class ScoreScale:
     sent: float | None
 
 
-def score_scale(metrics: Metrics, sent: tuple[SentSubmission, ...]) -> ScoreScale | None:
+def score_scale(metrics: Metrics, public: float | None) -> ScoreScale | None:
     """Return the places of all that is known of the score; None where the scores are no numbers."""
     cv = metrics.cv
-    public = public_score(sent)
     constant = cv.get("constant")
     values = [float(value) for value in _all(cv, constant, public)]
     worst, best = min(values, default=0.0), max(values, default=0.0)
@@ -47,9 +46,9 @@ def score_scale(metrics: Metrics, sent: tuple[SentSubmission, ...]) -> ScoreScal
     )
 
 
-def public_score(sent: tuple[SentSubmission, ...]) -> float | None:
-    """Return the latest public score that Kaggle gave."""
-    return next((each.public_score for each in reversed(sent) if each.public_score is not None), None)
+def latest_scored(sent: Sequence[SentSubmission]) -> SentSubmission | None:
+    """Return the latest submission that Kaggle gave a public score."""
+    return next((each for each in reversed(sent) if each.public_score is not None), None)
 
 
 def _all(cv: dict[str, object], *more: object) -> Iterator[float]:
