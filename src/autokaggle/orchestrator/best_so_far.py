@@ -174,7 +174,7 @@ class BestSoFar:
             self.evaluations[candidate.id] = self.evaluate(self.context.folder.candidate(candidate.id))
             self._families[candidate.id] = candidate.proposal.family
         except InvalidPredictions as error:
-            self.context.journal.tell("warning", f"{candidate.id} was scored, but its files are damaged now: {error}")
+            self.context.journal.warn(f"{candidate.id} was scored, but its files are damaged now: {error}")
 
     def _name(self) -> str:
         if self.blend is None:

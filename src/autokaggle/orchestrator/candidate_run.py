@@ -189,7 +189,7 @@ def _tell_of_gpu(context: RunContext, candidate: Candidate, log: Path) -> None:
     """Warn, once in a run, that what was meant for the GPU was done on the processor."""
     if wants_gpu(candidate.proposal) and not context.is_gpu_told and (failure := _gpu_failure(log)):
         context.is_gpu_told = True
-        context.journal.tell("warning", f"{candidate.id} used the processor: {failure}")
+        context.journal.warn(f"{candidate.id} used the processor: {failure}")
 
 
 def _gpu_failure(log: Path) -> str:

@@ -47,7 +47,7 @@ def search(context: RunContext) -> str:
     except DiskTrouble:
         raise
     except OutsideWorldError as error:
-        context.journal.tell("warning", f"No candidate can run: {error.message} {error.next_step}")
+        context.journal.warn(f"No candidate can run: {error.message} {error.next_step}")
         return "no environment, so no candidate"
     searching = CandidateSearch(context, best, environments)
     searching.carry_out()
@@ -57,7 +57,7 @@ def search(context: RunContext) -> str:
         packages = ", ".join(environments.too_late)
         besides = f"; {packages} would have taken longer" if packages else ""
         said = "No candidate was tried: none could start in the time that was left, with the packages that were there"
-        context.journal.tell("warning", f"{said}{besides}.")
+        context.journal.warn(f"{said}{besides}.")
     return f"{tried} candidates tried, {scored} scored; {best.plan.metric} {best.score.mean:.5g}"
 
 
@@ -85,7 +85,7 @@ def _asked_besides(context: RunContext, plan: Plan, needed: tuple[str, ...]) -> 
 def _allowed(context: RunContext, line: str) -> str:
     accepted, refused = check_requirements([line])
     for refusal in refused:
-        context.journal.tell("warning", f"{refusal.requirement} is not installed: {refusal.reason}")
+        context.journal.warn(f"{refusal.requirement} is not installed: {refusal.reason}")
     return "".join(accepted)
 
 
@@ -223,7 +223,7 @@ class CandidateSearch:
         try:
             evaluation = self.best.evaluate(self.context.folder.candidate(candidate.id))
         except InvalidPredictions as error:
-            self.context.journal.tell("warning", f"{candidate.id} was scored, but its files are damaged now: {error}")
+            self.context.journal.warn(f"{candidate.id} was scored, but its files are damaged now: {error}")
         else:
             self._weigh(Outcome(candidate, evaluation))
 

@@ -132,7 +132,7 @@ class RunContext:
                 return step
         end_orphans_of(job.log)
         # Somebody killed it, not the code: one more chance, in what is left of its time, before it counts as failed.
-        self.journal.tell("warning", f"The sandbox of {job.log.parent.name} was killed from outside; it is run again.")
+        self.journal.warn(f"The sandbox of {job.log.parent.name} was killed from outside; it is run again.")
         left = max(1.0, job.limits.wall_seconds - (time.monotonic() - began))
         again = dataclasses.replace(job, limits=dataclasses.replace(job.limits, wall_seconds=left))
         return self._execute(again, cancelled)

@@ -55,6 +55,10 @@ class Journal:
                 self._keep(event)
             self._listener(event)
 
+    def warn(self, message: str) -> None:
+        """Tell a person what they should know or doubt."""
+        self.tell("warning", message)
+
 
 def _end_line(path: Path) -> None:
     """A full disk or a power cut may have cut the last line short; what comes next starts on a line of its own."""

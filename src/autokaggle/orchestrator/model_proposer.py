@@ -109,15 +109,15 @@ class ModelProposer:
             self._dropped.append(step)
             self._failures = MOST_FAILURES if failure.kind in LASTING else self._failures + 1
             end = " The search goes on without it." if self._failures >= MOST_FAILURES else ""
-            self._tell(f"{failure.message} {failure.next_step}".strip() + end)
+            self._context.journal.warn(f"{failure.message} {failure.next_step}".strip() + end)
         except AutoKaggleError as error:
             self._dropped.append(step)
             self._failures += 1
             if not self._context.stopping.is_set():
-                self._tell(error.message)
+                self._context.journal.warn(error.message)
         except Exception as error:  # noqa: BLE001 - the search goes on whatever happens here
             self._failures = MOST_FAILURES
-            self._tell(f"The language model is not asked any more: {error!r}")
+            self._context.journal.warn(f"The language model is not asked any more: {error!r}")
         finally:
             self._wake()
 
@@ -234,9 +234,6 @@ class ModelProposer:
 
     def _patience(self) -> float:
         return min(LONGEST_ANSWER_SECONDS, SHARE_FOR_ANSWER * self._context.budget.left_for_search_seconds)
-
-    def _tell(self, text: str) -> None:
-        self._context.journal.tell("warning", text)
 
 
 def is_suspicious(candidate: Candidate) -> bool:

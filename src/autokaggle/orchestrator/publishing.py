@@ -31,7 +31,7 @@ def ensemble(context: RunContext) -> str:
     chosen = best.ensemble
     context.save(ensemble=chosen)
     if chosen is None:
-        context.journal.tell("warning", "No candidate beat the best constant answer, which is the submission.")
+        context.journal.warn("No candidate beat the best constant answer, which is the submission.")
         return "no candidate beat a constant answer"
     pipeline_generator.publish(chosen, best.plan, context.folder)
     shutil.rmtree(context.folder.sealed, ignore_errors=True)

@@ -26,7 +26,7 @@ def reopen_run(folder: RunFolder, settings: Settings, listener: Listener = silen
     """
     run = read_record(folder.record, Run)
     journal = Journal(folder, listener)
-    plugins = Plugins(warn=lambda message: journal.tell("warning", message)).put_in_force()
+    plugins = Plugins(warn=journal.warn).put_in_force()
     if run.isolation is not None:
         # Another day, another machine, another level: what the record says is not believed.
         run = msgspec.structs.replace(run, isolation=probe_isolation(run.options.allow_unsandboxed))

@@ -99,5 +99,5 @@ def _opened(folder: RunFolder, settings: Settings, listener: Listener) -> Iterat
         )
     budget = Budget(run.options.time_budget_seconds, run.budget_seconds_used)
     journal = Journal(folder, listener)
-    plugins = Plugins(warn=lambda message: journal.tell("warning", message)).put_in_force()
+    plugins = Plugins(warn=journal.warn).put_in_force()
     yield RunContext(folder, settings, run, journal, plugins, budget)

@@ -71,7 +71,7 @@ class RunEnvironments:
     def _leave_gpu(self, why: str) -> None:
         """Ask for what serves the processor instead of what only a GPU needs, and say so."""
         packages = ", ".join(self._for_gpu)
-        self._context.journal.tell("warning", f"The run goes on on the processor, without {packages}: {why}")
+        self._context.journal.warn(f"The run goes on on the processor, without {packages}: {why}")
         self.leaves_gpu = True
         self._ask_for(self._without_gpu)
         self._refused = (*self._refused, *self._for_gpu)
@@ -117,7 +117,7 @@ class RunEnvironments:
             return True
         if self._built is None:
             packages = ", ".join(self._asked.values())
-            self._context.journal.tell("warning", f"The run goes on without {packages}: {self._problem}")
+            self._context.journal.warn(f"The run goes on without {packages}: {self._problem}")
             return False
         self.current, self.missing = _adopt(self._context, self._built), self._refused
         return True
@@ -165,7 +165,7 @@ def prepare_environment(context: RunContext, requirements: Iterable[str]) -> Env
             environment = _build(context, wanted, offline=True)
         except AutoKaggleError:
             raise error from None  # what the store lacks is no news: why it could not be filled is
-        context.journal.tell("warning", f"{error.message} An environment that was built earlier is used.")
+        context.journal.warn(f"{error.message} An environment that was built earlier is used.")
     return _adopt(context, environment)
 
 

@@ -78,7 +78,7 @@ def start_run(options: RunOptions, settings: Settings) -> RunFolder:
         isolation=isolation,
     )
     journal = Journal(folder)
-    with _open_state(settings, _warner(journal)) as state:
+    with _open_state(settings, journal.warn) as state:
         RunContext(folder, settings, run, journal, plugins, Budget(0), state).save()
     return folder
 
@@ -91,12 +91,12 @@ def carry_out(folder: RunFolder, settings: Settings, listener: Listener = silent
         RunInterrupted: Ctrl-C or SIGTERM; what was finished is kept.
         AutoKaggleError: a stage could not be carried out; the run's record says which.
     """
-    with hold_run(folder), _open_state(settings, _warner(Journal(folder, listener))) as state:
+    with hold_run(folder), _open_state(settings, Journal(folder, listener).warn) as state:
         run = read_record(folder.record, Run)
         refuse_cancelled(run)
         end_orphans(folder)
         journal = Journal(folder, listener, keep=lambda event: state.add_event(run.id, event) if state else None)
-        plugins = Plugins(warn=_warner(journal)).put_in_force()
+        plugins = Plugins(warn=journal.warn).put_in_force()
         if run.status != "created":
             # Another day, another machine, another level: what the record says of isolation is not believed.
             run = msgspec.structs.replace(run, isolation=_isolation(run.options, settings))
@@ -115,7 +115,7 @@ def _warn_without_gpu(run: Run, journal: Journal) -> None:
     from autokaggle.skills.sandbox.gpu import find_gpu
 
     if trouble := find_gpu(run.isolation).trouble:
-        journal.tell("warning", f"The plan is to use a GPU; the processor does its work: {trouble}.")
+        journal.warn(f"The plan is to use a GPU; the processor does its work: {trouble}.")
 
 
 def _carry_out_stages(context: RunContext) -> Run:
@@ -202,7 +202,7 @@ def _on_cluster(context: RunContext) -> Iterator[None]:
         return
     from autokaggle.orchestrator.cluster.client import open_cluster
 
-    with open_cluster(options.cluster, _warner(context.journal), wants_gpu=options.gpu == "on") as jobs:
+    with open_cluster(options.cluster, context.journal.warn, wants_gpu=options.gpu == "on") as jobs:
         context.execute, context.cluster_width = jobs, jobs.width
         yield
 
@@ -253,10 +253,6 @@ def _host() -> dict[str, object]:
         "memory_bytes": psutil.virtual_memory().total,
         "executable": sys.executable,
     }
-
-
-def _warner(journal: Journal) -> Callable[[str], None]:
-    return lambda message: journal.tell("warning", message)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def leave_to_worker(folder: RunFolder, settings: Settings) -> Run:
     journal = Journal(folder)
     with (
         hold_run(folder),
-        open_state_store(settings.state, settings.runs_dir.absolute(), lambda said: journal.tell("warning", said)),
+        open_state_store(settings.state, settings.runs_dir.absolute(), journal.warn),
         StateStore(settings.state) as store,
     ):
         run = read_record(folder.record, Run)

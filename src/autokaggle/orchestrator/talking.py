@@ -49,7 +49,7 @@ def discuss(context: RunContext) -> Decisions:
             gate=gate,
             person=person,
             prompts=prompt_folders(context.settings, context.plugins),
-            warn=lambda message: context.journal.tell("warning", message),
+            warn=context.journal.warn,
         )
     for decision in decisions.decisions:
         if decision.key == "budget":
@@ -99,7 +99,7 @@ def open_gate(context: RunContext) -> PayloadGate | None:
     try:
         model = find_model(name, context.settings, context.plugins)
     except AutoKaggleError as error:
-        context.journal.tell("warning", f"{error.message} The built-in strategist decides instead. {error.next_step}")
+        context.journal.warn(f"{error.message} The built-in strategist decides instead. {error.next_step}")
         return None
     return make_gate(context, model)
 

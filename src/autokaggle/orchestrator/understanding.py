@@ -30,7 +30,7 @@ def fetch(context: RunContext) -> str:
     write_record(context.folder.competition, competition)
     context.save(slug=competition.slug, data_sha256=_data_hash(competition))
     for notice in obstacles(competition, dt.datetime.now(dt.UTC)):
-        context.journal.tell("warning", f"{notice.text} {notice.next_step}".strip())
+        context.journal.warn(f"{notice.text} {notice.next_step}".strip())
     for notice in rules(competition):
         context.journal.tell("info", f"{notice.text} {notice.next_step}".strip())
     megabytes = sum(file.bytes for file in competition.files) / 1e6
@@ -56,7 +56,7 @@ def profile(context: RunContext) -> str:
     )
     write_record(context.folder.profile, found)
     for warning in found.warnings:
-        context.journal.tell("warning", warning)
+        context.journal.warn(warning)
     return (
         f"{found.train_rows:,} train and {found.test_rows:,} test rows; target {', '.join(found.target_columns)}; "
         f"{found.task_type.replace('_', ' ')}"
@@ -72,7 +72,7 @@ def discuss(context: RunContext) -> str:
     decisions = talking.discuss(context)
     metric = next(decision for decision in decisions.decisions if decision.key == "metric")
     if metric.by == "strategist" and context.competition.metric.metric is None:
-        context.journal.tell("warning", f"Metric: {metric.why}")
+        context.journal.warn(f"Metric: {metric.why}")
     takers = dict.fromkeys(decision.by for decision in decisions.decisions)
     by = "the built-in strategist" if set(takers) <= {"strategist", "flag"} else ", ".join(takers)
     return f"{len(decisions.decisions)} decisions by {by}; metric {metric.value}"
@@ -99,8 +99,8 @@ def plan(context: RunContext) -> str:
     if context.run.options.original:
         agreed = _with_original(context, agreed, Path(context.run.options.original))
     if agreed.gpu and not portfolios.can_use_gpu(agreed, found):
-        context.journal.tell(
-            "warning", "Nothing in this run can use a GPU: XGBoost can for tables, and a network that sees images."
+        context.journal.warn(
+            "Nothing in this run can use a GPU: XGBoost can for tables, and a network that sees images."
         )
     folds.make_folds(agreed, context.folder.tables, context.folder.folds)
     completed = msgspec.structs.replace(
@@ -130,9 +130,7 @@ def _with_original(context: RunContext, agreed: Plan, file: Path) -> Plan:
             f"The rules forbid external data, so --original cannot be used: {gate.sentence!r}", "Leave out --original."
         )
     if gate is None:
-        context.journal.tell(
-            "warning", "The rules that were found do not say whether external data may be used: read them."
-        )
+        context.journal.warn("The rules that were found do not say whether external data may be used: read them.")
     left_out = {*agreed.target_columns, *agreed.id_columns, *agreed.drop_columns}
     features = [column for column in context.profile.columns if column.in_train and column.in_test]
     made = write_original(
@@ -216,7 +214,7 @@ def _with_usable_metric(context: RunContext, decisions: Decisions) -> Decisions:
     if chosen.by in ("flag", "user"):
         raise UsageError(f"The metric {chosen.value} does not fit: {problem}.", f"Choose another; {default} would fit.")
     why = f"{chosen.value} does not fit: {problem}; {default} is the default for this task; overrule it with --metric"
-    context.journal.tell("warning", f"Metric: {why}.")
+    context.journal.warn(f"Metric: {why}.")
     usable = Decision(key="metric", value=default, by="strategist", why=why)
     others = tuple(usable if decision.key == "metric" else decision for decision in decisions.decisions)
     changed = msgspec.structs.replace(decisions, decisions=others)
