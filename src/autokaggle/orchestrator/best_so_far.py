@@ -43,7 +43,9 @@ class BestSoFar:
         self._changing = threading.RLock()
         for candidate in context.candidates():
             if candidate.status == "scored" and candidate.ensemble_gain is not None:
-                self._take_again(candidate)
+                evaluation = self.evaluate_again(candidate)
+                if evaluation is not None:
+                    self._keep(candidate, evaluation)
         self._combine_again()
 
     @property
@@ -69,6 +71,14 @@ class BestSoFar:
         return evaluator.evaluate(
             self.plan, self.truth, self.folds, folder.oof, folder.test_predictions, self.test_rows
         )
+
+    def evaluate_again(self, candidate: Candidate) -> Evaluation | None:
+        """Score what an earlier process had scored; None, with a warning, where its files were damaged since."""
+        try:
+            return self.evaluate(self.context.folder.candidate(candidate.id))
+        except InvalidPredictions as error:
+            self.context.journal.warn(f"{candidate.id} was scored, but its files are damaged now: {error}")
+            return None
 
     def hand_in(self) -> None:
         """Write the submission of what is best now, and tell of it."""
@@ -96,8 +106,7 @@ class BestSoFar:
     def add(self, candidate: Candidate, evaluation: Evaluation) -> None:
         """Take a scored candidate; when the ensemble is better for it, hand that in."""
         with self._changing:
-            self.evaluations[candidate.id] = evaluation
-            self._families[candidate.id] = candidate.proposal.family
+            self._keep(candidate, evaluation)
             self._whole = self._combined()
             if self._take_better(self._whole):
                 self.hand_in()
@@ -131,6 +140,10 @@ class BestSoFar:
             over.append(names[metric.best([known[name].score.mean for name in names])])
         surrogate = make_surrogate(self.plan, self.truth.values[evaluation.rows])
         return tuple(_gain(name, evaluation, known[name], surrogate) for name in dict.fromkeys(over))
+
+    def _keep(self, candidate: Candidate, evaluation: Evaluation) -> None:
+        self.evaluations[candidate.id] = evaluation
+        self._families[candidate.id] = candidate.proposal.family
 
     def _take_better(self, blend: Blend) -> bool:
         """Keep the blend if it is better than what would be handed in now, the constant answer included.
@@ -168,13 +181,6 @@ class BestSoFar:
         chosen_from = {name: self.evaluations[name] for name in (self.evaluations if names is None else names)}
         families = {name: self._families[name] for name in chosen_from}
         return build_ensemble(self.plan, self.truth, self.folds, chosen_from, families)
-
-    def _take_again(self, candidate: Candidate) -> None:
-        try:
-            self.evaluations[candidate.id] = self.evaluate(self.context.folder.candidate(candidate.id))
-            self._families[candidate.id] = candidate.proposal.family
-        except InvalidPredictions as error:
-            self.context.journal.warn(f"{candidate.id} was scored, but its files are damaged now: {error}")
 
     def _name(self) -> str:
         if self.blend is None:

@@ -27,7 +27,6 @@ from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline.proposals import identity, known_in
 from autokaggle.skills.sandbox.limits import available_cores, machine_memory_bytes
 from autokaggle.skills.sandbox.requirements import check_requirements
-from autokaggle.skills.scoring.prediction_files import InvalidPredictions
 
 FINISHED = frozenset({"scored", "failed", "leaking"})
 # A candidate ends within its seconds and one of grace; after this long without a sign it is left behind.
@@ -220,11 +219,8 @@ class CandidateSearch:
         if candidate.status != "scored" or candidate.ensemble_gain is not None:
             self.policy.learn(candidate)
             return
-        try:
-            evaluation = self.best.evaluate(self.context.folder.candidate(candidate.id))
-        except InvalidPredictions as error:
-            self.context.journal.warn(f"{candidate.id} was scored, but its files are damaged now: {error}")
-        else:
+        evaluation = self.best.evaluate_again(candidate)
+        if evaluation is not None:
             self._weigh(Outcome(candidate, evaluation))
 
     def _free_id(self) -> str:
