@@ -96,31 +96,24 @@ class RunEnvironments:
         """Say whether what the proposal needs is there."""
         return not set(proposal.requirements) & set(self.missing)
 
-    def wait(self, seconds: float) -> bool:
-        """Build what is missing and wait for it; return whether there is more than before."""
-        self.build_rest()
-        return self.take(seconds)
-
-    def take(self, wait_seconds: float = 0.0) -> bool:
-        """Use the larger environment from now on if it is ready; return whether anything changed."""
+    def take(self, wait_seconds: float = 0.0) -> None:
+        """Use the larger environment from now on if it is ready."""
         if self._thread is None:
-            return False
+            return
         self._thread.join(wait_seconds)
         if self._thread.is_alive():
-            return False
+            return
         self._thread = None
         if self._built is None and self._for_gpu and not self.leaves_gpu:
             # Whichever package it was: without those of the GPU, gigabytes in few files, the others may come.
             self._leave_gpu(self._problem)
             self.missing, self._problem = (*self._refused, *self._asked), ""
             self.build_rest()
-            return True
-        if self._built is None:
+        elif self._built is None:
             packages = ", ".join(self._asked.values())
             self._context.journal.warn(f"The run goes on without {packages}: {self._problem}")
-            return False
-        self.current, self.missing = _adopt(self._context, self._built), self._refused
-        return True
+        else:
+            self.current, self.missing = _adopt(self._context, self._built), self._refused
 
     def _build_whole(self) -> None:
         try:

@@ -15,7 +15,7 @@ from autokaggle.storage.parquet_tables import copy_rows, write_columns
 from autokaggle.storage.records_file import link_or_copy, make_private_folder
 
 SHARE, FEWEST_ROWS, MOST_ROWS = 0.01, 300, 20_000
-TABLES, FOLDS, DATA = "tables", "folds.parquet", "data"
+TABLES, FOLDS = "tables", "folds.parquet"
 
 
 def make_sample_input(plan: Plan, profile: DataProfile, source: Path, target: Path) -> Path:

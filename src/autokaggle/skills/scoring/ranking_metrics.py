@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 Labels = npt.NDArray[np.generic]
-Floats = npt.NDArray[np.float64]
 RankingMetric = Callable[[Labels, Labels], float]
 
 
