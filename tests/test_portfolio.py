@@ -13,9 +13,9 @@ from autokaggle.records.data_profile import ColumnProfile
 from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import portfolio_timeseries
 from autokaggle.skills.pipeline.code_checks import check_code
-from autokaggle.skills.pipeline.configurations import SPARSE
+from autokaggle.skills.pipeline.configurations import FAMILIES, SPARSE
 from autokaggle.skills.pipeline.pipeline_generator import template_folder, write_candidate
-from autokaggle.skills.pipeline.portfolio import BASE_REQUIREMENTS, FAMILIES, next_proposal, propose, requirements
+from autokaggle.skills.pipeline.portfolio import BASE_REQUIREMENTS, next_proposal, propose, requirements
 from autokaggle.storage.artifacts import RunFolder
 from tests.small_competition import SmallCompetition, regression, run_all
 

@@ -9,7 +9,6 @@ import re
 import shutil
 import time
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 
 import msgspec
@@ -108,8 +107,7 @@ def _write_code(context: RunContext, best: BestSoFar, folder: CandidateFolder, p
 
 def is_foreign(context: RunContext, template: str, proposal: Proposal) -> bool:
     """Say whether a candidate runs code that was not written here: such code never sees what it is scored on."""
-    shipped = Path(str(resources.files("autokaggle.templates")))
-    is_ours = context.plugins.template(template).folder.is_relative_to(shipped)
+    is_ours = context.plugins.template(template).folder.is_relative_to(pipeline_generator.TEMPLATES)
     return proposal.author != "portfolio" or bool(proposal.files) or not is_ours
 
 

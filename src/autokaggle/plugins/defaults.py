@@ -5,8 +5,6 @@ The skills hold what they give themselves; nothing here is imported before it is
 
 from __future__ import annotations
 
-from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autokaggle.plugins.extensions import ModelProvider, Proposer, Template
@@ -78,13 +76,13 @@ def autokaggle_model_families() -> list[ModelFamily]:
 def autokaggle_templates() -> list[Template]:
     """Give the templates that ship."""
     from autokaggle.skills.pipeline import portfolio, portfolio_image, portfolio_text, portfolio_timeseries
+    from autokaggle.skills.pipeline.pipeline_generator import TEMPLATES
 
-    folder = Path(str(resources.files("autokaggle.templates")))
     return [
-        Template("tabular", folder / "tabular", portfolio.BASE_REQUIREMENTS),
-        Template("timeseries", folder / "timeseries", portfolio_timeseries.REQUIREMENTS, parent="tabular"),
-        Template("text", folder / "text", portfolio_text.REQUIREMENTS, parent="tabular"),
-        Template("image", folder / "image", portfolio_image.REQUIREMENTS, parent="tabular"),
+        Template("tabular", TEMPLATES / "tabular", portfolio.BASE_REQUIREMENTS),
+        Template("timeseries", TEMPLATES / "timeseries", portfolio_timeseries.REQUIREMENTS, parent="tabular"),
+        Template("text", TEMPLATES / "text", portfolio_text.REQUIREMENTS, parent="tabular"),
+        Template("image", TEMPLATES / "image", portfolio_image.REQUIREMENTS, parent="tabular"),
     ]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import msgspec
@@ -19,11 +18,11 @@ from autokaggle.records.candidate import Proposal, Search
 from autokaggle.records.data_profile import DataProfile
 from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import expected_time, portfolio
-from autokaggle.skills.pipeline.configurations import Entry
+from autokaggle.skills.pipeline.configurations import ENTRIES, FAMILIES, Entry
+from autokaggle.skills.pipeline.pipeline_generator import FAMILY_PREFIX, template_folder
 from autokaggle.skills.pipeline.proposals import untried
 from autokaggle.skills.pipeline.template_entries import FITS_AT_ONCE
 
-FILE_PREFIX = "model_"
 START_SECONDS_PER_FOLD = expected_time.START_SECONDS + expected_time.SCIKIT_LEARN_SECONDS
 
 
@@ -39,12 +38,11 @@ class ModelFamily:
 
 def built_in_families() -> list[ModelFamily]:
     """List ours; the portfolio tries their entries in an order of its own."""
-    folder = Path(str(resources.files("autokaggle.templates"))) / "tabular"
-    found = []
-    for name in dict.fromkeys(entry.family for entry in portfolio.ENTRIES):
-        entries = tuple(entry for entry in portfolio.ENTRIES if entry.family == name)
+    folder, found = template_folder("tabular"), []
+    for name in FAMILIES:
+        entries = tuple(entry for entry in ENTRIES if entry.family == name)
         needed = tuple(dict.fromkeys(line for entry in entries for line in entry.requirements))
-        found.append(ModelFamily(name, folder / f"{FILE_PREFIX}{name}.py", needed, entries))
+        found.append(ModelFamily(name, folder / f"{FAMILY_PREFIX}{name}.py", needed, entries))
     return found
 
 
@@ -54,7 +52,7 @@ PLUGGED: dict[str, ModelFamily] = {}
 
 def family_names() -> tuple[str, ...]:
     """All names that a plan may hold, ours first."""
-    return (*portfolio.FAMILIES, *PLUGGED)
+    return (*FAMILIES, *PLUGGED)
 
 
 def next_proposal(search: Search) -> Proposal | None:
@@ -70,8 +68,8 @@ def requirements(plan: Plan, profile: DataProfile) -> tuple[str, ...]:
 
 def trouble_of(family: ModelFamily) -> str:
     """Say why a family cannot be used, "" when it can; its file is read, never run."""
-    if family.file.name != f"{FILE_PREFIX}{family.name}.py":
-        return f"its file is {family.file.name}, and {FILE_PREFIX}{family.name}.py is wanted"
+    if family.file.name != f"{FAMILY_PREFIX}{family.name}.py":
+        return f"its file is {family.file.name}, and {FAMILY_PREFIX}{family.name}.py is wanted"
     try:
         tree = parse_python(family.file.read_text("utf-8"), family.file.name)
     except (OSError, UnicodeDecodeError, SyntaxError) as error:

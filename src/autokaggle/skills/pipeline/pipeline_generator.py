@@ -25,7 +25,9 @@ from autokaggle.skills.pipeline.candidate_config import candidate_config, config
 from autokaggle.storage.artifacts import CandidateFolder, RunFolder
 from autokaggle.storage.records_file import link_or_copy, make_private_folder, write_atomically
 
-FAMILY_FILE = "model_"
+TEMPLATES = Path(str(resources.files("autokaggle.templates")))
+# A family of models is a file of this beginning and its name.
+FAMILY_PREFIX = "model_"
 # What a blend shares with a pipeline of tables: finding files, and making the submission.
 SHARED_WITH_ENSEMBLE = ("files.py", "decision.py", "submission.py")
 PREDICTIONS = ("oof.parquet", "test_predictions.parquet")
@@ -102,8 +104,7 @@ def template_folder(name: str) -> Path:
     Raises:
         UsageError: there is no such template.
     """
-    shipped = Path(str(resources.files("autokaggle.templates")))
-    folders = {path.name: path for path in sorted(shipped.iterdir()) if path.is_dir() and path.name[0].isalpha()}
+    folders = {path.name: path for path in sorted(TEMPLATES.iterdir()) if path.is_dir() and path.name[0].isalpha()}
     if name not in folders:
         raise UsageError(f"There is no template {name!r}.", f"These ship: {', '.join(folders)}.")
     return folders[name]
@@ -120,7 +121,7 @@ def _template_files(folders: Sequence[Path], family: str | None = None) -> list[
         for name, path in files.items()
         if path.suffix in (".py", ".md")
         and name != "__init__.py"
-        and (family is None or not name.startswith(FAMILY_FILE) or path.stem == f"{FAMILY_FILE}{family}")
+        and (family is None or not name.startswith(FAMILY_PREFIX) or path.stem == f"{FAMILY_PREFIX}{family}")
     ]
 
 

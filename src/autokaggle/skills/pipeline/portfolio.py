@@ -11,7 +11,6 @@ from autokaggle.records.plan import Plan
 from autokaggle.skills.pipeline import feature_gate, samples
 from autokaggle.skills.pipeline.configurations import (
     ENTRIES,
-    FAMILIES,
     KERNEL,
     LINEAR,
     QUICK,
@@ -25,8 +24,6 @@ from autokaggle.skills.pipeline.expected_time import START_SECONDS, expected_sec
 from autokaggle.skills.pipeline.objective import CLASSIFICATION, QUANTILE_METRIC
 from autokaggle.skills.pipeline.proposals import can_start, untried
 from autokaggle.skills.pipeline.variations import variations
-
-__all__ = ["BASE_REQUIREMENTS", "ENTRIES", "FAMILIES", "next_proposal", "propose", "requirements"]
 
 BASE_REQUIREMENTS = (
     "joblib>=1.4",
