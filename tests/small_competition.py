@@ -27,12 +27,13 @@ from autokaggle.records.data_profile import (
     FileProfile,
     Guess,
     SplitHints,
+    SubmissionKind,
     TaskType,
 )
 from autokaggle.records.plan import Decision, Decisions, Plan
 from autokaggle.records.run import RunOptions
 from autokaggle.skills.pipeline.pipeline_generator import write_candidate
-from autokaggle.skills.pipeline.plan import MetricInput, make_plan
+from autokaggle.skills.pipeline.plan import make_plan
 from autokaggle.storage.artifacts import CandidateFolder, RunFolder
 from tests.warm_python import WarmPython
 
@@ -54,7 +55,7 @@ class SmallCompetition:
     targets: tuple[str, ...]
     task: TaskType
     metric: str
-    metric_input: MetricInput
+    metric_input: SubmissionKind
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     scheme: str = "kfold"
     folds: int = 3

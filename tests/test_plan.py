@@ -9,10 +9,10 @@ import pytest
 
 from autokaggle.errors import CompetitionUnusable, UsageError
 from autokaggle.records.competition import Competition
-from autokaggle.records.data_profile import ColumnProfile, DataProfile, Guess, SplitHints
+from autokaggle.records.data_profile import ColumnProfile, DataProfile, Guess, SplitHints, SubmissionKind
 from autokaggle.records.plan import Decision, Decisions, Plan
 from autokaggle.records.run import RunOptions
-from autokaggle.skills.pipeline.plan import MetricInput, make_plan
+from autokaggle.skills.pipeline.plan import make_plan
 
 SURE = Guess(value="", confidence=1.0, evidence="")
 GRADES = ("3", "4", "5")
@@ -47,7 +47,7 @@ PROFILE = DataProfile(
 
 def plan(
     metric: str = "accuracy",
-    metric_input: MetricInput = "label",
+    metric_input: SubmissionKind = "label",
     profile: DataProfile = PROFILE,
     options: RunOptions | None = None,
     **decided: Any,

@@ -19,8 +19,8 @@ TaskType = Literal[
 FileRole = Literal["train", "test", "sample_submission", "lookup", "extra", "image", "text", "archive"]
 ColumnKind = Literal["id", "category", "ordinal", "number", "datetime", "text", "constant", "duplicate", "code", "path"]
 ValidationScheme = Literal["kfold", "stratified", "group", "stratified_group", "time"]
+# What is handed in, and what a metric compares.
 SubmissionKind = Literal["value", "label", "probability", "class_probability", "ranked_labels"]
-
 
 # A group that is made from one column, as ``SplitHints.column`` describes it.
 MADE_COLUMN = re.compile(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from autokaggle.errors import CompetitionUnusable, UsageError
 from autokaggle.records.competition import Competition
@@ -16,8 +16,7 @@ from autokaggle.records.data_profile import ColumnProfile, DataProfile, Submissi
 from autokaggle.records.plan import Decisions, Plan, SubmissionFormat, Validation
 from autokaggle.records.run import RunOptions
 from autokaggle.skills.pipeline.families import family_names
-
-MetricInput = Literal["value", "label", "probability", "class_probability", "ranked_labels"]
+from autokaggle.skills.pipeline.objective import LOG_METRICS
 
 DEFAULT_FOLDS = 5
 FEWEST_ROWS_PER_FOLD = 5
@@ -25,7 +24,6 @@ USELESS_KINDS = ("constant", "duplicate", "path")
 SCHEMES: tuple[ValidationScheme, ...] = ("kfold", "stratified", "group", "stratified_group", "time")
 # The one metric that is best served by predicting a number for labels that have an order.
 ORDINAL_METRICS = ("quadratic_weighted_kappa",)
-LOGARITHMIC = ("rmsle", "msle")
 
 
 def make_plan(
@@ -34,7 +32,7 @@ def make_plan(
     decisions: Decisions,
     options: RunOptions,
     *,
-    metric_input: MetricInput,
+    metric_input: SubmissionKind,
     greater_is_better: bool,
 ) -> Plan:
     """Agree on target, task, prediction columns, validation and the submission's form.
@@ -80,7 +78,7 @@ def make_plan(
     )
 
 
-def metric_problem(profile: DataProfile, metric: str, metric_input: MetricInput) -> str:
+def metric_problem(profile: DataProfile, metric: str, metric_input: SubmissionKind) -> str:
     """Say why the metric cannot score this competition's targets, "" when it can."""
     classes = {target: profile.classes[target] for target in profile.target_columns if target in profile.classes}
     named = ", ".join(repr(target) for target in profile.target_columns)
@@ -89,7 +87,7 @@ def metric_problem(profile: DataProfile, metric: str, metric_input: MetricInput)
         if wordy:
             return f"it compares numbers, and {wordy[0]!r} holds labels"
         lows = [float(column.low) for column in profile.columns if column.name in profile.target_columns and column.low]
-        if metric in LOGARITHMIC and min(lows, default=0.0) < 0:
+        if metric in LOG_METRICS and min(lows, default=0.0) < 0:
             return f"it takes logarithms, and {named} has values below 0"
         return ""
     if not classes:
@@ -118,7 +116,7 @@ def prediction_columns(targets: Sequence[str], classes: Mapping[str, Sequence[st
 
 
 def _task(
-    profile: DataProfile, classes: Mapping[str, Sequence[str]], metric: str, metric_input: MetricInput, targets: int
+    profile: DataProfile, classes: Mapping[str, Sequence[str]], metric: str, metric_input: SubmissionKind, targets: int
 ) -> TaskType:
     """Return the task that serves the metric best: the profile cannot know whether labels are counted or measured."""
     task = profile.task_type
@@ -142,7 +140,7 @@ def _are_numbers(labels: Sequence[str]) -> bool:
         return False
 
 
-def _submission_kind(metric_input: MetricInput, task: TaskType) -> SubmissionKind:
+def _submission_kind(metric_input: SubmissionKind, task: TaskType) -> SubmissionKind:
     if metric_input == "probability" and task == "multiclass_classification":
         return "class_probability"
     return metric_input

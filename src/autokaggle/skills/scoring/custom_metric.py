@@ -26,12 +26,13 @@ import numpy as np
 
 from autokaggle.errors import UsageError
 from autokaggle.python_code import parse_python
-from autokaggle.skills.scoring.metric import Loss, Metric, MetricInput, Pairs
+from autokaggle.records.data_profile import SubmissionKind
+from autokaggle.skills.scoring.metric import Loss, Metric, Pairs
 
 # What runs in the sandbox: this script of ours, beside a copy of the user's file. It reads PAIRS and writes SCORES.
 SCRIPT, USER_FILE, PAIRS, SCORES = "pair_scorer.py", "metric.py", "pairs.npz", "scores.json"
 MOST_BYTES_OF_SCORES = 10 << 20
-LOSSES: dict[MetricInput, Loss] = {"value": "squared"}
+LOSSES: dict[SubmissionKind, Loss] = {"value": "squared"}
 EXAMPLE = 'Write for instance: GREATER_IS_BETTER = True, and COMPARES = "label".'
 
 # Runs SCRIPT with one argument, the function's name; takes the folders of code, input and output.
@@ -65,7 +66,7 @@ def custom_metric(reference: str, run_script: RunScript, scratch: Path) -> Metri
     )
 
 
-def read_metric(reference: str) -> tuple[bool, MetricInput]:
+def read_metric(reference: str) -> tuple[bool, SubmissionKind]:
     """Return whether greater is better, and what the metric compares, as the file says.
 
     Raises:
@@ -76,7 +77,7 @@ def read_metric(reference: str) -> tuple[bool, MetricInput]:
     better, compares = constants.get("GREATER_IS_BETTER"), constants.get("COMPARES", "value")
     if not isinstance(better, bool):
         raise UsageError(f"{path} does not say whether a greater score is better.", EXAMPLE)
-    if compares not in get_args(MetricInput) or compares == "ranked_labels":
+    if compares not in get_args(SubmissionKind) or compares == "ranked_labels":
         raise UsageError(f"{path}: COMPARES is {compares!r}.", "Use value, label, probability or class_probability.")
     return better, compares
 

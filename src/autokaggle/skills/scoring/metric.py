@@ -12,7 +12,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-MetricInput = Literal["value", "label", "probability", "class_probability", "ranked_labels"]
+from autokaggle.records.data_profile import SubmissionKind
+
 Loss = Literal["squared", "squared_log", "absolute", "relative", "symmetric", "log", "balanced_log"]
 MetricFunction = Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]
 Pairs = Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
@@ -35,7 +36,7 @@ class Metric:
     id: str
     title: str
     greater_is_better: bool
-    input: MetricInput
+    input: SubmissionKind
     function: MetricFunction
     loss: Loss
     aliases: tuple[str, ...] = ()

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from autokaggle.records.data_profile import SubmissionKind
 from autokaggle.skills.scoring import label_metrics as labels
 from autokaggle.skills.scoring import probability_metrics as probabilities
 from autokaggle.skills.scoring import ranking_metrics as rankings
 from autokaggle.skills.scoring import value_metrics as values
-from autokaggle.skills.scoring.metric import Loss, Metric, MetricFunction, MetricInput
+from autokaggle.skills.scoring.metric import Loss, Metric, MetricFunction
 
 SKLEARN = "scikit-learn user guide, Metrics and scoring"
 KAGGLE = "Kaggle, evaluation page of competitions that use it"
@@ -172,7 +173,7 @@ def _error(
     loss: Loss,
     aliases: str,
     *,
-    compares: MetricInput = "value",
+    compares: SubmissionKind = "value",
     highest: float | None = None,
     source: str = SKLEARN,
     quantile: float | None = None,
@@ -196,7 +197,7 @@ def _error(
 
 def _score(
     name: str,
-    compares: MetricInput,
+    compares: SubmissionKind,
     function: MetricFunction,
     loss: Loss,
     aliases: str,

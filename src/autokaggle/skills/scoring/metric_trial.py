@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.skills.scoring.metric import Metric, MetricInput
+from autokaggle.records.data_profile import SubmissionKind
+from autokaggle.skills.scoring.metric import Metric
 
 Pair = tuple[npt.NDArray[Any], npt.NDArray[Any]]
-FEW_ROWS: dict[MetricInput, Pair] = {
+FEW_ROWS: dict[SubmissionKind, Pair] = {
     "value": (np.array([1.0, 2.0, 3.0, 5.0]), np.array([1.5, 2.0, 2.5, 4.0])),
     "label": (np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0])),
     "probability": (np.array([0, 1, 1, 0]), np.array([0.2, 0.7, 0.4, 0.1])),
