@@ -202,11 +202,11 @@ def max_cost(text: str) -> float:
 def _talks(settings: Settings, model: str | None, given: dict[str, Any]) -> bool:
     """Talk when asked to; else when a model takes part and somebody is there, or when a talk is repeated."""
     from autokaggle.cli.person import at_terminal
-    from autokaggle.orchestrator.talking import recorded_lines
+    from autokaggle.orchestrator.talking import REPLAY, recorded_lines
 
     if given["chat"] is not None:
         return bool(given["chat"])
     if recorded_lines(model, settings):
         return True
-    is_replay = (model or "").startswith("replay:")
+    is_replay = (model or "").startswith(REPLAY)
     return model is not None and not is_replay and not given["yes"] and at_terminal()

@@ -15,6 +15,8 @@ from autokaggle.orchestrator.sealed_run import sealed_input
 from autokaggle.records.candidate import Candidate
 from autokaggle.records.outcome import Importance
 from autokaggle.skills.pipeline.pipeline_generator import template_folder
+from autokaggle.skills.pipeline.proposals import GROUPS
+from autokaggle.skills.pipeline.written_code import BASE
 from autokaggle.skills.sandbox.environment import Environment
 from autokaggle.skills.sandbox.limits import available_cores
 from autokaggle.skills.scoring.evaluator import InvalidPredictions
@@ -23,7 +25,6 @@ from autokaggle.storage.artifacts import CandidateFolder
 from autokaggle.storage.records_file import make_private_folder
 
 SCRIPT = "ablation.py"
-BASE = "base_features.py"
 # Of what is left for the search; imports and reading the models take four seconds.
 SHARE, SHORTEST_SECONDS, LONGEST_SECONDS = 0.05, 4.0, 30.0
 OTHERS, TEMPLATES = "other new features", "features of the template"
@@ -71,12 +72,12 @@ def _read(best: BestSoFar, candidate: Candidate, folder: CandidateFolder) -> Imp
     if candidate.id not in best.evaluations:
         raise InvalidPredictions("it has no score yet")
     rule = best.evaluations[candidate.id].rule
-    names = [*candidate.proposal.config.get("groups", {}), OTHERS, TEMPLATES]
+    names = [*candidate.proposal.config.get(GROUPS, {}), OTHERS, TEMPLATES]
     return read_importance(candidate.id, best.plan, best.truth, best.folds, rule, folder.output, names)
 
 
 def _text(candidate: Candidate, found: Importance) -> str:
-    groups = candidate.proposal.config.get("groups", {})
+    groups = candidate.proposal.config.get(GROUPS, {})
     rows = f"{found.rows} rows of one fold that were not trained on"
     head = f"Loss of {found.metric} when a group of {candidate.id}'s features is shuffled, in {rows}"
     lines = [f"{head} (near zero or negative: not needed):"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from autokaggle.records.candidate import Candidate, Operator, Proposal, Search
+from autokaggle.skills.pipeline.written_code import OWN_MODEL
 
 FIRST_DRAFTS = 3
 DEEPEST_DEBUG = 3
@@ -83,7 +84,7 @@ def next_step(search: Search, dropped: Sequence[Step]) -> Step | None:
     if history.count("draft") < FIRST_DRAFTS:
         return Step("draft")
     ranked = history.ranked
-    is_pipeline_due = not any("model_own.py" in one.files for one in history.proposals)
+    is_pipeline_due = not any(OWN_MODEL in one.files for one in history.proposals)
     if is_pipeline_due and len(ranked) >= SCORED_BEFORE_PIPELINE and not any(one.is_pipeline for one in dropped):
         return Step("draft", is_pipeline=True)
     if pair := _pair_to_fuse(history, ranked):
@@ -99,7 +100,7 @@ def _pair_to_fuse(history: History, ranked: Sequence[Candidate]) -> tuple[str, s
     fuses = history.count("fuse")
     if fuses >= MOST_FUSES or history.count("improve") < IMPROVES_BEFORE_FUSE * (fuses + 1):
         return None
-    of_features = [one for one in ranked if "model_own.py" not in one.proposal.files]
+    of_features = [one for one in ranked if OWN_MODEL not in one.proposal.files]
     for second in of_features[1:]:
         first = of_features[0]
         if history.root(second) != history.root(first) and second.proposal.operator != "fuse":

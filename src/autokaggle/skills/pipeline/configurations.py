@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 XGBOOST = "xgboost-cpu>=3.0"
 CATBOOST = "catboost>=1.2.7"
+HOLIDAYS = "holidays>=0.45"
 # The same library built for CUDA; an environment holds one of the two, since both have the same files.
 XGBOOST_FOR_GPU = "xgboost>=3.0"
 

@@ -16,6 +16,7 @@ import msgspec
 from autokaggle.records.candidate import Candidate, Proposal, Search
 from autokaggle.records.data_profile import DataProfile
 from autokaggle.skills.pipeline.candidate_config import parts_of_target
+from autokaggle.skills.pipeline.configurations import HOLIDAYS
 
 # The blocks of the template's blocks.py in the order in which they should be tried.
 BLOCKS = {
@@ -42,7 +43,7 @@ COUNTRY = re.compile(r"country|nation(?!al)|(^|_)iso", re.I)
 PARTS = "parts"
 WHY_PARTS = "What adds up to the target may each follow rules of its own."
 # The one block that needs a package of its own.
-REQUIREMENTS = {"holidays": "holidays>=0.45"}
+REQUIREMENTS = {"holidays": HOLIDAYS}
 KEPT_ERRORS = 0.7
 # All trials together may take so much of the budget, and one so much.
 SHARE = 0.25

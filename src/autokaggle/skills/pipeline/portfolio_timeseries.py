@@ -8,11 +8,11 @@ from dataclasses import replace
 from autokaggle.records.candidate import Proposal
 from autokaggle.records.data_profile import DataProfile
 from autokaggle.records.plan import Plan
+from autokaggle.skills.pipeline.configurations import HOLIDAYS
 from autokaggle.skills.pipeline.objective import choose_objective
 from autokaggle.skills.pipeline.portfolio import BASE_REQUIREMENTS
 from autokaggle.skills.pipeline.template_entries import FITS_AT_ONCE, Estimate, TemplateEntry, proposals
 
-HOLIDAYS = "holidays>=0.45"
 REQUIREMENTS = (*BASE_REQUIREMENTS, HOLIDAYS)
 # Reading, and looking back from every row of every fold three times.
 START_SECONDS = 3.0
