@@ -11,7 +11,7 @@ import shutil
 import time
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -83,7 +83,7 @@ class CandidateAudit:
         finally:
             self._remove()
         found = audit.audit(plan, self.best.truth, folds, evaluation, self.fold, predictions)
-        return (_check(found), *self._probe(), self._drift(evaluation))
+        return (_check(found, "leak"), *self._probe(), self._drift(evaluation))
 
     def of_ours(self, evaluation: Evaluation) -> tuple[Check, ...]:
         """Audit our own code: one fold is predicted again, without its labels."""
@@ -96,8 +96,7 @@ class CandidateAudit:
         finally:
             self._remove()
         found = audit.audit(self.best.plan, self.best.truth, self.best.folds, evaluation, self.fold, predictions)
-        split = Check(name="blind split", status="warn" if found.is_leaking else "ok", detail=found.verdict)
-        return (split, self._drift(evaluation))
+        return (_check(found, "warn"), self._drift(evaluation))
 
     def _probe(self) -> list[Check]:
         """Try the features on a few rows, in a copy of the code with the probe beside it."""
@@ -210,5 +209,6 @@ def _next_unaudited(context: RunContext, best: BestSoFar, audited: set[str]) -> 
     return max(waiting, key=lambda one: abs(weights[one.id]), default=None)
 
 
-def _check(found: audit.Audit) -> Check:
-    return Check(name="blind split", status="leak" if found.is_leaking else "ok", detail=found.verdict)
+def _check(found: audit.Audit, graver: Literal["warn", "leak"]) -> Check:
+    """Say what the audit came to; ``graver`` is what a leak counts as."""
+    return Check(name="blind split", status=graver if found.is_leaking else "ok", detail=found.verdict)

@@ -13,6 +13,7 @@ import yaml
 
 from autokaggle.config import Settings
 from autokaggle.errors import UsageError
+from autokaggle.orchestrator.code_run import last_line
 from autokaggle.orchestrator.context import RunContext
 from autokaggle.orchestrator.reopening import need_published_code, reopen_run
 from autokaggle.records.data_profile import FileProfile
@@ -134,6 +135,7 @@ def _differing_tables(context: RunContext, bundle: Bundle) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="autokaggle-export-") as name:
         code, output = make_private_folder(Path(name) / "code"), make_private_folder(Path(name) / "output")
+        log = Path(name) / "log"
         shutil.copyfile(READER, code / READER.name)
         (code / "tables.json").write_text(bundle.tables_json, "utf-8")
         step = context.run_job(
@@ -142,15 +144,14 @@ def _differing_tables(context: RunContext, bundle: Bundle) -> Iterator[str]:
                 code=code,
                 input=context.folder.input,
                 output=output,
-                log=Path(name) / "log",
+                log=log,
                 environment=environment,
                 arguments=(str(context.folder.data.resolve()), str(output.resolve())),
                 limits=context.limits(READING_SECONDS, output),
             )
         )
         if step.exit_code != 0:
-            tail = (Path(name) / "log").read_text("utf-8", "replace").strip().rpartition("\n")[2]
-            yield f"The exported reading of tables fails here: {tail[:300]}"
+            yield f"The exported reading of tables fails here: {last_line(log)}"
             return
         for table in bundle.tables["tables"]:
             mine, other = context.folder.tables / table["file"], output / table["file"]

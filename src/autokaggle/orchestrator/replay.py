@@ -6,9 +6,9 @@ Nothing of the run is changed. What it needs from the network is the packages of
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ from autokaggle.records.run import Run
 from autokaggle.records.sandbox import StepResult
 from autokaggle.skills.sandbox.environment import Environment, build_environment
 from autokaggle.skills.sandbox.job import Job
+from autokaggle.skills.sandbox.limits import available_cores
 from autokaggle.skills.submission.comparison import Comparison, compare_submissions
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import make_private_folder, read_record
@@ -114,8 +115,6 @@ def _check_run(run: Run, folder: RunFolder) -> Metrics:
 @contextmanager
 def _environment(context: RunContext, is_reused: bool, on_progress: OnProgress) -> Iterator[tuple[Environment, float]]:
     """Build the environment of the lock, in a store of its own that is removed afterwards."""
-    import time
-
     folder, settings = context.folder, context.settings
     store = make_private_folder(settings.environments)
     # Beside the shared store, so that files can be linked from uv's cache where the file systems are the same.
@@ -178,7 +177,7 @@ def _reasons(context: RunContext, python: str, comparison: Comparison, metrics: 
             f"Set to use a GPU: {', '.join(members)}. Sums of floats come in another order there, in training each "
             "time, and in another one on the processor."
         )
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = available_cores()
     if run.host.get("cores") not in (None, cores):
         yield f"There are {cores} cores; there were {run.host['cores']}, and sums over threads depend on their number."
     if run.host.get("system") not in (None, platform.platform()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import platform
 import sys
 import time
@@ -245,11 +244,13 @@ def _runs_elsewhere(options: RunOptions) -> bool:
 def _host() -> dict[str, object]:
     import psutil
 
+    from autokaggle.skills.sandbox.limits import available_cores
+
     return {
         "autokaggle": __version__,
         "python": platform.python_version(),
         "system": platform.platform(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": available_cores(),
         "memory_bytes": psutil.virtual_memory().total,
         "executable": sys.executable,
     }
