@@ -1,4 +1,6 @@
-"""Everything that one stage hands to the next: frozen, versioned records by subject, and no behaviour.
+"""Everything that one stage hands to the next: frozen, versioned records by subject.
+
+They have no behaviour but to say what follows from their own fields.
 
 Each record that is a file of its own starts with ``version``. A reader refuses a newer version and fills
 fields that an older version did not have. Times are ISO 8601 in UTC, durations are seconds, sizes are bytes,

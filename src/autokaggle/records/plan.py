@@ -55,13 +55,12 @@ class SubmissionFormat(Record, frozen=True, kw_only=True):
 
 
 class Plan(Record, frozen=True, kw_only=True):
-    """What the search works from; ``prediction_columns`` are the columns of the two prediction files.
+    """What the search works from.
 
-    ``original_table`` holds the data set behind a synthetic competition, "" when the user gave none. ``gpu`` says that
-    what can use a GPU does.
-
-    They are: one per target for values and for binary probabilities (of the last class), one per class for a
-    single multiclass target, ``TARGET=CLASS`` for several multiclass targets.
+    ``prediction_columns`` are the columns of the two prediction files: one per target for values and for binary
+    probabilities (of the last class), one per class for a single multiclass target, ``TARGET=CLASS`` for several
+    multiclass targets. ``original_table`` holds the data set behind a synthetic competition, "" when the user gave
+    none. ``gpu`` says that what can use a GPU does.
     """
 
     version: int = 1
@@ -84,3 +83,8 @@ class Plan(Record, frozen=True, kw_only=True):
     time_budget_seconds: float = 600.0
     original_table: str = ""
     gpu: bool = False
+
+    @property
+    def predicts_probabilities(self) -> bool:
+        """Tell whether predictions are probabilities of classes; labels that have an order are predicted as values."""
+        return bool(self.classes) and self.task_type != "ordinal"

@@ -127,8 +127,7 @@ def propose(plan: Plan, profile: DataProfile) -> Iterator[Proposal]:
     """Yield proposals in the order in which they should run; naive Bayes serves classes alone."""
     texts = max(1, sum(column.kind == "text" for column in profile.columns))
     rows = profile.train_rows + profile.test_rows
-    has_classes = bool(plan.classes) and plan.task_type != "ordinal"
-    entries = [entry for entry in ENTRIES if has_classes or "naive_bayes" not in entry.parameters]
+    entries = [entry for entry in ENTRIES if plan.predicts_probabilities or "naive_bayes" not in entry.parameters]
 
     def estimate(entry: TemplateEntry) -> Estimate:
         counting = SECONDS_PER_TEXT[entry.features["documents"]] * rows * texts

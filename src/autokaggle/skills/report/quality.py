@@ -19,8 +19,7 @@ def quality_figures(plan: Plan, predictions: Predictions) -> list[Figure]:
     """Return the plots of out-of-fold predictions, most telling first."""
     if not len(predictions.truth):
         return []
-    told_apart = bool(plan.classes) and plan.task_type != "ordinal"
-    found = list(_of_classes(plan, predictions) if told_apart else _of_values(plan, predictions))
+    found = list((_of_classes if plan.predicts_probabilities else _of_values)(plan, predictions))
     return [*found, *_confusions(plan, predictions)]
 
 

@@ -138,7 +138,7 @@ def _finite(name: str, column: str, values: npt.NDArray[np.generic]) -> Floats:
 
 
 def _check_probabilities(name: str, plan: Plan, values: Floats) -> None:
-    if not plan.classes or plan.task_type == "ordinal":
+    if not plan.predicts_probabilities:
         return
     low, high = float(values.min()), float(values.max())
     if low < -PROBABILITY_TOLERANCE or high > 1 + PROBABILITY_TOLERANCE:

@@ -90,8 +90,7 @@ def make_surrogate(plan: Plan, truth: Floats) -> Surrogate:
     metric = find_metric(plan.metric)
     loss = metric.loss
     columns = answer_columns(plan)
-    is_class = bool(plan.classes) and plan.task_type != "ordinal"
-    of_truth = is_class and loss in ("log", "balanced_log")
+    of_truth = plan.predicts_probabilities and loss in ("log", "balanced_log")
     if not of_truth and loss in ("log", "balanced_log"):
         loss = "squared"
     numbers = [truth[:, place] if of_truth else _numbers(each, truth[:, place]) for place, each in enumerate(columns)]
