@@ -14,7 +14,7 @@ import numpy.typing as npt
 from autokaggle.records.candidate import Check
 from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.answers import Answers, true_answers
-from autokaggle.skills.scoring.comparison import compare
+from autokaggle.skills.scoring.comparison import compare, mean_in_errors
 from autokaggle.skills.scoring.constant import constant_predictions
 from autokaggle.skills.scoring.decision_rules import apply_rule, fit_rule
 from autokaggle.skills.scoring.evaluator import Evaluation
@@ -75,17 +75,13 @@ def audit(plan: Plan, truth: Truth, folds: Folds, evaluation: Evaluation, fold: 
         Answers(metric, true_answers(plan, metric, goals), apply_rule(plan, rule, values))
         for values in (evaluation.oof[inside], sealed)
     )
-    surrogate = make_surrogate(plan, goals)
-    losses = [surrogate.losses(surrogate.evidence(values)) for values in (evaluation.oof[inside], sealed)]
-    rise = losses[1] - losses[0]
-    error = float(rise.std() / np.sqrt(len(rise)))
-    errors = float(rise.mean()) / error if error > 0 else 0.0
+    as_handed_in, without_labels = _losses(plan, goals, evaluation.oof[inside], sealed)
     return Audit(
         fold=fold,
         score=before.score(),
         sealed_score=after.score(),
-        loss_rise=float(rise.mean() / max(float(losses[0].mean()), np.finfo(np.float64).tiny)),
-        errors=max(errors, -compare(after, before).errors),
+        loss_rise=_share(without_labels - as_handed_in, as_handed_in),
+        errors=max(mean_in_errors(without_labels - as_handed_in), -compare(after, before).errors),
         drifting=drifting_columns(plan, evaluation),
     )
 
@@ -95,13 +91,9 @@ def beats_chance(plan: Plan, truth: Truth, folds: Folds, fold: int, predictions:
     rows = folds.rows_of(fold)
     known = truth.is_known[rows]
     goals = truth.values[rows[known]]
-    surrogate = make_surrogate(plan, goals)
-    constant = np.tile(constant_predictions(plan, goals), (len(goals), 1))
-    losses = [surrogate.losses(surrogate.evidence(values)) for values in (predictions[known], constant)]
-    gain = losses[1] - losses[0]
-    error = float(gain.std() / np.sqrt(len(gain)))
-    share = float(gain.mean() / max(float(losses[1].mean()), np.finfo(np.float64).tiny))
-    if error > 0 and gain.mean() / error > LEAK_ERRORS and share > LEAST_RISE:
+    own, constant = _losses(plan, goals, predictions[known], _constant(plan, goals))
+    share = _share(constant - own, constant)
+    if mean_in_errors(constant - own) > LEAK_ERRORS and share > LEAST_RISE:
         detail = (
             f"having learned from shuffled labels it still saves {share:.0%} of the loss: it finds labels elsewhere"
         )
@@ -112,10 +104,8 @@ def beats_chance(plan: Plan, truth: Truth, folds: Folds, fold: int, predictions:
 def is_suspicious(plan: Plan, truth: Truth, evaluation: Evaluation) -> bool:
     """Say whether predictions leave so little of a constant's loss that one should ask where they have it from."""
     goals = truth.values[evaluation.rows]
-    surrogate = make_surrogate(plan, goals)
-    constant = np.tile(constant_predictions(plan, goals), (len(goals), 1))
-    losses = [float(surrogate.losses(surrogate.evidence(values)).mean()) for values in (evaluation.oof, constant)]
-    return losses[0] < NEARLY_PERFECT * losses[1]
+    own, constant = _losses(plan, goals, evaluation.oof, _constant(plan, goals))
+    return bool(own.mean() < NEARLY_PERFECT * constant.mean())
 
 
 def drifting_columns(plan: Plan, evaluation: Evaluation) -> tuple[str, ...]:
@@ -127,6 +117,22 @@ def drifting_columns(plan: Plan, evaluation: Evaluation) -> tuple[str, ...]:
         _largest_gap(evaluation.oof[:, place], evaluation.test[:, place]) for place in range(evaluation.oof.shape[1])
     ]
     return tuple(name for name, gap in zip(plan.prediction_columns, distances, strict=True) if gap > MOST_DRIFT)
+
+
+def _losses(plan: Plan, goals: Floats, *predictions: Floats) -> list[Floats]:
+    """Return the smooth loss of each row, once for each of the predictions (n_rows, prediction columns)."""
+    surrogate = make_surrogate(plan, goals)
+    return [surrogate.losses(surrogate.evidence(values)) for values in predictions]
+
+
+def _constant(plan: Plan, goals: Floats) -> Floats:
+    """Return the best predictions that are the same for all rows."""
+    return np.tile(constant_predictions(plan, goals), (len(goals), 1))
+
+
+def _share(change: Floats, losses: Floats) -> float:
+    """Return the mean change as a share of the mean loss, which may be 0."""
+    return float(change.mean() / max(float(losses.mean()), np.finfo(np.float64).tiny))
 
 
 def _largest_gap(left: Floats, right: Floats) -> float:

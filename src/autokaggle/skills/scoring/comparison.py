@@ -49,9 +49,13 @@ def loss_errors(surrogate: Surrogate, newer: Floats, older: Floats) -> float:
 
     Both are (n_rows, prediction columns), of the rows of the surrogate.
     """
-    gains = surrogate.losses(surrogate.evidence(older)) - surrogate.losses(surrogate.evidence(newer))
-    deviation = float(gains.std())
-    return float(gains.mean()) / deviation * float(np.sqrt(len(gains))) if deviation > 0 else 0.0
+    return mean_in_errors(surrogate.losses(surrogate.evidence(older)) - surrogate.losses(surrogate.evidence(newer)))
+
+
+def mean_in_errors(differences: Floats) -> float:
+    """Return the mean of (n_rows,) differences in its standard errors, 0 where all rows differ alike."""
+    deviation = float(differences.std())
+    return float(differences.mean()) / deviation * float(np.sqrt(len(differences))) if deviation > 0 else 0.0
 
 
 def compare(newer: Answers, older: Answers) -> Comparison:
