@@ -40,7 +40,7 @@ class Match:
     evidence: str
 
 
-def find_metric(field: str, page: str, title: str, aliases: Mapping[str, Sequence[str]]) -> Match | None:
+def match_metric(field: str, page: str, title: str, aliases: Mapping[str, Sequence[str]]) -> Match | None:
     """Return the metric that the field names, else the page, else the title; None when none of them names one."""
     field = " ".join(field.split())
     if found := _named(field, aliases) or _named(_split_camel_case(field), aliases):

@@ -36,7 +36,7 @@ def identify_metric(field: str, evaluation_text: str, title: str = "") -> Metric
     The finding's ``metric`` is None when no wording is known; ``wording`` then holds what the field says.
     """
     aliases = {name: metric.aliases for name, metric in METRICS.items()}
-    match = metric_wording.find_metric(field, evaluation_text, title, aliases)
+    match = metric_wording.match_metric(field, evaluation_text, title, aliases)
     if match is None:
         return MetricFinding(wording=field.strip(), source="field" if field.strip() else "default")
     return MetricFinding(
