@@ -55,9 +55,9 @@ def next_proposal(search: Search) -> Proposal | None:
     Where there is nothing to learn all would say the same of each row, which one is enough to show.
     """
     known = [candidate.proposal for candidate in search.candidates] + [*search.running, *search.declined]
-    if known and not _is_something_to_learn(search.plan, search.profile):
-        return None
     titles = {proposal.title for proposal in known if proposal.author == "portfolio"}
+    if titles and not _is_something_to_learn(search.plan, search.profile):
+        return None
     ready = (each for each in _in_order(search) if each.title not in titles and can_start(each, search))
     return next(untried(ready, search), None)
 
