@@ -89,6 +89,39 @@ def test_tickets_give_letters_and_numbers(load: Load) -> None:
     assert made.iloc[-1].isna().all()
 
 
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        (lambda n: f"{n / 8 - 3} kg", lambda n: n / 8 - 3),
+        (lambda n: f"${1000.5 * n:,.2f}", lambda n: 1000.5 * n),
+        (lambda n: f"{n}.25%", lambda n: n + 0.25),
+        (lambda n: f"{n},5 l", lambda n: n + 0.5),
+    ],
+    ids=["signs", "thousands", "percent", "decimal commas"],
+)
+def test_amounts_with_a_unit_are_numbers(
+    load: Load, written: Callable[[int], str], number: Callable[[int], float]
+) -> None:
+    features = load("features", size="code")
+    table = pd.DataFrame({"size": texts(*map(written, range(60)), None)})
+    made = features.transform(table, features.fit(table))
+    assert made["size: amount"].tolist()[:-1] == [number(n) for n in range(60)]
+    assert np.isnan(made["size: amount"].iloc[-1])
+
+
+@pytest.mark.parametrize(
+    "written",
+    [lambda n: f"A{n}", lambda n: f"A-{n}", lambda n: f"{n} kg", lambda n: f"{n}-{n}", lambda n: f"word{'s' * n}"],
+    ids=["a code", "a code with a dash", "told by the last digits", "a range", "no number"],
+)
+def test_texts_that_hold_no_more_than_their_last_digits_have_no_amount(
+    load: Load, written: Callable[[int], str]
+) -> None:
+    features = load("features", size="code")
+    table = pd.DataFrame({"size": texts(*map(written, range(60)))})
+    assert "size: amount" not in features.transform(table, features.fit(table))
+
+
 def test_dates_become_the_parts_that_vary_and_that_train_knows(load: Load) -> None:
     features = load("features", when="datetime")
     train = pd.DataFrame({"when": [f"2024-{month:02d}-{day:02d} 10:00" for month in (1, 2, 3) for day in range(1, 19)]})

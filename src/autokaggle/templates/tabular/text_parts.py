@@ -17,6 +17,8 @@ import pandas as pd
 SEPARATOR = re.compile(r"[\W_]+")
 LEADING_LETTERS = re.compile(r"[^\W\d_]+")
 TRAILING_NUMBER = re.compile(r"(\d{1,15})\D*$")
+# One number, with a unit or a currency: "-0.5 kg", "$1,234.00", "3,5 %". A dash behind a letter is no minus.
+AMOUNT = re.compile(r"[^\d-]*((?<![^\W\d_])-?)(?:(\d{1,3}(?:,\d{3})+)|(\d{1,15}))(?:[.,](\d{1,15}))?\D*")
 TITLE = re.compile(r"([^\W\d_]+)\.(?:\s|$)")
 MOST_PARTS = 8
 NEARLY_ALL = 0.98
@@ -42,6 +44,14 @@ def _trailing_number(value: str, _: int) -> Word:
     return found.group(1) if found else None
 
 
+def _amount(value: str, _: int) -> Word:
+    found = AMOUNT.fullmatch(value)
+    if not found:
+        return None
+    sign, thousands, whole, decimals = found.groups(default="")
+    return f"{sign}{thousands.replace(',', '') or whole}.{decimals or 0}"
+
+
 def _title(value: str, _: int) -> Word:
     found = TITLE.search(value)
     return found.group(1) if found else None
@@ -56,6 +66,7 @@ READERS: dict[str, Callable[[str, int], Word]] = {
     "part": _part,
     "leading letters": _leading_letters,
     "trailing number": _trailing_number,
+    "amount": _amount,
     "title": _title,
     "surname": _surname,
     "length": lambda value, _: str(len(value)),
@@ -103,6 +114,7 @@ class TextParts:
         pieces = [piece for position in range(width) for piece in learn.part(position, is_id)]
         if not is_id:
             pieces += [] if width else learn.loose_pieces()
+            pieces += learn.amount()
             pieces += [learn.count("whole"), Piece("whole", "key")]
         return cls(name, tuple(pieces))
 
@@ -163,6 +175,14 @@ class _Choice:
         if sum(word is not None for word in self._words("surname")) >= MOSTLY * len(self.values):
             pieces += [self.count("surname"), Piece("surname", "key")]
         return pieces
+
+    def amount(self) -> list[Piece]:
+        """Return what reads the number of values with a unit, where their last digits do not say the same."""
+        amounts = [to_number(word) for word in self._words("amount")]
+        is_known = ~np.isnan(amounts)
+        is_usual = is_known @ self.weights >= NEARLY_ALL * self.weights.sum()
+        is_told = np.array_equal(amounts, [to_number(word) for word in self._words("trailing number")], equal_nan=True)
+        return [Piece("amount", "number")] if is_usual and is_known.any() and not is_told else []
 
     def count(self, reader: str, position: int = 0) -> Piece:
         """Return a piece that counts the rows which share what ``reader`` reads."""
