@@ -32,11 +32,10 @@ def export(program: Program, /, run: str, form: str, output: Path | None, runs_d
     README, and no data.
     """
     from autokaggle.orchestrator import exporting
-    from autokaggle.storage.run_folders import is_at_work
+    from autokaggle.storage.run_folders import refuse_at_work
 
     folder = program.find_run(run, runs_dir)
-    if is_at_work(folder):
-        raise UsageError(f"Run {folder.id} is still at work.", f"Wait for it: autokaggle status {folder.id} --watch")
+    refuse_at_work(folder)
     chosen = cast("Format", form)
     path = output or folder.output / exporting.NAMES[chosen]
     if not path.parent.is_dir() or path.is_dir():

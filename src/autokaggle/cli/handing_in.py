@@ -143,10 +143,9 @@ def sent_text(sent: SentSubmission, cv: Mapping[str, Any] | None) -> str:
 def _check_can_be_handed_in(run: Run, folder: RunFolder) -> None:
     """Refuse here what Kaggle would refuse, or take and count."""
     from autokaggle.skills.submission.checker import check_submission
-    from autokaggle.storage.run_folders import is_at_work
+    from autokaggle.storage.run_folders import refuse_at_work
 
-    if is_at_work(folder):
-        raise UsageError(f"Run {run.id} is still at work.", f"Wait for it: autokaggle status {run.id} --watch")
+    refuse_at_work(folder)
     if run.plan is None or not folder.submission.is_file():
         raise UsageError(f"Run {run.id} has no submission yet.", f"Go on with it: autokaggle resume {run.id}")
     refuse_local(run.target)

@@ -10,7 +10,7 @@ import click
 
 from autokaggle.cli import flags, values
 from autokaggle.cli.program import Program
-from autokaggle.errors import AutoKaggleError, UsageError
+from autokaggle.errors import AutoKaggleError
 
 if TYPE_CHECKING:
     from autokaggle.orchestrator.replay import Replay
@@ -33,12 +33,11 @@ def reproduce(
     """
     from autokaggle.cli.progress import shown_progress
     from autokaggle.orchestrator import replay
-    from autokaggle.storage.run_folders import is_at_work
+    from autokaggle.storage.run_folders import refuse_at_work
 
     values.check_output(output)
     folder = program.find_run(run, runs_dir)
-    if is_at_work(folder):
-        raise UsageError(f"Run {folder.id} is still at work.", f"Wait for it: autokaggle status {folder.id} --watch")
+    refuse_at_work(folder)
     with shown_progress(program) as on_progress:
         found = replay.reproduce(
             folder,

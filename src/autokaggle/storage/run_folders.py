@@ -107,6 +107,14 @@ def hold_run(folder: RunFolder) -> Iterator[None]:
         lock.release()
 
 
+def refuse_at_work(folder: RunFolder) -> None:
+    """Raises:
+    UsageError: a process is at work on the run.
+    """
+    if is_at_work(folder):
+        raise UsageError(f"Run {folder.id} is still at work.", f"Wait for it: autokaggle status {folder.id} --watch")
+
+
 def refuse_cancelled(run: Run) -> None:
     """Raises:
     UsageError: the run was cancelled.
