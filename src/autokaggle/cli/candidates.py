@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from autokaggle.cli import text
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
+from autokaggle.storage.run_folders import read_candidates, read_metrics
 
 if TYPE_CHECKING:
     from autokaggle.records.candidate import Candidate
-    from autokaggle.records.outcome import Metrics
     from autokaggle.skills.report.candidate_tree import Branch
 
 NARROWEST = 40
@@ -23,14 +23,9 @@ NARROWEST = 40
 
 def tree_text(folder: RunFolder, width: int) -> str:
     """Tell all candidates, each below the one that it changes; "" when there are none."""
-    records = [one.record for one in folder.all_candidates() if one.record.is_file()]
-    if not records:
-        return ""
-    from autokaggle.records.candidate import Candidate
     from autokaggle.skills.report.candidate_tree import candidate_tree
 
-    candidates = [read_record(record, Candidate) for record in records]
-    branches = candidate_tree(candidates, _metrics(folder))
+    branches = candidate_tree(read_candidates(folder), read_metrics(folder))
     return "\n".join(line for branch in branches for line in _branch_lines(folder, branch, max(width, NARROWEST)))
 
 
@@ -112,12 +107,6 @@ def _changed_lines(folder: RunFolder, name: str) -> str:
 def _changes(folder: RunFolder, name: str) -> list[str]:
     content = folder.candidate(name).changes.read_bytes()
     return [text.log_line(line) for line in content.splitlines()] or ["nothing"]
-
-
-def _metrics(folder: RunFolder) -> Metrics | None:
-    from autokaggle.records.outcome import Metrics
-
-    return read_record(folder.metrics, Metrics) if folder.metrics.is_file() else None
 
 
 def _cut(line: str, width: int) -> str:

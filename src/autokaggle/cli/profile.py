@@ -35,6 +35,7 @@ def profile(program: Program, /, target: str, target_columns: tuple[str, ...]) -
     from autokaggle.skills.dataset.data_profiler import profile_dataset
     from autokaggle.storage.artifacts import RunFolder
     from autokaggle.storage.records_file import make_private_folder
+    from autokaggle.storage.run_folders import read_pages
     from autokaggle.storage.scratch import scratch_folder
 
     settings = program.settings()
@@ -44,10 +45,14 @@ def profile(program: Program, /, target: str, target_columns: tuple[str, ...]) -
     with scratch_folder(home, "profile") as place, shown_progress(program) as on_progress:
         folder = RunFolder.create(place, "profile")
         competition = _fetch(parsed, folder, settings, on_progress)
-        pages = {path.stem: path.read_text("utf-8") for path in sorted(folder.pages.glob("*.md"))}
         wording = competition.metric.wording
         found = profile_dataset(
-            folder.data, folder.tables, pages, target=target_columns, metric_wording=wording, on_progress=on_progress
+            folder.data,
+            folder.tables,
+            read_pages(folder),
+            target=target_columns,
+            metric_wording=wording,
+            on_progress=on_progress,
         )
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     program.answer(profile_text(found, width), msgspec.to_builtins(found))

@@ -7,10 +7,9 @@ from typing import Any
 import msgspec
 
 from autokaggle.cli import text
-from autokaggle.records.outcome import Metrics
 from autokaggle.records.run import Run
 from autokaggle.storage.artifacts import RunFolder
-from autokaggle.storage.records_file import read_record
+from autokaggle.storage.run_folders import read_metrics
 
 
 def run_facts(run: Run, folder: RunFolder) -> dict[str, Any]:
@@ -19,7 +18,7 @@ def run_facts(run: Run, folder: RunFolder) -> dict[str, Any]:
     Raises:
         AutoKaggleError: the run's metrics.json is damaged.
     """
-    metrics = read_record(folder.metrics, Metrics) if folder.metrics.is_file() else None
+    metrics = read_metrics(folder)
     stages = {stage.name: round(stage.seconds, 3) for stage in run.stages}
     submission = None
     if metrics and folder.submission.is_file():

@@ -32,6 +32,7 @@ from autokaggle.skills.sandbox.limits import Limits, default_limits, steps_at_on
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.disk import LEAST_FREE_BYTES, refuse_full_disk
 from autokaggle.storage.records_file import read_record, write_record
+from autokaggle.storage.run_folders import read_candidates
 from autokaggle.storage.state_store import StateStore
 
 if TYPE_CHECKING:
@@ -183,5 +184,4 @@ class RunContext:
 
     def candidates(self) -> list[Candidate]:
         """All recorded candidates, in the order in which they were made."""
-        found = [folder.record for folder in self.folder.all_candidates()]
-        return [read_record(record, Candidate) for record in found if record.is_file()]
+        return read_candidates(self.folder)

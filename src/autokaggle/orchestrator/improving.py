@@ -15,12 +15,11 @@ from autokaggle.errors import UsageError
 from autokaggle.orchestrator.journal import Journal
 from autokaggle.orchestrator.standing import changed, save
 from autokaggle.records.candidate import Candidate
-from autokaggle.records.outcome import Metrics
 from autokaggle.records.run import Earlier, Run, RunOptions, StageName
 from autokaggle.skills.pipeline.pipeline_generator import code_hash
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
-from autokaggle.storage.run_folders import hold_run, refuse_cancelled
+from autokaggle.storage.run_folders import hold_run, read_candidates, read_metrics, refuse_cancelled
 
 NAMES: tuple[StageName, ...] = get_args(StageName)
 KEPT = NAMES[: NAMES.index("search")]
@@ -39,7 +38,7 @@ def take_up(folder: RunFolder, settings: Settings, options: RunOptions) -> Run:
     with hold_run(folder):
         run = read_record(folder.record, Run)
         _refuse(run)
-        candidates = [read_record(one.record, Candidate) for one in folder.all_candidates() if one.record.is_file()]
+        candidates = read_candidates(folder)
         _refuse_changed(folder, run, candidates)
         earlier = _earlier(folder, run, len(candidates))
         plan = run.plan and msgspec.structs.replace(run.plan, time_budget_seconds=options.time_budget_seconds)
@@ -100,7 +99,7 @@ def _refuse_changed(folder: RunFolder, run: Run, candidates: list[Candidate]) ->
 
 
 def _earlier(folder: RunFolder, run: Run, candidates: int) -> Earlier:
-    metrics = read_record(folder.metrics, Metrics) if folder.metrics.is_file() else None
+    metrics = read_metrics(folder)
     return Earlier(
         ended=run.updated,
         time_budget_seconds=run.options.time_budget_seconds,

@@ -17,7 +17,7 @@ from autokaggle.orchestrator.importance import importance
 from autokaggle.orchestrator.journal import Listener, silent
 from autokaggle.orchestrator.reopening import reopen_run
 from autokaggle.records.data_profile import ColumnProfile
-from autokaggle.records.outcome import Importance, Metrics
+from autokaggle.records.outcome import Importance
 from autokaggle.records.plan import Decisions
 from autokaggle.records.run import Run
 from autokaggle.skills.report.material import GroupScore, GroupScores, Predictions
@@ -29,6 +29,7 @@ from autokaggle.skills.scoring.truth import label_scale
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.parquet_tables import read_text_columns
 from autokaggle.storage.records_file import read_record
+from autokaggle.storage.run_folders import read_metrics
 
 # The page itself must be written before the budget ends.
 RESERVED_SECONDS = 2.5
@@ -70,7 +71,7 @@ def write(context: RunContext, importance_seconds: float) -> None:
         profile=context.profile,
         decisions=read_record(folder.decisions, Decisions) if folder.decisions.is_file() else Decisions(),
         candidates=context.candidates(),
-        metrics=read_record(folder.metrics, Metrics) if folder.metrics.is_file() else None,
+        metrics=read_metrics(folder),
         predictions=_predictions(context, measured) if is_judged else None,
         importance=measured,
         gpu_members=context.gpu_members,

@@ -21,6 +21,7 @@ from autokaggle.records.plan import Decisions
 from autokaggle.records.prompt import PromptCall
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import read_record
+from autokaggle.storage.run_folders import find_run, read_pages
 
 if TYPE_CHECKING:
     from autokaggle.orchestrator.context import RunContext
@@ -76,7 +77,7 @@ def make_brief(context: RunContext) -> Brief:
         profile=found,
         options=context.run.options,
         default_metric=metrics.default_metric(found.task_type, found.submission_kind),
-        pages={path.stem: path.read_text("utf-8") for path in sorted(context.folder.pages.glob("*.md"))},
+        pages=read_pages(context.folder),
         metrics={name: metric.input for name, metric in metrics.METRICS.items()},
         metric_problems={name: problem for name, problem in problems if problem},
         families=tuple(sorted(family_names())),
@@ -205,8 +206,6 @@ def _person(context: RunContext) -> Person | None:
 
 
 def _recorded_run(name: str, settings: Settings) -> RunFolder:
-    from autokaggle.storage.run_folders import find_run
-
     folder = find_run(name.removeprefix(REPLAY), settings)
     if not folder.all_prompts():
         raise UsageError(f"Run {folder.id} asked no language model: there is nothing to replay.", "Name another run.")

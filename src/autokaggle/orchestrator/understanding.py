@@ -19,6 +19,7 @@ from autokaggle.skills.competition import address
 from autokaggle.skills.competition.notices import obstacles, rules
 from autokaggle.skills.competition.pages import evaluation_text
 from autokaggle.storage.records_file import read_record, write_record
+from autokaggle.storage.run_folders import read_pages
 
 PROFILE_SHARE = 0.25
 
@@ -26,7 +27,7 @@ PROFILE_SHARE = 0.25
 def fetch(context: RunContext) -> str:
     """Leave competition.json, pages/ and data/; the time budget starts when this stage ends."""
     competition = _fetch(context)
-    competition = msgspec.structs.replace(competition, metric=_identified(competition, _page_texts(context)))
+    competition = msgspec.structs.replace(competition, metric=_identified(competition, read_pages(context.folder)))
     write_record(context.folder.competition, competition)
     context.save(slug=competition.slug, data_sha256=_data_hash(competition))
     for notice in obstacles(competition, dt.datetime.now(dt.UTC)):
@@ -41,7 +42,7 @@ def profile(context: RunContext) -> str:
     """Leave data_profile.json and tables/."""
     from autokaggle.skills.dataset import data_profiler
 
-    pages = _page_texts(context)
+    pages = read_pages(context.folder)
     _, evaluation = evaluation_text(pages)
     # What is looked at must not depend on the clock where the same run is to give the same submission.
     is_repeatable = context.run.options.max_candidates is not None
@@ -182,10 +183,6 @@ def _identified(competition: Competition, pages: dict[str, str]) -> MetricFindin
     if finding.metric is None:
         return msgspec.structs.replace(finding, wording=finding.wording or found.wording)
     return finding
-
-
-def _page_texts(context: RunContext) -> dict[str, str]:
-    return {path.stem: path.read_text("utf-8") for path in sorted(context.folder.pages.glob("*.md"))}
 
 
 def _data_hash(competition: Competition) -> str:

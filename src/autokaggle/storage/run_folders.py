@@ -1,4 +1,4 @@
-"""Run folders on this machine; this file finds the one that a person means, and says whether it is being worked on."""
+"""Run folders on this machine; this file finds the one that a person means, reads it, and says whether it is in use."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import msgspec
 
 from autokaggle.config import Settings
 from autokaggle.errors import AutoKaggleError, UsageError
+from autokaggle.records.candidate import Candidate
+from autokaggle.records.outcome import Metrics
 from autokaggle.records.run import Run, RunStatus
 from autokaggle.storage.artifacts import RunFolder
 from autokaggle.storage.records_file import PRIVATE_FILE, read_record
@@ -80,6 +82,30 @@ def read_run(folder: RunFolder) -> Run:
     # The process may have finished since the first look: it writes the record before it lets the lock go.
     run = _read(folder)
     return _interrupted(run) if run.status in AT_WORK else run
+
+
+def read_candidates(folder: RunFolder) -> list[Candidate]:
+    """Read the records of all candidates that have one, in the order in which they were made.
+
+    Raises:
+        AutoKaggleError: a record is damaged, or was written by a newer AutoKaggle.
+    """
+    records = [candidate.record for candidate in folder.all_candidates()]
+    return [read_record(record, Candidate) for record in records if record.is_file()]
+
+
+def read_metrics(folder: RunFolder) -> Metrics | None:
+    """Read what the run came to; None before it has come to anything.
+
+    Raises:
+        AutoKaggleError: the record is damaged, or was written by a newer AutoKaggle.
+    """
+    return read_record(folder.metrics, Metrics) if folder.metrics.is_file() else None
+
+
+def read_pages(folder: RunFolder) -> dict[str, str]:
+    """Read the competition's pages, by their names without an ending."""
+    return {path.stem: path.read_text("utf-8") for path in sorted(folder.pages.glob("*.md"))}
 
 
 @contextmanager
