@@ -84,8 +84,7 @@ def prompt(program: Program, /, run: str, runs_dir: Path | None, **given: Any) -
     """
     import msgspec
 
-    from autokaggle.cli.text import harmless
-    from autokaggle.orchestrator.journal import printable
+    from autokaggle.cli.text import harmless, harmless_lines
     from autokaggle.orchestrator.run_chat import preview
     from autokaggle.storage.run_folders import read_run
 
@@ -116,7 +115,7 @@ def prompt(program: Program, /, run: str, runs_dir: Path | None, **given: Any) -
         "prompt_sha256": found.prompt.sha256,
         "estimate": found.cost,
     }
-    program.answer("\n".join(printable(line) for line in text.split("\n")), facts)
+    program.answer(harmless_lines(text), facts)
 
 
 def model_options(program: Program, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:

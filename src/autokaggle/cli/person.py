@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Self
 
 import click
 
-from autokaggle.orchestrator.journal import printable
+from autokaggle.cli.screen import is_terminal
+from autokaggle.cli.text import harmless_lines
 from autokaggle.skills.dialogue.person import ScriptedPerson, read_lines
 
 if TYPE_CHECKING:
@@ -44,9 +45,11 @@ def find_person(
     ``pause`` makes room on the screen while they talk. None when the run has no talk, repeats a recorded one, or
     nobody is there: a pipe is read only when asked for, since one that nobody closes would never end.
     """
+    from autokaggle.orchestrator.talking import REPLAY
+
     if options.answers is not None:
         return ShownPerson(read_lines(Path(options.answers).read_text("utf-8-sig")), pause)
-    if not options.chat or (options.model or "").startswith("replay:"):
+    if not options.chat or (options.model or "").startswith(REPLAY):
         return None
     if at_terminal():
         return TerminalPerson(settings.home, pause)
@@ -55,7 +58,7 @@ def find_person(
 
 def at_terminal() -> bool:
     """Say whether somebody can type and read."""
-    return sys.stdin.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+    return sys.stdin.isatty() and is_terminal(sys.stderr)
 
 
 class _InRoom:
@@ -120,7 +123,7 @@ class TerminalPerson(_InRoom):
         if self._shown:
             _write("\n")
             self._shown = ""
-        _show(click.style(_wrapped(_harmless(text)), dim=True))
+        _show(click.style(_wrapped(harmless_lines(text)), dim=True))
 
     def stream(self, text: str) -> None:
         """Write what is new of ``text``, word by word; an empty one says that an answer is on its way."""
@@ -129,11 +132,11 @@ class TerminalPerson(_InRoom):
             self._shown = ""
             return
         # The last word may still grow, and then belong in the next line.
-        self._write_up_to(_wrapped(_harmless(text[: text.rfind(" ") + 1])).rstrip())
+        self._write_up_to(_wrapped(harmless_lines(text[: text.rfind(" ") + 1])).rstrip())
 
     def finish(self, text: str) -> None:
         """Write the rest of an answer and end its line."""
-        self._write_up_to(_wrapped(_harmless(text)))
+        self._write_up_to(_wrapped(harmless_lines(text)))
         _write("\n")
         self._shown = ""
 
@@ -195,7 +198,3 @@ def _wrapped(text: str) -> str:
         margin = " " * (len(line) - len(line.lstrip()))
         lines += textwrap.wrap(line, width, subsequent_indent=margin, break_on_hyphens=False) or [""]
     return "\n".join(lines)
-
-
-def _harmless(text: str) -> str:
-    return "\n".join(printable(line) for line in text.split("\n"))

@@ -15,6 +15,11 @@ def harmless(text: str) -> str:
     return printable(" ".join(text.split()))
 
 
+def harmless_lines(text: str) -> str:
+    """Return foreign text with its lines and blanks, but for what could steer a terminal."""
+    return "\n".join(printable(line) for line in text.split("\n"))
+
+
 def reason(said: object) -> str:
     """Return why something failed as one harmless line, of a long one its beginning."""
     return harmless(str(said or ""))[:LONGEST_REASON]
