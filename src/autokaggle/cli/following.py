@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from autokaggle.storage.artifacts import RunFolder
 
 SECONDS_BETWEEN_LOOKS = 0.5
-AT_WORK = ("created", "queued", "running", "waiting")
+NOT_OVER = ("created", "queued", "running", "waiting")
 NO_MORE_THAN = 100
 
 
@@ -145,7 +145,7 @@ def _goes_on(folder: RunFolder) -> bool:
     """Say whether more may come: a process that has written how the run ended still tells it before it lets go."""
     from autokaggle.storage.run_folders import is_at_work, read_run
 
-    return read_run(folder).status in AT_WORK or is_at_work(folder)
+    return read_run(folder).status in NOT_OVER or is_at_work(folder)
 
 
 def _candidate_log(folder: RunFolder, candidate: str) -> Path:

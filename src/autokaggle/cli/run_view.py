@@ -11,11 +11,11 @@ from typing import Any, Literal, get_args
 
 from autokaggle.cli.text import epoch, harmless, reason
 from autokaggle.records.event import Event
-from autokaggle.records.run import Run, StageName
+from autokaggle.records.run import OVER, Run, StageName
 
 STAGES: tuple[str, ...] = get_args(StageName)
 CUT_SHORT = ("running", "interrupted")
-OVER = ("done", "failed", "cancelled", "interrupted")
+ENDED = (*OVER, "interrupted")
 Mark = Literal["waiting", "running", "done", "failed"]
 
 
@@ -104,7 +104,7 @@ class RunView:
         if run.cost_usd:
             self.cost_usd = run.cost_usd
         self.status = run.status
-        if run.status in OVER and self.finished is None:
+        if run.status in ENDED and self.finished is None:
             self._end(max(updated or 0.0, self.last_told or 0.0) or None)
 
     def tree(self, most: int) -> list[tuple[int, CandidateView]]:
