@@ -30,7 +30,7 @@ class Rows:
     """Rows of the matrix with what is to be learned: values, or class positions.
 
     Where folds keep groups of rows together, those of the same number in ``together`` may belong to one group: what
-    they tell of each other says nothing of rows to come.
+    they tell of each other says nothing of rows to come. Families in ``WATCHING`` are not told.
     """
 
     x: Matrix

@@ -62,7 +62,8 @@ class Training:
         self.at_once = 1 if self.gpu else files.threads()
         train = files.load_table("train")
         self.labels = [to_numbers(target, train[target.name]) for target in self.targets]
-        self.together = folds.kept_together()
+        # Who watches other rows does not judge by rows left out.
+        self.together = None if self.family in models.WATCHING else folds.kept_together()
         self.settles = refits or len(train) <= MOST_ROWS_TO_SETTLE
         self.limits = files.read_limits()
         # The model for test comes last and is the one that counts: its time is kept for it.
