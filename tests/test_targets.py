@@ -219,6 +219,15 @@ def test_a_target_with_one_value_and_gaps_is_profiled_with_warnings(tmp_path: Pa
     assert any("empty in 3 of 120 rows" in warning for warning in found.warnings)
 
 
+@pytest.mark.parametrize(("labels", "is_said"), [(ROWS, True), (ROWS // 4, False)])
+def test_a_target_of_labels_that_hardly_recur_is_profiled_with_a_warning(
+    labels: int, is_said: bool, tmp_path: Path
+) -> None:
+    found = competition(tmp_path, {"left": [f"{n % labels} kg" for n in range(ROWS)]}, {"left": ["0 kg"] * 40})
+
+    assert any(f"has {labels} labels in {ROWS} rows" in warning for warning in found.warnings) == is_said
+
+
 def goals(odd: Mapping[int, str]) -> list[str]:
     """Different numbers, and other texts in some rows."""
     return [odd.get(n, f"{n * 1.37:.2f}") for n in range(ROWS)]

@@ -18,6 +18,8 @@ STRONG_AUC = 0.7
 MANY_COPIES = 0.01
 UNSURE = 0.6
 MOST_NAMED = 8
+# Of more labels than this share of the rows most occur once.
+LABELS_PER_ROW = 0.5
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def about_target(
     classes: Mapping[str, Sequence[str]],
     gaps: Mapping[str, Gap],
 ) -> list[str]:
-    """Warn of targets with one value, without values, and of labels that train never shows."""
+    """Warn of targets with one value, without values, with too many, and of labels that train never shows."""
     found: list[str] = []
     guess = submission.target_guess
     if guess.confidence < UNSURE:
@@ -59,6 +61,11 @@ def about_target(
         facts = train[name]
         if facts.distinct <= 1:
             found.append(f"the target {name!r} has one value in all rows of train: there is nothing to learn")
+        elif name in classes and facts.distinct > LABELS_PER_ROW * facts.known:
+            found.append(
+                f"the target {name!r} has {facts.distinct} labels in {facts.known} rows of train: hardly any can be "
+                "learned; if it holds amounts, write them as numbers"
+            )
         if facts.known < facts.rows:
             gap = gaps[name]
             what = f"empty or no number ({_names(gap.texts)})" if gap.texts else "empty"
