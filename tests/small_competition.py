@@ -196,6 +196,14 @@ def regression(metric: str = "rmse") -> SmallCompetition:
     return SmallCompetition(train, test, kinds, ("weight",), "regression", metric, "value")
 
 
+def multiclass() -> SmallCompetition:
+    """A competition of three kinds, two of whose names differ in case alone."""
+    train, test, kinds, signal = mixed_tables()
+    train["sort"] = pd.Series(np.array(["row", "a", "A"], dtype=object)[np.digitize(signal, [0, 1])], dtype="str")
+    classes = {"sort": ("A", "a", "row")}
+    return SmallCompetition(train, test, kinds, ("sort",), "multiclass_classification", "accuracy", "label", classes)
+
+
 def prepare(
     competition: SmallCompetition,
     folder: Path,
@@ -242,6 +250,11 @@ def _run_warm(candidate: CandidateFolder, scripts: Sequence[str], variables: Map
 @functools.cache
 def _warm_python() -> WarmPython:
     return WarmPython()
+
+
+def output(candidate: CandidateFolder, name: str) -> pd.DataFrame:
+    """Read one of the files that a candidate hands in."""
+    return pd.read_parquet(candidate.output / name)
 
 
 def shuffling_costs(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +12,6 @@ import pandas as pd
 import pytest
 import yaml
 
-from autokaggle.records.data_profile import TaskType
-from autokaggle.skills.pipeline.feature_gate import BLOCKS
 from autokaggle.storage.artifacts import CandidateFolder
 from tests.small_competition import (
     SCRIPTS,
@@ -24,21 +20,14 @@ from tests.small_competition import (
     SmallCompetition,
     binary,
     mixed_tables,
+    multiclass,
+    output,
     prepare,
     regression,
     run_all,
     run_script,
 )
 from tests.template_files import template_file
-
-TEMPLATES = Path(__file__).resolve().parents[1] / "src" / "autokaggle" / "templates"
-
-
-def multiclass() -> SmallCompetition:
-    train, test, kinds, signal = mixed_tables()
-    train["sort"] = pd.Series(np.array(["row", "a", "A"], dtype=object)[np.digitize(signal, [0, 1])], dtype="str")
-    classes = {"sort": ("A", "a", "row")}
-    return SmallCompetition(train, test, kinds, ("sort",), "multiclass_classification", "accuracy", "label", classes)
 
 
 def ordinal() -> SmallCompetition:
@@ -47,10 +36,6 @@ def ordinal() -> SmallCompetition:
     classes = {"grade": ("3", "4", "5", "6", "7")}
     metric = "quadratic_weighted_kappa"
     return SmallCompetition(train, test, kinds, ("grade",), "ordinal", metric, "label", classes)
-
-
-def output(candidate: CandidateFolder, name: str) -> pd.DataFrame:
-    return pd.read_parquet(candidate.output / name)
 
 
 @pytest.fixture(scope="module")
@@ -148,112 +133,6 @@ def test_several_targets_get_a_model_each(tmp_path: Path) -> None:
     oof = output(candidate, "oof.parquet")
     assert list(oof.columns) == ["row", "ripe", "soft"]
     assert ((oof["soft"] > 0.5) == (train["soft"] == "1")).mean() > 0.8
-
-
-@pytest.mark.parametrize("family", ["linear", "extra_trees", "mlp", "kernel", "nearest"])
-@pytest.mark.parametrize("make", [regression, binary, multiclass], ids=["values", "binary", "multiclass"])
-def test_every_family_serves_every_task(tmp_path: Path, family: str, make: object) -> None:
-    competition = make()  # type: ignore[operator]
-    candidate = prepare(competition, tmp_path, {"model": {"parameters": {"rounds": 40}}}, family)
-    run_all(candidate)
-    for name in ("oof.parquet", "test_predictions.parquet"):
-        assert np.isfinite(output(candidate, name).to_numpy()).all()
-
-
-@pytest.mark.parametrize("family", ["xgboost", "catboost"])
-@pytest.mark.parametrize("make", [regression, binary, multiclass], ids=["values", "binary", "multiclass"])
-def test_heavy_families_serve_every_task(tmp_path: Path, family: str, make: object) -> None:
-    pytest.importorskip(family, reason=f"{family} is installed into a run's environment only when a plan asks for it")
-    competition = make()  # type: ignore[operator]
-    parameters = {"rounds": 40, "patience": 10, "eta": 0.1} if family == "xgboost" else {"rounds": 40}
-    candidate = prepare(competition, tmp_path, {"model": {"parameters": parameters}}, family)
-    run_all(candidate)
-    assert np.isfinite(output(candidate, "oof.parquet").to_numpy()).all()
-
-
-def with_infinite_values(competition: SmallCompetition) -> SmallCompetition:
-    """Put infinite values into numbers, amounts and whole columns of train and of test."""
-    tables = []
-    for table in (competition.train.copy(), competition.test.copy()):
-        random, rows = np.random.default_rng(len(table)), len(table)
-        table.loc[1, "size"], table.loc[2, "size"] = np.inf, -np.inf
-        table["boundless"] = np.where(random.random(rows) < 0.5, np.inf, 1.0)
-        table["nothing else"] = np.where(random.random(rows) < 0.5, np.inf, -np.inf)
-        table["latitude"], table["longitude"] = random.normal(size=(2, rows))
-        table.loc[3, ["latitude", "longitude"]] = np.inf
-        for name in ("bread", "milk", "honey"):
-            table[name] = np.where(random.random(rows) < 0.4, 0.0, random.integers(1, 60, rows).astype(float))
-            table.loc[4, name] = np.inf
-        tables.append(table)
-    return replace(competition, train=tables[0], test=tables[1])
-
-
-FAMILIES = ("lightgbm", "xgboost", "catboost", "linear", "extra_trees", "mlp", "kernel", "nearest")
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("make", [regression, binary], ids=["values", "binary"])
-def test_no_family_fails_on_infinite_values(tmp_path: Path, family: str, make: object) -> None:
-    if family in ("xgboost", "catboost"):
-        pytest.importorskip(family, reason="it is installed into a run's environment only when a plan asks for it")
-    competition = with_infinite_values(make())  # type: ignore[operator]
-    features = {"blocks": list(BLOCKS)} if family in ("lightgbm", "linear") else {}
-    candidate = prepare(competition, tmp_path, {"model": {"parameters": {"rounds": 10}}, "features": features}, family)
-    run_all(candidate)
-    for name in ("oof.parquet", "test_predictions.parquet"):
-        assert np.isfinite(output(candidate, name).to_numpy()).all()
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("make", [regression, binary], ids=["values", "binary"])
-def test_no_family_fails_where_no_column_varies(tmp_path: Path, family: str, make: object) -> None:
-    if family in ("xgboost", "catboost"):
-        pytest.importorskip(family, reason="it is installed into a run's environment only when a plan asks for it")
-    competition = make()  # type: ignore[operator]
-    kept = [("id", "always"), ("id", "always", *competition.targets)]
-    test, train = (table[list(names)] for table, names in zip((competition.test, competition.train), kept, strict=True))
-    numbered = [table.assign(id=range(len(table))) for table in (train, test)]
-    small = replace(competition, train=numbered[0], test=numbered[1])
-    candidate = prepare(small, tmp_path, {"model": {"parameters": {"rounds": 10}}}, family)
-    run_all(candidate)
-    for name in ("oof.parquet", "test_predictions.parquet"):
-        assert np.isfinite(output(candidate, name).to_numpy()).all()
-
-
-def test_rows_whose_target_is_infinite_do_not_train(tmp_path: Path) -> None:
-    competition = regression()
-    train = competition.train.assign(weight=competition.train["weight"].mask(competition.train.index == 5, np.inf))
-    candidate = prepare(replace(competition, train=train), tmp_path)
-    run_all(candidate)
-    oof = output(candidate, "oof.parquet")["weight"]
-    assert oof.drop(5).rank().corr(train["weight"].drop(5).rank()) > 0.7
-
-
-@pytest.mark.parametrize("task", ["regression", "binary_classification"])
-def test_more_columns_than_rows_are_not_learned_by_heart(tmp_path: Path, task: TaskType) -> None:
-    random = np.random.default_rng(1)
-    x = random.normal(size=(210, 300))
-    y = x[:, :4].sum(axis=1) + random.normal(size=210)
-    labels = y if task == "regression" else np.where(y > 0, "yes", "no")
-    table = pd.DataFrame({"id": np.arange(210), **{f"x{place}": x[:, place] for place in range(300)}, "y": labels})
-    small = SmallCompetition(
-        table[:150],
-        table[150:].drop(columns="y").reset_index(drop=True),
-        {},
-        ("y",),
-        task,
-        "rmse" if task == "regression" else "log_loss",
-        "value" if task == "regression" else "probability",
-        {} if task == "regression" else {"y": ("no", "yes")},
-    )
-    candidate = prepare(small, tmp_path, {}, "linear")
-    run_all(candidate)
-    told = output(candidate, "oof.parquet")["y"].to_numpy()
-    if task == "regression":
-        assert np.sqrt(np.mean((told - y[:150]) ** 2)) < 0.97 * y[:150].std()
-    else:
-        chances = np.where(y[:150] > 0, told, 1 - told)
-        assert -np.log(chances).mean() < np.log(2)
 
 
 def test_forward_folds_never_predict_the_first_and_train_a_last_model_on_all_rows(tmp_path: Path) -> None:
@@ -444,30 +323,3 @@ def test_scripts_without_input_say_where_they_looked(tmp_path: Path) -> None:
     result = run_script(candidate.path, "train.py")
     assert result.returncode == 1
     assert "Set AUTOKAGGLE_INPUT" in result.stderr
-
-
-@pytest.fixture(scope="module")
-def typing_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What was found out about the libraries that templates use is found out once.
-
-    PyTorch is not looked into: most machines do not have it, and to read it takes long.
-    """
-    folder = tmp_path_factory.mktemp("typing")
-    (folder / "mypy.ini").write_text("[mypy]\n[mypy-torch.*]\nfollow_imports = skip\n")
-    return folder
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("template", ["tabular", "ensemble", "image", "text", "timeseries"])
-def test_templates_are_typed(template: str, typing_cache: Path) -> None:
-    folder = TEMPLATES / template
-    command = [sys.executable, "-m", "mypy", f"--config-file={typing_cache / 'mypy.ini'}"]
-    command += ["--strict", "--explicit-package-bases"]
-    command += ["--python-version=3.11", "--disable-error-code=import-untyped", "--disable-error-code=import-not-found"]
-    result = subprocess.run(
-        [*command, f"--cache-dir={typing_cache}", str(folder)],
-        env={"MYPYPATH": f"{folder}:{TEMPLATES / 'tabular'}", "PATH": ""},
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stdout
