@@ -219,6 +219,13 @@ def test_a_target_with_one_value_and_gaps_is_profiled_with_warnings(tmp_path: Pa
     assert any("empty in 3 of 120 rows" in warning for warning in found.warnings)
 
 
+def test_a_target_that_shows_one_of_the_labels_of_others_can_be_both(tmp_path: Path) -> None:
+    labels = {"left": [n % 2 for n in range(ROWS)], "right": [0] * ROWS, "other": [7] * ROWS}
+    found = competition(tmp_path, labels, dict.fromkeys(labels, [0] * 40))
+
+    assert found.classes == {"left": ("0", "1"), "right": ("0", "1"), "other": ("7",)}
+
+
 @pytest.mark.parametrize(("labels", "is_said"), [(ROWS, True), (ROWS // 4, False)])
 def test_a_target_of_labels_that_hardly_recur_is_profiled_with_a_warning(
     labels: int, is_said: bool, tmp_path: Path

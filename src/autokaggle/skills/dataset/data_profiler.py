@@ -183,7 +183,7 @@ def _write_tables(writer: TableWriter, files: DataFiles, joined: Joined, submiss
         submission=submission,
         wording=wording,
         task=task,
-        classes={name: tasks.sort_labels(values) for name, values in found.items()} if labels else {},
+        classes=tasks.labels_of(found) if labels else {},
         odd={name: odd[name] | {*tasks.odd_values(values, wording)} for name, values in first_rows.items()},
         train=train,
         test=test,

@@ -144,6 +144,18 @@ def sort_labels(labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(labels))
 
 
+def labels_of(found: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Return the labels of each target, sorted.
+
+    A target that shows one of the two labels that others have can be both: else the one would be its positive class.
+    """
+    pairs = {sort_labels(values) for values in found.values() if len(values) == 2}
+    pair = pairs.pop() if len(pairs) == 1 else ()
+    return {
+        name: pair if len(values) == 1 and values[0] in pair else sort_labels(values) for name, values in found.items()
+    }
+
+
 def odd_values(found: Sequence[str], wording: str) -> tuple[str, ...]:
     """Return what is no finite number among the different values of a target that holds amounts; () of any other.
 
