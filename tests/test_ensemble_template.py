@@ -95,17 +95,11 @@ def test_blending_needs_numpy_alone() -> None:
         ("values", [[0.3], [0.5]]),
         ("logits", [[0.25], [0.5]]),
         ("log1p", [[0.28452], [0.46969]]),
-        ("ranks", [[0.75], [0.75]]),
     ],
 )
 def test_scales_are_averaged_as_they_say(scale: str, expected: list[list[float]]) -> None:
     first, second = np.array([[0.1], [0.8]]), np.array([[0.5], [0.2]])
     assert blend([first, second], [1, 1], scale) == pytest.approx(np.array(expected), abs=1e-5)
-
-
-def test_equal_values_share_a_rank() -> None:
-    values = np.array([[2.0], [1.0], [2.0], [3.0]])
-    assert blend([values], [1], "ranks").ravel().tolist() == [0.625, 0.25, 0.625, 1.0]
 
 
 @pytest.mark.parametrize(("weights", "scale"), [([1.0], "roots"), ([0.0], "values")])

@@ -8,6 +8,9 @@ from autokaggle.records.base import Record
 from autokaggle.records.candidate import Score
 from autokaggle.records.sandbox import IsolationLevel
 
+EnsembleMethod = Literal["single", "greedy", "mean", "stacker"]
+BlendScale = Literal["values", "log1p", "logits"]
+
 
 class Member(Record, frozen=True, kw_only=True):
     """A candidate in an ensemble, by its id, and the weight of its predictions in the blend."""
@@ -24,9 +27,9 @@ class Ensemble(Record, frozen=True, kw_only=True):
     """
 
     version: int = 1
-    method: Literal["single", "greedy", "mean", "stacker"]
+    method: EnsembleMethod
     members: tuple[Member, ...]
-    blend: Literal["values", "log1p", "logits", "ranks"] = "values"
+    blend: BlendScale = "values"
     score: Score
     rule: dict[str, Any]
     correlation: tuple[tuple[float, ...], ...] = ()

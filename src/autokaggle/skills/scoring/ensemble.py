@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from autokaggle.records.outcome import Ensemble, Member
+from autokaggle.records.outcome import Ensemble, EnsembleMethod, Member
 from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.decision_rules import fit_rule
 from autokaggle.skills.scoring.evaluator import Evaluation, judge
@@ -35,7 +34,6 @@ from autokaggle.templates.ensemble.blend import blend
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
-Method = Literal["single", "mean", "greedy", "stacker"]
 FitWeights = Callable[[Surrogate, Floats], Floats]
 # Of all rows, and of all but those of each fold.
 Fitted = dict[int | None, Floats]
@@ -58,7 +56,7 @@ class Blend:
 
     ensemble: Ensemble
     evaluation: Evaluation
-    losses: dict[Method, float]
+    losses: dict[EnsembleMethod, float]
     own_losses: Floats
 
     @property
@@ -81,7 +79,7 @@ class Blend:
 class _Entry:
     """A method, its weights (``by_fold`` from the other folds' rows, ``weights`` from all) and its honest losses."""
 
-    method: Method
+    method: EnsembleMethod
     surrogate: Surrogate
     by_fold: dict[int, Floats]
     weights: Floats
@@ -162,7 +160,9 @@ def _fit(fit: FitWeights, surrogate: Surrogate, evidence: Floats, fold_of_row: I
     return weights
 
 
-def _enter(method: Method, fitted: Fitted, surrogate: Surrogate, evidence: Floats, fold_of_row: Integers) -> _Entry:
+def _enter(
+    method: EnsembleMethod, fitted: Fitted, surrogate: Surrogate, evidence: Floats, fold_of_row: Integers
+) -> _Entry:
     kept = {fold: _without_crumbs(weights) for fold, weights in fitted.items()}
     by_fold, blended = {}, np.empty(evidence.shape[1:])
     for fold, weights in kept.items():

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from autokaggle.records.outcome import BlendScale
 from autokaggle.records.plan import Plan
 from autokaggle.skills.scoring.answer_columns import AnswerColumns, answer_columns
 from autokaggle.skills.scoring.metrics import find_metric
 from autokaggle.skills.scoring.truth import label_scale
 
 Floats = npt.NDArray[np.float64]
-BlendScale = Literal["values", "log1p", "logits"]
 
 SMALLEST_PROBABILITY = 1e-7
 

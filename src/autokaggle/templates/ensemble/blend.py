@@ -16,8 +16,8 @@ SMALLEST = 1e-15
 def blend(predictions: Sequence[Floats], weights: Sequence[float], scale: str = "values") -> Floats:
     """Return the mean of the members' predictions, each (n_rows, n_prediction_columns) with the same rows.
 
-    ``scale`` says what is averaged: values; log1p of values, of which none should be negative; logits of
-    probabilities; or ranks within each column, from 0 to 1, which only metrics that look at the order can use.
+    ``scale`` says what is averaged: values; log1p of values, of which none should be negative; or logits of
+    probabilities.
 
     Raises:
         ValueError: no such scale, or weights that do not add up to something positive.
@@ -32,16 +32,6 @@ def blend(predictions: Sequence[Floats], weights: Sequence[float], scale: str = 
     for prediction, share in zip(predictions, shares / shares.sum(), strict=True):
         total += share * to_scale(np.asarray(prediction, dtype=np.float64))
     return back(total)
-
-
-def _ranks(values: Floats) -> Floats:
-    """Return ranks within each column over the number of rows; equal values share their mean rank."""
-    ranks = np.empty_like(values)
-    for column in range(values.shape[1]):
-        _, places, counts = np.unique(values[:, column], return_inverse=True, return_counts=True)
-        ends = np.cumsum(counts)
-        ranks[:, column] = (ends - (counts - 1) / 2)[places]
-    return ranks / max(1, len(values))
 
 
 def _logits(values: Floats) -> Floats:
@@ -65,5 +55,4 @@ SCALES: dict[str, tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]]
     "values": (_same, _same),
     "log1p": (_log1p, np.expm1),
     "logits": (_logits, _logistic),
-    "ranks": (_ranks, _same),
 }
