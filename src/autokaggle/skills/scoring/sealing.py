@@ -130,17 +130,22 @@ def _write_blind_tables(plan: Plan, kept: Rows, hidden: Rows, tables: Path, targ
         everything = "* EXCLUDE (file_row_number), file_row_number AS place"
         moved = "file_row_number IN (SELECT row FROM hidden)"
         query = rows_of(train, everything, "file_row_number IN (SELECT row FROM kept)")
-        _write(connection, f"SELECT * EXCLUDE (place) FROM ({query}) ORDER BY place", target / plan.train_table)
+        _write_in_order(connection, query, target / plan.train_table)
         behind = f"{', '.join(shared)}, file_row_number + {row_count(test)} AS place"
         query = f"{rows_of(test, everything)} UNION ALL BY NAME {rows_of(train, behind, moved)}"
-        _write(connection, f"SELECT * EXCLUDE (place) FROM ({query}) ORDER BY place", target / plan.test_table)
+        _write_in_order(connection, query, target / plan.test_table)
         if plan.submission.ids_from != plan.test_table:
             sample = tables / plan.submission.ids_from
             known = [name for name in plan.submission.id_columns if name in column_types(train)]
             ids = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in map(quote_identifier, known))
             behind = f"{ids}{', ' if ids else ''}file_row_number + {row_count(sample)} AS place"
             query = f"{rows_of(sample, everything)} UNION ALL BY NAME {rows_of(train, behind, moved)}"
-            _write(connection, f"SELECT * EXCLUDE (place) FROM ({query}) ORDER BY place", target / sample.name)
+            _write_in_order(connection, query, target / sample.name)
+
+
+def _write_in_order(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    """Write what the query gives in the order of its column ``place``, and that column not."""
+    _write(connection, f"SELECT * EXCLUDE (place) FROM ({query}) ORDER BY place", path)
 
 
 def _write(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
