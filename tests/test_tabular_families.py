@@ -92,6 +92,27 @@ def test_no_family_fails_where_no_column_varies(tmp_path: Path, family: str, mak
         assert np.isfinite(output(candidate, name).to_numpy()).all()
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("labels", [("F",), ("F", "T"), ("F", "S", "T")], ids=["one", "two", "three"])
+def test_no_family_fails_where_all_rows_have_the_same_label(
+    tmp_path: Path, family: str, labels: tuple[str, ...]
+) -> None:
+    if family in ("xgboost", "catboost"):
+        pytest.importorskip(family, reason="it is installed into a run's environment only when a plan asks for it")
+    competition = binary()
+    small = replace(
+        competition,
+        train=competition.train.assign(ripe=pd.Series("F", index=competition.train.index, dtype="str")),
+        task="multiclass_classification" if len(labels) > 2 else "binary_classification",
+        classes={"ripe": labels},
+    )
+    candidate = prepare(small, tmp_path, {"model": {"parameters": {"rounds": 10}}}, family)
+    run_all(candidate)
+    for name in ("oof.parquet", "test_predictions.parquet"):
+        told = output(candidate, name).drop(columns="row")
+        assert np.allclose(told.iloc[:, 0], 0.0 if len(labels) == 2 else 1.0)
+
+
 def test_rows_whose_target_is_infinite_do_not_train(tmp_path: Path) -> None:
     competition = regression()
     train = competition.train.assign(weight=competition.train["weight"].mask(competition.train.index == 5, np.inf))

@@ -91,6 +91,27 @@ class OneClass:
         return np.ones((x.shape[0], 1))
 
 
+@dataclass
+class Same:
+    """A model of rows that all have the same value or class: it says that of each row."""
+
+    said: Floats
+    note: str = "the same for all rows"
+    rounds: int = 0
+    replay: dict[str, Any] = field(default_factory=dict)
+
+    def predict(self, x: Matrix) -> Floats:
+        return np.tile(self.said, (x.shape[0], 1))
+
+
+def same(task: Task) -> Same:
+    """Return the model of a task of which there is nothing to learn; not every library takes one."""
+    only = float(task.rows.y[0])
+    if task.classes > 2:
+        return Same(np.eye(task.classes)[int(only)])
+    return Same(np.array([1.0 if task.classes == 1 else only]))
+
+
 def fitter(family: str) -> Callable[[Task], Model]:
     """Return the function that fits one model of the family, its libraries imported.
 
