@@ -56,6 +56,26 @@ def test_at_the_end_all_candidates_are_combined_unless_that_is_worse_beyond_nois
         assert check_submission(run.context.folder.submission, best.plan, run.context.folder.tables) == ()
 
 
+def test_no_combination_is_handed_in_at_the_end_whose_score_is_worse_beyond_noise(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    with judged_run(orchard(tmp_path / "orchard", "price"), tmp_path, metric="rmse") as run:
+        best = run.best
+        rows = np.arange(len(best.truth.values))
+        for name, noise in (("c001", 5), ("c002", 5), ("c003", 1)):
+            oof = best.truth.values + random.normal(0, noise, best.truth.values.shape)
+            told = judge(best.plan, best.truth, best.folds, rows, oof, oof[: best.test_rows])
+            if noise == 5:
+                proposal = Proposal(title="a test", family="lightgbm")
+                best.add(Candidate(id=name, proposal=proposal, status="scored"), told)
+        assert best.blend is not None
+        # Its loss, which stands for the score, says otherwise.
+        of_few = msgspec.structs.replace(best.blend.ensemble, chosen_from=("c001",))
+        high = replace(best.blend, evaluation=told, own_losses=best.blend.own_losses * 2.0, ensemble=of_few)
+        best.blend = high
+        best.settle()
+        assert best.blend is high
+
+
 def test_a_candidate_s_gain_is_recorded_over_its_parent_and_the_best(tmp_path: Path) -> None:
     with judged_run(orchard(tmp_path / "orchard"), tmp_path) as run:
         first, evaluation = run.candidate(name="c001")

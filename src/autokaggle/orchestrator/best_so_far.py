@@ -115,7 +115,8 @@ class BestSoFar:
     def settle(self) -> None:
         """Hand in the combination of all candidates if it is as good as the best on the way but for noise.
 
-        The least of many losses on the way is luck in part; what all candidates agree on is not.
+        The least of many losses on the way is luck in part; what all candidates agree on is not. The loss only stands
+        for the metric: models that rank well may be far from probabilities, so the score has to agree.
         """
         with self._changing:
             if self.blend is None:
@@ -125,6 +126,7 @@ class BestSoFar:
                 self.floor.mean, whole.ensemble.score.mean
             )
             is_other = whole.ensemble != self.blend.ensemble
+            is_as_high = is_as_high and not _is_worse(whole, self.blend)
             if is_other and is_as_high and is_as_good(whole.own_losses, self.blend.own_losses):
                 self.blend = whole
                 self.hand_in()
@@ -156,9 +158,8 @@ class BestSoFar:
             metric = find_metric(self.plan.metric)
             is_better = metric.is_better(blend.ensemble.score.mean, self.constant.score.mean)
         else:
-            comparison = compare(blend.evaluation.answers, self.blend.evaluation.answers)
             is_less = blend.loss < self.blend.loss or blend.own_loss < self.blend.own_loss
-            is_better = is_less and (comparison.is_noise or comparison.gain > 0)
+            is_better = is_less and not _is_worse(blend, self.blend)
         if self.floor is not None:
             is_better = is_better and not find_metric(self.plan.metric).is_better(
                 self.floor.mean, blend.ensemble.score.mean
@@ -187,6 +188,12 @@ class BestSoFar:
             return "constant"
         members = self.blend.ensemble.members
         return members[0].candidate if len(members) == 1 else "ensemble"
+
+
+def _is_worse(newer: Blend, older: Blend) -> bool:
+    """Say whether the score is worse beyond noise."""
+    comparison = compare(newer.evaluation.answers, older.evaluation.answers)
+    return comparison.gain < 0 and not comparison.is_noise
 
 
 def _gain(over: str, newer: Evaluation, older: Evaluation, surrogate: Surrogate) -> Gain:
