@@ -153,6 +153,15 @@ def test_large_tables_are_sampled_evenly_and_say_that_distinct_is_estimated(tmp_
     assert (facts["i"].low, facts["i"].high, facts["three"].distinct) == ("0", "99999", 3)
 
 
+def test_two_values_are_two_though_an_estimate_takes_them_for_one(tmp_path: Path) -> None:
+    with connect(tmp_path) as connection:
+        target = tmp_path / "big.parquet"
+        connection.execute(f"COPY (SELECT 48.0::DOUBLE * (i % 2) AS age FROM range(30000) t(i)) TO '{target}'")
+        _, facts = measure(connection, target, {"age": "DOUBLE"})
+
+    assert facts["age"].distinct == 2
+
+
 def test_personal_columns_never_show_their_values(tmp_path: Path) -> None:
     columns: Columns = {
         "name": [f"{first} {last}" for first in ("Ada", "Bo", "Cy", "Di") for last in ("Roe", "Poe", "Low")] * 2,

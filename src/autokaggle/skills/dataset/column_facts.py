@@ -116,7 +116,10 @@ def measure(
         known, distinct = next(cells), next(cells)
         low, high = (None, None) if kind == "VARCHAR" else (next(cells), next(cells))
         mean, deviation = (_steady(next(cells)), _steady(next(cells))) if kind in NUMBERS else (None, None)
-        facts[name] = Facts(kind, rows, known, min(distinct, known), False, low, high, mean, deviation, *sample[name])
+        fact = Facts(kind, rows, known, min(distinct, known), False, low, high, mean, deviation, *sample[name])
+        # An estimate may take two values for one, which would be none to learn from.
+        seen = max(len(fact.counts), 1 + (low != high))
+        facts[name] = fact if seen <= fact.distinct or not known else replace(fact, distinct=seen)
     return rows, facts
 
 
