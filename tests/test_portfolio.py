@@ -80,6 +80,16 @@ def test_where_nothing_is_to_be_learned_one_proposal_is_enough(
     assert (next_proposal(msgspec.structs.replace(search, candidates=(tried,))) is None) == is_enough
 
 
+def test_the_template_of_a_plugin_may_learn_where_no_column_varies(competition: SmallCompetition) -> None:
+    plan = msgspec.structs.replace(competition.plan(), template="sounds")
+    profile = msgspec.structs.replace(competition.profile(), columns=(NUMBERED, WEIGHT))
+    search = Search(plan=plan, profile=profile, seconds_left=60)
+    first = next_proposal(search)
+    assert first
+    tried = Candidate(id="c001", proposal=first, status="scored", seconds=1.0)
+    assert next_proposal(msgspec.structs.replace(search, candidates=(tried,)))
+
+
 @pytest.mark.parametrize(("rows", "is_first"), [(500, True), (15_000, False)])
 def test_a_kernel_comes_before_further_features_only_where_it_takes_little_of_the_budget(
     competition: SmallCompetition, rows: int, is_first: bool

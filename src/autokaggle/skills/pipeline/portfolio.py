@@ -89,14 +89,14 @@ def _in_order(search: Search) -> Iterator[Proposal]:
 def _is_something_to_learn(plan: Plan, profile: DataProfile) -> bool:
     """Say whether a target varies, and there is a column to learn it from, or a table to join.
 
-    Of ids only texts may hold something.
+    Of ids only texts may hold something. A template of a plugin may find more than columns and tables.
     """
     if all(column.distinct == 1 for column in profile.columns if column.name in plan.target_columns):
         return False
     left_out = {*plan.target_columns, *plan.drop_columns}
     used = [each for each in profile.columns if each.in_train and each.in_test and each.name not in left_out]
-    is_joined = any(file.join_columns for file in profile.files)
-    return is_joined or any(column.kind != "id" or column.type == "VARCHAR" for column in used)
+    has_more = plan.template != "tabular" or any(file.join_columns for file in profile.files)
+    return has_more or any(column.kind != "id" or column.type == "VARCHAR" for column in used)
 
 
 def _is_first(draft: Proposal, plan: Plan) -> bool:
