@@ -17,8 +17,9 @@ import pandas as pd
 SEPARATOR = re.compile(r"[\W_]+")
 LEADING_LETTERS = re.compile(r"[^\W\d_]+")
 TRAILING_NUMBER = re.compile(r"(\d{1,15})\D*$")
-# One number, with a unit or a currency: "-0.5 kg", "$1,234.00", "3,5 %". A dash behind a letter is no minus.
-AMOUNT = re.compile(r"[^\d-]*((?<![^\W\d_])-?)(?:(\d{1,3}(?:,\d{3})+)|(\d{1,15}))(?:[.,](\d{1,15}))?\D*")
+# One number, with a unit or a currency: "-0.5 kg", "$1,234.00", "3,5 %". A dash behind a letter is no minus. What is
+# read up to it is not given back ("*+"), which in long texts would take most of the time.
+AMOUNT = re.compile(r"[^\d-]*+((?<![^\W\d_])-?)(?:(\d{1,3}(?:,\d{3})+)|(\d{1,15}))(?:[.,](\d{1,15}))?\D*+")
 TITLE = re.compile(r"([^\W\d_]+)\.(?:\s|$)")
 MOST_PARTS = 8
 NEARLY_ALL = 0.98
@@ -180,9 +181,10 @@ class _Choice:
         """Return what reads the number of values with a unit, where their last digits do not say the same."""
         amounts = [to_number(word) for word in self._words("amount")]
         is_known = ~np.isnan(amounts)
-        is_usual = is_known @ self.weights >= NEARLY_ALL * self.weights.sum()
-        is_told = np.array_equal(amounts, [to_number(word) for word in self._words("trailing number")], equal_nan=True)
-        return [Piece("amount", "number")] if is_usual and is_known.any() and not is_told else []
+        if not is_known.any() or is_known @ self.weights < NEARLY_ALL * self.weights.sum():
+            return []
+        last = [to_number(word) for word in self._words("trailing number")]
+        return [] if np.array_equal(amounts, last, equal_nan=True) else [Piece("amount", "number")]
 
     def count(self, reader: str, position: int = 0) -> Piece:
         """Return a piece that counts the rows which share what ``reader`` reads."""
