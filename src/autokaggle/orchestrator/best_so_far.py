@@ -126,8 +126,8 @@ class BestSoFar:
                 self.floor.mean, whole.ensemble.score.mean
             )
             is_other = whole.ensemble != self.blend.ensemble
-            is_as_high = is_as_high and not _is_worse(whole, self.blend)
-            if is_other and is_as_high and is_as_good(whole.own_losses, self.blend.own_losses):
+            is_due = is_other and is_as_high and is_as_good(whole.own_losses, self.blend.own_losses)
+            if is_due and not _is_worse(whole, self.blend):
                 self.blend = whole
                 self.hand_in()
 
