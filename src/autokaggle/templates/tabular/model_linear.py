@@ -20,7 +20,7 @@ import clock
 import dense
 import lasso
 from encoding import Matrix
-from models import Floats, OneClass, Task, scores_of_classes
+from models import Floats, Task, scores_of_classes
 
 PENALTIES = np.logspace(-1, 5, 19)
 # Inverse penalties for classes; of so small a matrix each is tried on parts of the rows that train.
@@ -49,7 +49,7 @@ class Linear:
     """A fitted linear model, how it sees the matrix, and for values the scale of what it says."""
 
     encoder: dense.Dense
-    fitted: LogisticRegression | OneClass | RidgeCV | lasso.Line
+    fitted: LogisticRegression | RidgeCV | lasso.Line
     classes: int
     note: str
     replay: dict[str, Any] = field(default_factory=dict)
@@ -92,8 +92,6 @@ def fit(task: Task) -> Linear:
 
 def _logistic(task: Task, encoder: dense.Dense, x: Matrix) -> Linear:
     parameters = {**DEFAULTS, **task.parameters}
-    if len(np.unique(task.rows.y)) < 2:  # a rare class is in the scored rows alone
-        return Linear(encoder, OneClass(float(task.rows.y[0])), task.classes, "one class", dict(encoder.replay))
     kind = SPARSE if parameters["sparse"] else {}
     strength = parameters["C"] if "C" in task.parameters else _best_strength(task, x, kind)
     model = LogisticRegression(C=strength, warm_start=True, random_state=task.seed, **kind)

@@ -78,20 +78,6 @@ class Model(Protocol):
 
 
 @dataclass
-class OneClass:
-    """What stands for a model where only one class was seen."""
-
-    label: float
-
-    @property
-    def classes_(self) -> Floats:
-        return np.array([self.label])
-
-    def predict_proba(self, x: Any) -> Floats:
-        return np.ones((x.shape[0], 1))
-
-
-@dataclass
 class Same:
     """A model of rows that all have the same value or class: it says that of each row."""
 

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 import clock
 import dense
 from matrices import Mixed
-from models import Floats, OneClass, Rows, Task, scores_of_classes
+from models import Floats, Rows, Task, scores_of_classes
 
 STEPS_PER_LOOK = 25
 # Words as they are weighed have length 1: columns, whose deviation is 1, would drown them.
@@ -58,6 +58,20 @@ class Linear:
 
     def _seen(self, x: Any, place: int) -> Any:
         return _side_by_side(x, self.encoder, self.ratios[place])
+
+
+@dataclass
+class OneClass:
+    """What stands for a model of one label where all rows have it, or none has."""
+
+    label: float
+
+    @property
+    def classes_(self) -> Floats:
+        return np.array([self.label])
+
+    def predict_proba(self, x: Any) -> Floats:
+        return np.ones((x.shape[0], 1))
 
 
 def fit(task: Task) -> Linear:
