@@ -184,7 +184,9 @@ def test_a_lock_is_pins_with_hashes_and_nothing_else(index: Path, store: Path, l
 
 
 def test_a_lock_of_uv_passes_its_check(index: Path, store: Path) -> None:
-    check_lock(build(store).lock_text)
+    lock = build(store).lock_text
+    assert "--hash=sha256:" in lock
+    check_lock(lock)
 
 
 def test_a_lock_alone_rebuilds_the_same_environment(index: Path, store: Path, tmp_path: Path) -> None:

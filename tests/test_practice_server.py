@@ -334,8 +334,10 @@ def test_stopping_ends_idle_and_waiting_connections_at_once(tmp_path: Path) -> N
 
 def test_a_server_that_never_started_can_be_left(tmp_path: Path) -> None:
     make_competition(tmp_path)
+    before = set(threading.enumerate())
     server = PracticeKaggle(tmp_path)
     server.__exit__(None, None, None)
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_folder_that_cannot_be_served_is_refused(tmp_path: Path) -> None:
